@@ -1,1 +1,17 @@
-//! Placeholder.
+//! winddown runs one workload and enforces a time limit on its shutdown.
+//!
+//! - [`cli`] turns the command line and the environment into plain values.
+//! - [`lifecycle`] decides: a pure state machine, events in, effects out.
+//! - [`os`] does: processes, signals, descriptors, the terminal.
+//! - [`supervise`] is the loop between the two.
+//! - [`observe`] tells: the log and the record.
+//! - [`start`] puts a run together.
+//!
+//! `docs/architecture.md` has the bird's-eye view and the invariants.
+
+pub mod cli;
+pub mod lifecycle;
+pub mod observe;
+pub mod os;
+pub mod start;
+pub mod supervise;

@@ -1,0 +1,139 @@
+//! The table of exit statuses, in its order. `docs/exit-status.md` tells it to users.
+
+use super::signal::Signal;
+
+/// winddown itself failed, or processes outlived SIGKILL.
+pub const WINDDOWN_FAILED: u8 = 125;
+/// The command was found but could not be executed.
+pub const NOT_EXECUTABLE: u8 = 126;
+/// The command was not found.
+pub const NOT_FOUND: u8 = 127;
+/// The run limit asked, and the main process ended in time; as `timeout` has it.
+pub const RUN_LIMIT: u8 = 124;
+/// The main process was killed by winddown: 128 + SIGKILL.
+pub const KILLED: u8 = 137;
+
+/// How a process ended, as `waitpid` tells it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum Exit {
+    /// It exited with this code.
+    Code(u8),
+    /// It died of this signal.
+    Signal(Signal),
+}
+
+impl Exit {
+    /// As a shell would report it in `$?`.
+    #[must_use]
+    pub fn status(self) -> u8 {
+        match self {
+            Self::Code(code) => code,
+            Self::Signal(signal) => signal.exit_status(),
+        }
+    }
+}
+
+/// How winddown is to end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum Ending {
+    /// Exit with this status.
+    Status(u8),
+    /// Die of this signal, as the main process did, so that callers see what they would have seen.
+    Die(Signal),
+}
+
+impl Ending {
+    /// The status that a shell would show for it.
+    #[must_use]
+    pub fn status(self) -> u8 {
+        match self {
+            Self::Status(status) => status,
+            Self::Die(signal) => signal.exit_status(),
+        }
+    }
+}
+
+/// What the table is looked up with.
+#[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "the columns of a table, each independent of the others")]
+pub struct Facts<'a> {
+    /// How the main process ended; nothing when it outlived SIGKILL.
+    pub main: Option<Exit>,
+    /// Whether winddown had sent it SIGKILL.
+    pub main_was_killed: bool,
+    /// Whether processes are left that did not end within the kill wait.
+    pub survivors: bool,
+    /// Whether the run limit asked for the stop.
+    pub run_limit: bool,
+    /// `--remap-exit`, in the order given.
+    pub remap: &'a [(u8, u8)],
+    /// PID 1 can't die of a signal: the kernel shields it.
+    pub is_pid_1: bool,
+}
+
+/// The first line of the table that applies.
+#[must_use]
+pub fn ending(facts: &Facts<'_>) -> Ending {
+    let Some(main) = facts.main.filter(|_| !facts.survivors) else {
+        return Ending::Status(WINDDOWN_FAILED);
+    };
+    if facts.main_was_killed && main == Exit::Signal(Signal::KILL) {
+        return Ending::Status(KILLED);
+    }
+    if facts.run_limit {
+        return Ending::Status(RUN_LIMIT);
+    }
+    let status = main.status();
+    let remapped = facts.remap.iter().rev().find(|(from, _)| *from == status);
+    match (remapped, main) {
+        (Some((_, to)), _) => Ending::Status(*to),
+        (None, Exit::Signal(signal)) if !facts.is_pid_1 => Ending::Die(signal),
+        (None, _) => Ending::Status(status),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAIN: Facts<'_> = Facts {
+        main: Some(Exit::Code(0)),
+        main_was_killed: false,
+        survivors: false,
+        run_limit: false,
+        remap: &[],
+        is_pid_1: false,
+    };
+
+    #[test]
+    fn the_first_line_that_applies_wins() {
+        let killed =
+            Facts { main: Some(Exit::Signal(Signal::KILL)), main_was_killed: true, run_limit: true, ..PLAIN };
+        assert_eq!(ending(&Facts { survivors: true, ..killed }), Ending::Status(125));
+        assert_eq!(ending(&Facts { main: None, ..killed }), Ending::Status(125));
+        assert_eq!(ending(&killed), Ending::Status(137));
+        assert_eq!(ending(&Facts { main_was_killed: false, ..killed }), Ending::Status(124));
+        assert_eq!(ending(&Facts { main: Some(Exit::Code(3)), ..killed }), Ending::Status(124));
+    }
+
+    #[test]
+    fn an_exit_at_the_deadline_keeps_its_own_status() {
+        let late = Facts { main: Some(Exit::Code(7)), main_was_killed: true, ..PLAIN };
+        assert_eq!(ending(&late), Ending::Status(7));
+    }
+
+    #[test]
+    fn a_death_is_repeated_except_as_pid_1_or_remapped() {
+        let dead = Facts { main: Some(Exit::Signal(Signal::TERM)), ..PLAIN };
+        assert_eq!(ending(&dead), Ending::Die(Signal::TERM));
+        assert_eq!(ending(&Facts { is_pid_1: true, ..dead }), Ending::Status(143));
+        assert_eq!(ending(&Facts { remap: &[(143, 1), (143, 0)], ..dead }), Ending::Status(0));
+    }
+
+    #[test]
+    fn every_code_is_passed_on() {
+        for code in 0..=u8::MAX {
+            assert_eq!(ending(&Facts { main: Some(Exit::Code(code)), ..PLAIN }), Ending::Status(code));
+        }
+    }
+}

@@ -1,0 +1,457 @@
+//! The state machine: events in, effects out, time passed in as the duration since the start.
+//!
+//! [`Machine::handle`] decides, the driver carries out. The next moment at which something is due is
+//! asked for ([`Machine::deadline`]), never armed or cancelled, so no stale timer can exist: a
+//! [`Event::Tick`] that comes too early does nothing.
+
+use std::time::Duration;
+
+use super::exit::Exit;
+use super::phase::Phase;
+use super::plan::{Plan, Target};
+use super::signal::{Origin, Signal, SignalSet};
+
+/// Closer repeats of Ctrl+C are one key press seen twice.
+const REPEAT_AFTER: Duration = Duration::from_millis(200);
+/// How long after the signal a shell that still waits is worth a hint.
+const SHELL_HINT_AFTER: Duration = Duration::from_secs(1);
+/// Looks for processes that lost their parent come after a quarter of the time gone, within these.
+const LOOK_MIN: Duration = Duration::from_millis(25);
+const LOOK_MAX: Duration = Duration::from_secs(1);
+/// Passes of SIGKILL over the whole tree: the first pause, doubled up to the last.
+const KILL_PAUSE_MIN: Duration = Duration::from_millis(10);
+const KILL_PAUSE_MAX: Duration = Duration::from_millis(320);
+
+/// A signal that winddown received, with what the driver knows about it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub struct Received {
+    /// Which one.
+    pub signal: Signal,
+    /// Who sent it.
+    pub origin: Origin,
+    /// The main process got it at the same moment: it was sent to a group that both are in.
+    pub main_has_it: bool,
+    /// It is SIGHUP, and the controlling terminal is gone.
+    pub hangup: bool,
+    /// The sender belongs to the workload.
+    pub from_tree: bool,
+}
+
+/// What happened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum Event {
+    /// The main process runs.
+    Started,
+    /// The command could not be executed.
+    NotStarted,
+    /// A signal for the workload, or a stop request.
+    Signal(Received),
+    /// The main process was stopped (Ctrl+Z, SIGSTOP).
+    MainStopped,
+    /// The main process has ended and was reaped.
+    MainExited(Exit),
+    /// Children were reaped, and others are left.
+    Remains,
+    /// `waitpid` says that no child is left.
+    TreeEmpty,
+    /// Time has passed.
+    Tick,
+}
+
+/// Why a stop began.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum Cause {
+    /// A signal asked for it.
+    Signal(Received),
+    /// The run limit asked for it.
+    RunLimit,
+    /// The main process ended by itself and left stragglers.
+    MainExited,
+}
+
+/// Which of the processes that have become winddown's children.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum Orphans {
+    /// Those whose parent has gone since the stop began.
+    New,
+    /// All of them.
+    All,
+}
+
+/// What is to be done, in this order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum Effect {
+    /// Pass the signal of this event on to the main process, as this one.
+    Forward(Signal),
+    /// Ask the main process to stop.
+    AskMain(Signal),
+    /// Ask those who have become winddown's children, each once.
+    AskOrphans(Signal, Orphans),
+    /// Ask the whole tree, each once.
+    AskEveryone(Signal),
+    /// Whoever is in the terminal's foreground group has been asked by the terminal.
+    AskedByTerminal(Signal),
+    /// Let the main process go on after a stop.
+    ContinueMain,
+    /// SIGKILL to the whole tree.
+    KillTree,
+    /// SIGKILL to those who have become winddown's children since the last pass.
+    KillOrphans,
+    /// Stop winddown as well: the main process was stopped from the terminal.
+    StopWithMain,
+    /// Tell it.
+    Say(Note),
+}
+
+/// What there is to tell.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum Note {
+    /// The main process runs.
+    Started,
+    /// A signal was passed on to the main process as this one; nothing if `--map` dropped it.
+    Forwarded(Received, Option<Signal>),
+    /// A stop began.
+    StopRequested(Cause),
+    /// A further stop request; this signal was passed on for it, if any.
+    Repeated(Received, Option<Signal>),
+    /// Ctrl+C again: everything is killed at once.
+    KillAsked(Received),
+    /// The main process was stopped.
+    MainStopped,
+    /// Half of the limit is over.
+    HalfTime,
+    /// Time to see whether a shell waits for its foreground child.
+    ShellHint,
+    /// The main process ended during a stop, and left stragglers.
+    MainExited(Exit),
+    /// SIGKILL was sent.
+    Killing,
+    /// Some have outlived SIGKILL.
+    GaveUp,
+    /// It is over.
+    Stopped,
+}
+
+/// A stop under way, within its limit.
+#[derive(Clone, PartialEq, Eq, Debug, Hash)]
+struct Stop {
+    since: Duration,
+    deadline: Option<Duration>,
+    /// The first Ctrl+C (or SIGINT), to tell a repeat from a duplicate.
+    interrupt: Option<(Duration, Origin)>,
+    /// Stop signals that the main process has seen in this stop.
+    passed_on: SignalSet,
+    next_look: Duration,
+    half_told: bool,
+    hint_told: bool,
+    exit_told: bool,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Hash)]
+enum State {
+    Starting,
+    Running,
+    Terminating(Stop),
+    Killing { next_pass: Duration, pause: Duration, give_up: Option<Duration> },
+    Stopped { survivors: bool },
+}
+
+/// One run, from start to end.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    plan: Plan,
+    state: State,
+    main: Option<Exit>,
+    cause: Option<Cause>,
+    stop_at: Option<Duration>,
+}
+
+impl Machine {
+    /// A machine for a run under this plan, in the phase `starting`.
+    #[must_use]
+    pub const fn new(plan: Plan) -> Self {
+        Self { plan, state: State::Starting, main: None, cause: None, stop_at: None }
+    }
+
+    /// The plan it follows.
+    #[must_use]
+    pub const fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Where the run is.
+    #[must_use]
+    pub const fn phase(&self) -> Phase {
+        match self.state {
+            State::Starting => Phase::Starting,
+            State::Running => Phase::Running,
+            State::Terminating(_) => Phase::Terminating,
+            State::Killing { .. } => Phase::Killing,
+            State::Stopped { .. } => Phase::Stopped,
+        }
+    }
+
+    /// Whether the run is over.
+    #[must_use]
+    pub const fn is_stopped(&self) -> bool {
+        matches!(self.state, State::Stopped { .. })
+    }
+
+    /// Whether processes have outlived SIGKILL and the kill wait.
+    #[must_use]
+    pub const fn has_survivors(&self) -> bool {
+        matches!(self.state, State::Stopped { survivors: true })
+    }
+
+    /// How the main process ended, once it has.
+    #[must_use]
+    pub const fn main_exit(&self) -> Option<Exit> {
+        self.main
+    }
+
+    /// Why the stop began, once it has.
+    #[must_use]
+    pub const fn cause(&self) -> Option<Cause> {
+        self.cause
+    }
+
+    /// When the stop began, once it has.
+    #[must_use]
+    pub const fn stop_at(&self) -> Option<Duration> {
+        self.stop_at
+    }
+
+    /// When SIGKILL is due, while a stop is under way.
+    #[must_use]
+    pub const fn kill_at(&self) -> Option<Duration> {
+        match &self.state {
+            State::Terminating(stop) => stop.deadline,
+            _ => None,
+        }
+    }
+
+    /// The next moment at which a [`Event::Tick`] will do something; nothing when only an event can.
+    /// May change with every call of [`Machine::handle`].
+    #[must_use]
+    pub fn deadline(&self) -> Option<Duration> {
+        match &self.state {
+            State::Starting | State::Stopped { .. } => None,
+            State::Running => self.plan.run_limit_stop(),
+            State::Terminating(stop) => {
+                let hint = self.hint_at(stop).filter(|_| !stop.hint_told);
+                let half = stop.half_at().filter(|_| !stop.half_told);
+                [Some(stop.next_look), stop.deadline, half, hint].into_iter().flatten().min()
+            }
+            State::Killing { next_pass, give_up, .. } => {
+                Some(give_up.map_or(*next_pass, |give_up| give_up.min(*next_pass)))
+            }
+        }
+    }
+
+    /// Takes one event that happened `now` and adds what is to be done to `effects`. Whatever is due
+    /// by `now` is done as well, after the event: an exit at the deadline is not a kill.
+    pub fn handle(&mut self, now: Duration, event: Event, effects: &mut Vec<Effect>) {
+        match event {
+            Event::Started => self.started(effects),
+            Event::NotStarted => self.state = State::Stopped { survivors: false },
+            Event::Signal(received) => self.signal(now, received, effects),
+            Event::MainStopped => self.main_stopped(effects),
+            Event::MainExited(exit) => self.main = self.main.or(Some(exit)),
+            Event::Remains => self.remains(now, effects),
+            Event::TreeEmpty => self.tree_empty(effects),
+            Event::Tick => {}
+        }
+        self.due(now, effects);
+    }
+
+    fn started(&mut self, effects: &mut Vec<Effect>) {
+        if self.state == State::Starting {
+            self.state = State::Running;
+            effects.push(Effect::Say(Note::Started));
+        }
+    }
+
+    fn signal(&mut self, now: Duration, received: Received, effects: &mut Vec<Effect>) {
+        let is_stop = received.hangup || self.plan.stop_on.contains(received.signal);
+        match self.phase() {
+            Phase::Killing | Phase::Stopped => {}
+            _ if !is_stop => self.forward(received, effects),
+            Phase::Starting | Phase::Running => self.stop(now, Cause::Signal(received), effects),
+            Phase::Terminating => self.stop_again(now, received, effects),
+        }
+    }
+
+    fn forward(&self, received: Received, effects: &mut Vec<Effect>) {
+        if self.main.is_some() || received.main_has_it || !received.signal.is_forwardable() {
+            return;
+        }
+        let forwarded = self.plan.forwarded(received.signal);
+        effects.extend(forwarded.map(Effect::Forward));
+        effects.push(Effect::Say(Note::Forwarded(received, forwarded)));
+    }
+
+    /// A stop signal while a stop is under way: Ctrl+C again kills, another signal is passed on once
+    /// for an administrator in a hurry, the same one never (many servers take it as "at once").
+    fn stop_again(&mut self, now: Duration, received: Received, effects: &mut Vec<Effect>) {
+        let State::Terminating(stop) = &mut self.state else {
+            return;
+        };
+        if received.signal == Signal::INT {
+            let (first, origin) = *stop.interrupt.get_or_insert((now, received.origin));
+            let gap = now.saturating_sub(first);
+            if origin == received.origin && gap >= REPEAT_AFTER {
+                self.kill(now, Note::KillAsked(received), effects);
+                return;
+            }
+            if origin == received.origin && !gap.is_zero() {
+                return;
+            }
+        }
+        let is_new = !stop.passed_on.contains(received.signal);
+        stop.passed_on = stop.passed_on.with(received.signal);
+        let wanted = is_new && !received.main_has_it && !received.from_tree && self.main.is_none();
+        let passed_on = self.plan.forwarded(received.signal).filter(|_| wanted);
+        effects.extend(passed_on.map(Effect::Forward));
+        effects.push(Effect::Say(Note::Repeated(received, passed_on)));
+    }
+
+    /// Starts the clock, once and for all.
+    fn stop(&mut self, now: Duration, cause: Cause, effects: &mut Vec<Effect>) {
+        self.cause = Some(cause);
+        self.stop_at = Some(now);
+        let received = if let Cause::Signal(received) = cause { Some(received) } else { None };
+        let as_received = received.and_then(|received| self.plan.forwarded(received.signal));
+        let asked = self.plan.stop_signal.or(as_received).unwrap_or(Signal::TERM);
+        let deadline = self.plan.deadline(now);
+        if deadline.is_some_and(|deadline| deadline <= now) {
+            self.kill(now, Note::StopRequested(cause), effects);
+            return;
+        }
+        let by_terminal = received.filter(|received| received.main_has_it);
+        effects.extend(by_terminal.map(|received| Effect::AskedByTerminal(received.signal)));
+        match (self.plan.to, self.main) {
+            (_, Some(_)) => effects.push(Effect::AskOrphans(self.plan.straggler_signal(), Orphans::All)),
+            (Target::All, None) => effects.push(Effect::AskEveryone(asked)),
+            (Target::Main, None) if by_terminal.is_none() => effects.push(Effect::AskMain(asked)),
+            (Target::Main, None) => {}
+        }
+        let interrupt = received.filter(|received| received.signal == Signal::INT);
+        self.state = State::Terminating(Stop {
+            since: now,
+            deadline,
+            interrupt: interrupt.map(|received| (now, received.origin)),
+            passed_on: received.map(|received| received.signal).into_iter().chain([asked]).collect(),
+            next_look: now.saturating_add(LOOK_MIN),
+            half_told: false,
+            hint_told: false,
+            exit_told: self.main.is_some(),
+        });
+        effects.push(Effect::Say(Note::StopRequested(cause)));
+    }
+
+    fn main_stopped(&self, effects: &mut Vec<Effect>) {
+        match &self.state {
+            State::Running => {
+                effects.push(Effect::StopWithMain);
+                effects.push(Effect::Say(Note::MainStopped));
+            }
+            // A stopped process can't act on what it was asked.
+            State::Terminating(_) => effects.push(Effect::ContinueMain),
+            State::Starting | State::Killing { .. } | State::Stopped { .. } => {}
+        }
+    }
+
+    /// Some were reaped, others are left: look after those who lost their parent by it.
+    fn remains(&mut self, now: Duration, effects: &mut Vec<Effect>) {
+        let ask = self.ask_orphans();
+        match &mut self.state {
+            State::Running if self.main.is_some() && self.plan.leave_stragglers => self.end(false, effects),
+            State::Running if self.main.is_some() => self.stop(now, Cause::MainExited, effects),
+            State::Terminating(stop) => {
+                effects.push(ask);
+                if let Some(exit) = self.main.filter(|_| !stop.exit_told) {
+                    stop.exit_told = true;
+                    effects.push(Effect::Say(Note::MainExited(exit)));
+                }
+            }
+            State::Killing { .. } => effects.push(Effect::KillOrphans),
+            State::Starting | State::Running | State::Stopped { .. } => {}
+        }
+    }
+
+    fn ask_orphans(&self) -> Effect {
+        let which = if self.main.is_some() { Orphans::All } else { Orphans::New };
+        Effect::AskOrphans(self.plan.straggler_signal(), which)
+    }
+
+    fn tree_empty(&mut self, effects: &mut Vec<Effect>) {
+        if self.main.is_some() && !self.is_stopped() {
+            self.end(false, effects);
+        }
+    }
+
+    fn end(&mut self, survivors: bool, effects: &mut Vec<Effect>) {
+        self.state = State::Stopped { survivors };
+        effects.push(Effect::Say(if survivors { Note::GaveUp } else { Note::Stopped }));
+    }
+
+    fn kill(&mut self, now: Duration, why: Note, effects: &mut Vec<Effect>) {
+        self.state = State::Killing {
+            next_pass: now.saturating_add(KILL_PAUSE_MIN),
+            pause: KILL_PAUSE_MIN,
+            give_up: self.plan.kill_wait.after(now),
+        };
+        effects.push(Effect::KillTree);
+        if why != Note::Killing {
+            effects.push(Effect::Say(why));
+        }
+        effects.push(Effect::Say(Note::Killing));
+    }
+
+    /// Does what is due by `now`. Harmless when nothing is.
+    fn due(&mut self, now: Duration, effects: &mut Vec<Effect>) {
+        let is_due = |at: Option<Duration>| at.is_some_and(|at| at <= now);
+        if self.state == State::Running && is_due(self.plan.run_limit_stop()) {
+            self.stop(now, Cause::RunLimit, effects);
+        }
+        let ask = self.ask_orphans();
+        let hint_at = if let State::Terminating(stop) = &self.state { self.hint_at(stop) } else { None };
+        match &mut self.state {
+            State::Terminating(stop) if is_due(stop.deadline) => self.kill(now, Note::Killing, effects),
+            State::Terminating(stop) => {
+                if is_due(Some(stop.next_look)) {
+                    let pause = (now.saturating_sub(stop.since) / 4).clamp(LOOK_MIN, LOOK_MAX);
+                    stop.next_look = now.saturating_add(pause);
+                    effects.push(ask);
+                }
+                if is_due(stop.half_at()) && !stop.half_told {
+                    stop.half_told = true;
+                    effects.push(Effect::Say(Note::HalfTime));
+                }
+                if is_due(hint_at) && !stop.hint_told {
+                    stop.hint_told = true;
+                    effects.push(Effect::Say(Note::ShellHint));
+                }
+            }
+            State::Killing { give_up, .. } if is_due(*give_up) => self.end(true, effects),
+            State::Killing { next_pass, pause, .. } if is_due(Some(*next_pass)) => {
+                *pause = pause.saturating_mul(2).min(KILL_PAUSE_MAX);
+                *next_pass = now.saturating_add(*pause);
+                effects.push(Effect::KillTree);
+            }
+            State::Starting | State::Running | State::Killing { .. } | State::Stopped { .. } => {}
+        }
+    }
+
+    /// When to look for a shell that waits: never once the main process has gone.
+    fn hint_at(&self, stop: &Stop) -> Option<Duration> {
+        self.main.is_none().then(|| stop.since.saturating_add(SHELL_HINT_AFTER))
+    }
+}
+
+impl Stop {
+    /// The middle of the limit; none without a limit.
+    fn half_at(&self) -> Option<Duration> {
+        self.deadline.map(|deadline| self.since.saturating_add(deadline.saturating_sub(self.since) / 2))
+    }
+}

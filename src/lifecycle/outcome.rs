@@ -1,0 +1,57 @@
+//! How a run ended, in one word.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::exit::Exit;
+
+/// The one word for a whole run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// The main process ended by itself with status 0.
+    Completed,
+    /// The main process ended by itself with another status.
+    Failed,
+    /// The main process died of a signal that winddown did not send.
+    Crashed,
+    /// Asked to stop, and everything ended in time.
+    Stopped,
+    /// Something had to be killed.
+    Killed,
+    /// Something outlived SIGKILL.
+    Stuck,
+    /// The command could not be started.
+    NotStarted,
+}
+
+impl Outcome {
+    /// The word for a run that has ended.
+    #[must_use]
+    pub const fn of(main: Option<Exit>, was_asked: bool, any_killed: bool, survivors: bool) -> Self {
+        match main {
+            _ if survivors => Self::Stuck,
+            None => Self::Stuck,
+            Some(_) if any_killed => Self::Killed,
+            Some(_) if was_asked => Self::Stopped,
+            Some(Exit::Code(0)) => Self::Completed,
+            Some(Exit::Code(_)) => Self::Failed,
+            Some(Exit::Signal(_)) => Self::Crashed,
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Crashed => "crashed",
+            Self::Stopped => "stopped",
+            Self::Killed => "killed",
+            Self::Stuck => "stuck",
+            Self::NotStarted => "not-started",
+        })
+    }
+}

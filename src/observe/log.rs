@@ -1,0 +1,250 @@
+//! The lines on stderr: written without ever waiting, counted when they can't be.
+
+use std::os::fd::RawFd;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{Fact, message};
+use crate::lifecycle::machine::Cause;
+use crate::lifecycle::phase::Phase;
+use crate::os::clock::Clock;
+use crate::os::descriptor::Sink;
+
+const STDERR: RawFd = 2;
+
+/// How lines look.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// How much is told.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Level {
+    /// Only what went wrong (`-q`).
+    Error,
+    /// Stops, and what is out of order.
+    Info,
+    /// Also starts, forwarded signals and reaped processes (`-v`).
+    Detail,
+}
+
+impl Level {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Info => "info",
+            Self::Detail => "detail",
+        }
+    }
+
+    /// The terminal's colour for the prefix: red, none, dim.
+    const fn colour(self) -> &'static str {
+        match self {
+            Self::Error => "\x1b[31m",
+            Self::Info => "\x1b[1m",
+            Self::Detail => "\x1b[2m",
+        }
+    }
+}
+
+/// The log of a run.
+#[derive(Debug)]
+pub struct Log {
+    sink: Option<Sink>,
+    format: Format,
+    level: Level,
+    limit_origin: String,
+    clock: Clock,
+    phase: Phase,
+    is_terminal: bool,
+    coloured: bool,
+    lost: usize,
+    /// Whether the run is quiet so far: then its end is not worth a line either.
+    told: bool,
+}
+
+impl Log {
+    /// A log on stderr as it is now: closed stays closed, whatever gets the number later.
+    #[must_use]
+    pub fn new(format: Format, level: Level, limit_origin: String, clock: Clock) -> Self {
+        let sink = Sink::inherited(STDERR);
+        let is_terminal = sink.is_some_and(Sink::is_terminal);
+        let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+            || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        Self {
+            sink,
+            format,
+            level,
+            limit_origin,
+            clock,
+            phase: Phase::Starting,
+            is_terminal,
+            coloured: is_terminal && !no_colour,
+            lost: 0,
+            told: false,
+        }
+    }
+
+    /// Whether facts of this level are told at all.
+    #[must_use]
+    pub fn wants(&self, level: Level) -> bool {
+        level <= self.level
+    }
+
+    /// Tells one fact, if it is worth a line at this level.
+    pub fn tell(&mut self, at: Duration, fact: &Fact) {
+        if let Fact::Phase(phase) = fact {
+            self.phase = *phase;
+        }
+        let level = self.level_of(fact);
+        if !self.wants(level) {
+            return;
+        }
+        let Some(text) = message::line(fact, &self.limit_origin) else {
+            return;
+        };
+        self.told |= level <= Level::Info;
+        let line = match self.format {
+            Format::Text => self.text(level, &text),
+            Format::Json => self.json(at, level, fact, &text),
+        };
+        self.write(&line);
+    }
+
+    fn level_of(&self, fact: &Fact) -> Level {
+        match fact {
+            Fact::NotStarted(_) | Fact::GaveUp { .. } | Fact::RecordFailed { .. } | Fact::Sent(..) => {
+                Level::Error
+            }
+            Fact::Phase(_) | Fact::Started(_) | Fact::Forwarded { .. } | Fact::Reaped(..) => Level::Detail,
+            Fact::Ended { .. } if !self.told => Level::Detail,
+            _ => Level::Info,
+        }
+    }
+
+    fn text(&self, level: Level, text: &str) -> String {
+        let lost = if self.lost == 0 {
+            String::new()
+        } else {
+            format!(" ({} lines before this were lost)", self.lost)
+        };
+        // A full-screen program may have switched off the translation of line ends.
+        let end = if self.is_terminal { "\r\n" } else { "\n" };
+        if self.coloured {
+            format!("{}winddown:\x1b[0m {text}{lost}{end}", level.colour())
+        } else {
+            format!("winddown: {text}{lost}{end}")
+        }
+    }
+
+    fn json(&self, at: Duration, level: Level, fact: &Fact, text: &str) -> String {
+        let time = humantime::format_rfc3339_millis(self.clock.started_wall() + at);
+        let mut line = json!({
+            "time": time.to_string(),
+            "elapsed_ms": milliseconds(at),
+            "level": level.name(),
+            "phase": self.phase,
+            "event": event(fact),
+            "message": text,
+        });
+        if self.lost > 0 {
+            line["lost_lines"] = json!(self.lost);
+        }
+        if let (Value::Object(line), Value::Object(details)) = (&mut line, details(fact, &self.limit_origin))
+        {
+            line.extend(details);
+        }
+        format!("{line}\n")
+    }
+
+    fn write(&mut self, line: &str) {
+        let Some(sink) = self.sink else { return };
+        match sink.write(line.as_bytes()) {
+            Ok(length) if length == line.len() => self.lost = 0,
+            Ok(_) | Err(_) => self.lost += 1,
+        }
+    }
+}
+
+/// Milliseconds with three digits behind the point: the kernel's clock knows more, nobody else does.
+#[must_use]
+pub fn milliseconds(duration: Duration) -> f64 {
+    let microseconds = u32::try_from(duration.as_micros() % 1000).unwrap_or_default();
+    #[expect(clippy::cast_precision_loss, reason = "exact for runs of up to 285,000 years")]
+    let whole = duration.as_millis() as f64;
+    whole + f64::from(microseconds) / 1000.0
+}
+
+const fn event(fact: &Fact) -> &'static str {
+    match fact {
+        Fact::Phase(_) => "phase",
+        Fact::Started(_) => "started",
+        Fact::NotStarted(_) => "not-started",
+        Fact::Forwarded { .. } => "forwarded",
+        Fact::Sent(..) => "not-sent",
+        Fact::Reaped(..) => "reaped",
+        Fact::MainStopped(_) => "main-stopped",
+        Fact::StopRequested { .. } => "stop-requested",
+        Fact::Repeated { .. } => "repeated",
+        Fact::KillAsked(_) => "kill-asked",
+        Fact::HalfTime { .. } => "half-time",
+        Fact::ShellWaits { .. } => "shell-waits",
+        Fact::MainExited { .. } => "main-exited",
+        Fact::Killing { .. } => "killing",
+        Fact::GaveUp { .. } => "gave-up",
+        Fact::Ended { .. } => "ended",
+        Fact::RecordFailed { .. } => "record-failed",
+    }
+}
+
+/// What a machine would otherwise have to read out of the message.
+fn details(fact: &Fact, limit_origin: &str) -> Value {
+    use super::record::{exit, process, processes, sender, signal};
+    match fact {
+        Fact::Started(main) | Fact::MainStopped(main) => json!({ "process": process(main) }),
+        Fact::Forwarded { signal: received, sender: by, forwarded } => json!({
+            "signal": signal(*received), "sender": sender(by), "forwarded": forwarded.map(signal),
+        }),
+        Fact::Sent(sent, _) => {
+            json!({ "signal": signal(sent.signal), "process": process(&sent.target) })
+        }
+        Fact::Reaped(child, how) => json!({ "process": process(child), "exit": exit(*how) }),
+        Fact::StopRequested { cause, sender: by, asked, kill_in, .. } => json!({
+            "cause": super::record::cause(*cause),
+            "signal": if let Cause::Signal(received) = cause { Some(signal(received.signal)) } else { None },
+            "sender": by.as_ref().map(sender),
+            "asked": processes(asked),
+            "kill_in_ms": kill_in.map(milliseconds),
+            "limit_origin": limit_origin,
+        }),
+        Fact::Repeated { received, sender: by, forwarded } => json!({
+            "signal": signal(received.signal), "sender": sender(by), "forwarded": forwarded.map(signal),
+        }),
+        Fact::KillAsked(by) => json!({ "sender": sender(by) }),
+        Fact::HalfTime { left, there } => {
+            json!({ "left_ms": milliseconds(*left), "there": processes(there) })
+        }
+        Fact::ShellWaits { shell, child } => {
+            json!({ "shell": process(shell), "child": process(child) })
+        }
+        Fact::MainExited { main, exit: how, after, asked } => json!({
+            "process": process(main), "exit": exit(*how), "after_ms": milliseconds(*after), "asked": processes(asked),
+        }),
+        Fact::Killing { after, victims } => {
+            json!({ "after_ms": milliseconds(*after), "victims": processes(victims) })
+        }
+        Fact::GaveUp { survivors, .. } => {
+            json!({ "survivors": super::record::survivors(survivors) })
+        }
+        Fact::Ended { outcome, main, main_exit, took, .. } => json!({
+            "outcome": outcome, "process": process(main), "exit": main_exit.map(exit), "took_ms": took.map(milliseconds),
+        }),
+        Fact::Phase(_) | Fact::NotStarted(_) | Fact::RecordFailed { .. } => json!({}),
+    }
+}

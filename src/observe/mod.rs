@@ -1,0 +1,192 @@
+//! What is told about a run. One stream of facts feeds the log and the record, so that the two
+//! can't disagree.
+
+use std::io;
+use std::time::Duration;
+
+use crate::lifecycle::exit::Exit;
+use crate::lifecycle::machine::{Cause, Received};
+use crate::lifecycle::outcome::Outcome;
+use crate::lifecycle::phase::Phase;
+use crate::lifecycle::plan::Limit;
+use crate::lifecycle::signal::{Origin, Signal};
+use crate::os::tree::{Process, Sent};
+
+pub mod log;
+pub mod message;
+pub mod record;
+
+/// A sender, with the name that was read after the signal was acted upon.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Sender {
+    /// Where the signal came from.
+    pub origin: Origin,
+    /// The name of the process; nothing once it has gone.
+    pub name: Option<String>,
+}
+
+/// Why a signal was sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Purpose {
+    /// winddown received it and passed it on.
+    Forward,
+    /// To ask for the end.
+    Ask,
+    /// To let a stopped process go on.
+    Continue,
+    /// To kill.
+    Kill,
+}
+
+/// A process that outlived SIGKILL.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Survivor {
+    /// Which one.
+    pub process: Process,
+    /// Why, as far as it is known.
+    pub reason: String,
+}
+
+/// Something that happened, with names and numbers for people.
+#[derive(Debug)]
+pub enum Fact {
+    /// The run has got into this phase.
+    Phase(Phase),
+    /// The main process runs.
+    Started(Process),
+    /// The command could not be started.
+    NotStarted(String),
+    /// A signal was received for the workload; nothing was sent if `--map` drops it.
+    Forwarded {
+        /// The signal as received.
+        signal: Signal,
+        /// By whom it was sent.
+        sender: Sender,
+        /// What the main process got.
+        forwarded: Option<Signal>,
+    },
+    /// A signal was sent.
+    Sent(Sent, Purpose),
+    /// A child was reaped.
+    Reaped(Process, Exit),
+    /// The main process was stopped, and nobody at a terminal has done it.
+    MainStopped(Process),
+    /// A stop began.
+    StopRequested {
+        /// Why.
+        cause: Cause,
+        /// Who sent the signal, if it was one.
+        sender: Option<Sender>,
+        /// The main process.
+        main: Process,
+        /// How it ended, if that is the cause.
+        main_exit: Option<Exit>,
+        /// Who has been asked beside the main process.
+        asked: Vec<Process>,
+        /// When SIGKILL is due.
+        kill_in: Option<Duration>,
+    },
+    /// A further stop request.
+    Repeated {
+        /// As received.
+        received: Received,
+        /// By whom.
+        sender: Sender,
+        /// What the main process got of it.
+        forwarded: Option<Signal>,
+    },
+    /// Ctrl+C again.
+    KillAsked(Sender),
+    /// Half of the limit is over.
+    HalfTime {
+        /// Until SIGKILL.
+        left: Duration,
+        /// Who is still there.
+        there: Vec<Process>,
+    },
+    /// A shell waits for a foreground child that nobody has asked.
+    ShellWaits {
+        /// The shell.
+        shell: Process,
+        /// Its child.
+        child: Process,
+    },
+    /// The main process ended during a stop, and left stragglers.
+    MainExited {
+        /// The main process.
+        main: Process,
+        /// How it ended.
+        exit: Exit,
+        /// Since the stop request.
+        after: Duration,
+        /// Who was asked now.
+        asked: Vec<Process>,
+    },
+    /// SIGKILL was sent.
+    Killing {
+        /// Since the stop request.
+        after: Duration,
+        /// To whom.
+        victims: Vec<Process>,
+    },
+    /// Some are still there.
+    GaveUp {
+        /// How long SIGKILL was given.
+        waited: Duration,
+        /// Who they are.
+        survivors: Vec<Survivor>,
+    },
+    /// It is over.
+    Ended {
+        /// In one word.
+        outcome: Outcome,
+        /// The main process.
+        main: Process,
+        /// How it ended.
+        main_exit: Option<Exit>,
+        /// Since the stop request, if there was one.
+        took: Option<Duration>,
+        /// The limit of the stop.
+        limit: Limit,
+    },
+    /// The record could not be written.
+    RecordFailed {
+        /// Where to.
+        file: String,
+        /// Why.
+        error: io::Error,
+    },
+}
+
+/// Log and record together.
+#[derive(Debug)]
+pub struct Observer {
+    /// The lines on stderr.
+    pub log: log::Log,
+    /// The JSON object, if one is asked for.
+    pub record: Option<record::Record>,
+}
+
+impl Observer {
+    /// Takes one fact that happened at this time since the start.
+    pub fn tell(&mut self, at: Duration, fact: &Fact) {
+        if let Some(record) = &mut self.record {
+            record.tell(at, fact);
+        }
+        self.log.tell(at, fact);
+    }
+
+    /// Writes the record, if one is asked for. That it can't be written is told, and changes nothing.
+    pub fn write_record<'a>(
+        &mut self,
+        at: Duration,
+        killed: impl Iterator<Item = &'a Process>,
+        exit_status: u8,
+    ) {
+        let Some(record) = &mut self.record else { return };
+        if let Err(error) = record.write(killed, exit_status) {
+            let file = record.destination().to_string();
+            self.tell(at, &Fact::RecordFailed { file, error });
+        }
+    }
+}

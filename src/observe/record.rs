@@ -1,0 +1,238 @@
+//! The record: one JSON object that tells the whole run. Its schema is `docs/record.schema.json`.
+
+use std::ffi::OsString;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::log::milliseconds;
+use super::{Fact, Purpose, Sender, Survivor};
+use crate::lifecycle::exit::Exit;
+use crate::lifecycle::machine::Cause;
+use crate::lifecycle::outcome::Outcome;
+use crate::lifecycle::plan::Limit;
+use crate::lifecycle::signal::{Origin, Signal};
+use crate::os::clock::Clock;
+use crate::os::descriptor::Sink;
+use crate::os::tree::Process;
+
+/// Raised when a reader of the last version would misunderstand the next.
+const SCHEMA: u32 = 1;
+
+/// Where the record goes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Destination {
+    /// `fd:N`: one write that does not wait.
+    Descriptor(RawFd),
+    /// A temporary file and a rename where it is or can be a regular file, else as a descriptor.
+    File(PathBuf),
+}
+
+impl std::fmt::Display for Destination {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Descriptor(number) => write!(f, "fd:{number}"),
+            Self::File(path) => path.display().fmt(f),
+        }
+    }
+}
+
+/// The record of a run, as far as it has come.
+#[derive(Debug)]
+pub struct Record {
+    destination: Destination,
+    object: Value,
+}
+
+impl Record {
+    /// An empty record of a run that starts now.
+    #[must_use]
+    pub fn new(
+        destination: Destination,
+        command: &[OsString],
+        limit: Limit,
+        origin: &str,
+        clock: &Clock,
+    ) -> Self {
+        let command: Vec<_> = command.iter().map(|word| word.to_string_lossy()).collect();
+        let started = humantime::format_rfc3339_millis(clock.started_wall()).to_string();
+        let object = json!({
+            "schema": SCHEMA,
+            "winddown": env!("CARGO_PKG_VERSION"),
+            "command": command,
+            "started": started,
+            "limit": { "ms": limit.length().map(milliseconds), "origin": origin },
+            "main": null,
+            "phases": [{ "phase": "starting", "at_ms": 0.0 }],
+            "stop": null,
+            "signals": [],
+            "killed": [],
+            "survivors": [],
+            "exit": null,
+            "exit_status": null,
+            "outcome": null,
+        });
+        Self { destination, object }
+    }
+
+    /// Takes one fact that happened at this time since the start.
+    pub fn tell(&mut self, at: Duration, fact: &Fact) {
+        let at_ms = milliseconds(at);
+        match fact {
+            Fact::Phase(phase) => self.push("phases", json!({ "phase": phase, "at_ms": at_ms })),
+            Fact::Started(main) => self.object["main"] = process(main),
+            Fact::StopRequested { cause: why, sender: by, kill_in, .. } => {
+                self.object["stop"] = json!({
+                    "at_ms": at_ms,
+                    "cause": cause(*why),
+                    "signal": if let Cause::Signal(received) = why { Some(signal(received.signal)) } else { None },
+                    "sender": by.as_ref().map(sender),
+                    "deadline_ms": kill_in.map(|left| milliseconds(at.saturating_add(left))),
+                });
+            }
+            Fact::Sent(sent, purpose) => {
+                let result = sent.error.as_ref().map_or_else(|| "ok".to_owned(), errno_name);
+                let name = signal(sent.signal);
+                let target = process(&sent.target);
+                let purpose = purpose_name(*purpose);
+                let entry = json!({ "at_ms": at_ms, "signal": name, "target": target, "purpose": purpose, "result": result });
+                self.push("signals", entry);
+            }
+            Fact::GaveUp { survivors: list, .. } => self.object["survivors"] = survivors(list),
+            Fact::Ended { outcome, main, main_exit, .. } => {
+                self.object["main"] = process(main);
+                self.object["exit"] = json!(main_exit.map(exit));
+                self.object["outcome"] = json!(outcome);
+            }
+            _ => {}
+        }
+    }
+
+    fn push(&mut self, list: &str, entry: Value) {
+        if let Some(list) = self.object[list].as_array_mut() {
+            list.push(entry);
+        }
+    }
+
+    /// Completes the record of a run that was not started.
+    pub fn not_started(&mut self) {
+        self.object["outcome"] = json!(Outcome::NotStarted);
+    }
+
+    /// Completes the record and writes it.
+    ///
+    /// # Errors
+    /// When it can't be written, or not in one piece.
+    pub fn write<'a>(
+        &mut self,
+        killed: impl Iterator<Item = &'a Process>,
+        exit_status: u8,
+    ) -> io::Result<()> {
+        self.object["killed"] = killed.map(process).collect();
+        self.object["exit_status"] = json!(exit_status);
+        let text = format!("{}\n", self.object);
+        match &self.destination {
+            Destination::Descriptor(number) => write_once(*number, text.as_bytes()),
+            Destination::File(path) => write_file(path, text.as_bytes()),
+        }
+    }
+
+    /// Where it goes.
+    #[must_use]
+    pub const fn destination(&self) -> &Destination {
+        &self.destination
+    }
+}
+
+fn write_once(number: RawFd, bytes: &[u8]) -> io::Result<()> {
+    let sink = Sink::inherited(number).ok_or_else(|| io::Error::from_raw_os_error(libc::EBADF))?;
+    if sink.write(bytes)? == bytes.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
+}
+
+/// A reader sees the old file or the whole new one, never a part.
+fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let kind = fs::metadata(&target).ok().map(|metadata| metadata.file_type());
+    if kind.is_some_and(|kind| {
+        kind.is_fifo() || kind.is_char_device() || kind.is_socket() || kind.is_block_device()
+    }) {
+        let special =
+            OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(&target)?;
+        return write_once(special.as_raw_fd(), bytes);
+    }
+    let mut name = OsString::from(".");
+    name.push(target.file_name().unwrap_or_default());
+    name.push(format!(".{}.tmp", std::process::id()));
+    let temporary = target.with_file_name(name);
+    let result = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&temporary)
+        .and_then(|mut file| file.write_all(bytes))
+        .and_then(|()| fs::rename(&temporary, &target));
+    if result.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    result
+}
+
+fn errno_name(error: &io::Error) -> String {
+    let errno = error.raw_os_error().map(nix::errno::Errno::from_raw);
+    errno.map_or_else(|| error.to_string(), |errno| format!("{errno:?}"))
+}
+
+const fn purpose_name(purpose: Purpose) -> &'static str {
+    match purpose {
+        Purpose::Forward => "forward",
+        Purpose::Ask => "ask",
+        Purpose::Continue => "continue",
+        Purpose::Kill => "kill",
+    }
+}
+
+pub(super) fn signal(signal: Signal) -> String {
+    signal.name()
+}
+
+pub(super) const fn cause(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Signal(received) if received.hangup => "hangup",
+        Cause::Signal(_) => "signal",
+        Cause::RunLimit => "run-limit",
+        Cause::MainExited => "main-exited",
+    }
+}
+
+pub(super) fn process(process: &Process) -> Value {
+    json!({ "pid": process.pid, "name": process.name })
+}
+
+pub(super) fn processes(list: &[Process]) -> Value {
+    list.iter().map(process).collect()
+}
+
+pub(super) fn survivors(list: &[Survivor]) -> Value {
+    let entry = |survivor: &Survivor| json!({ "pid": survivor.process.pid, "name": survivor.process.name, "reason": survivor.reason });
+    list.iter().map(entry).collect()
+}
+
+pub(super) fn exit(exit: Exit) -> Value {
+    match exit {
+        Exit::Code(code) => json!({ "code": code }),
+        Exit::Signal(signal) => json!({ "signal": signal.name() }),
+    }
+}
+
+pub(super) fn sender(sender: &Sender) -> Value {
+    match sender.origin {
+        Origin::Kernel => json!({ "kind": "kernel" }),
+        Origin::Process { pid, uid } => {
+            json!({ "kind": "process", "pid": pid, "uid": uid, "name": sender.name })
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Descriptors: kept away from the standard streams, and written to without ever waiting.
+
+use std::io::{self, ErrorKind};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+/// The first number that is no standard stream.
+const FIRST: RawFd = 3;
+
+/// Moves a descriptor out of the way of the standard streams: when one of those was closed at the
+/// start, the kernel hands out its number, and a log line would go into whatever was opened.
+///
+/// # Errors
+/// When no descriptor is left.
+pub fn above_standard(descriptor: OwnedFd) -> io::Result<OwnedFd> {
+    if descriptor.as_raw_fd() >= FIRST {
+        return Ok(descriptor);
+    }
+    // SAFETY: duplicates a descriptor that we own; no memory is involved.
+    let moved = unsafe { libc::fcntl(descriptor.as_raw_fd(), libc::F_DUPFD_CLOEXEC, FIRST) };
+    if moved < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just given us this descriptor; nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(moved) })
+}
+
+/// What is behind a descriptor, as far as writing without waiting is concerned.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Kind {
+    Socket,
+    Pipe,
+    /// Terminals and other devices.
+    Device,
+    Regular,
+}
+
+/// A descriptor that is written to only where that can't block: it may be shared with the
+/// workload, so it is never made non-blocking itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Sink {
+    descriptor: RawFd,
+    kind: Kind,
+}
+
+impl Sink {
+    /// A sink on an inherited descriptor; nothing if it is closed.
+    #[must_use]
+    pub fn inherited(descriptor: RawFd) -> Option<Self> {
+        // SAFETY: `stat` is plain data that the kernel fills in.
+        let mut stat: libc::stat = unsafe { std::mem::zeroed() };
+        // SAFETY: `stat` is valid for writes for the whole call.
+        if unsafe { libc::fstat(descriptor, &raw mut stat) } != 0 {
+            return None;
+        }
+        let kind = match stat.st_mode & libc::S_IFMT {
+            libc::S_IFSOCK => Kind::Socket,
+            libc::S_IFIFO => Kind::Pipe,
+            libc::S_IFCHR => Kind::Device,
+            _ => Kind::Regular,
+        };
+        Some(Self { descriptor, kind })
+    }
+
+    /// Whether it is a terminal.
+    #[must_use]
+    pub fn is_terminal(self) -> bool {
+        // SAFETY: a borrowed descriptor number; `isatty` checks it.
+        self.kind == Kind::Device && unsafe { libc::isatty(self.descriptor) } == 1
+    }
+
+    /// Writes as much as is taken at once.
+    ///
+    /// # Errors
+    /// `WouldBlock` when the other side does not read; whatever else the kernel says.
+    pub fn write(self, bytes: &[u8]) -> io::Result<usize> {
+        match self.kind {
+            Kind::Socket => self.send(bytes),
+            Kind::Pipe => match self.write_no_wait(bytes) {
+                Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => self.write_if_ready(bytes),
+                result => result,
+            },
+            Kind::Device => self.write_if_ready(bytes),
+            Kind::Regular => self.write_plain(bytes),
+        }
+    }
+
+    fn send(self, bytes: &[u8]) -> io::Result<usize> {
+        let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+        // SAFETY: `bytes` is valid for reads for the whole call.
+        written(unsafe { libc::send(self.descriptor, bytes.as_ptr().cast(), bytes.len(), flags) })
+    }
+
+    fn write_no_wait(self, bytes: &[u8]) -> io::Result<usize> {
+        let part = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+        // SAFETY: one part, valid for reads for the whole call; the kernel does not write to it.
+        written(unsafe { libc::pwritev2(self.descriptor, &raw const part, 1, -1, libc::RWF_NOWAIT) })
+    }
+
+    /// A stopped terminal, or a full pipe of an old kernel, says so before it is written to.
+    fn write_if_ready(self, bytes: &[u8]) -> io::Result<usize> {
+        let mut poll = libc::pollfd { fd: self.descriptor, events: libc::POLLOUT, revents: 0 };
+        // SAFETY: one valid `pollfd`; a zero timeout never waits.
+        let ready = unsafe { libc::poll(&raw mut poll, 1, 0) };
+        if ready == 1 && poll.revents & libc::POLLOUT != 0 {
+            self.write_plain(bytes)
+        } else {
+            Err(ErrorKind::WouldBlock.into())
+        }
+    }
+
+    fn write_plain(self, bytes: &[u8]) -> io::Result<usize> {
+        // SAFETY: the descriptor is only borrowed for the call, and checked by the kernel.
+        let descriptor = unsafe { BorrowedFd::borrow_raw(self.descriptor) };
+        Ok(nix::unistd::write(descriptor, bytes)?)
+    }
+}
+
+fn written(result: isize) -> io::Result<usize> {
+    usize::try_from(result).map_err(|_| io::Error::last_os_error())
+}
+
+/// Closes every descriptor from 3 on except those in `keep`: an inherited one would hold a lock, or
+/// keep a pipe from its end, for as long as we live.
+pub fn close_inherited(keep: &[RawFd]) {
+    let mut keep: Vec<u32> = keep.iter().filter_map(|fd| u32::try_from(*fd).ok()).collect();
+    keep.sort_unstable();
+    let mut first = FIRST.unsigned_abs();
+    for kept in keep.into_iter().filter(|kept| *kept >= FIRST.unsigned_abs()).chain([u32::MAX]) {
+        if first < kept {
+            let last = if kept == u32::MAX { kept } else { kept - 1 };
+            // SAFETY: closes only numbers that nothing in this process uses, as the caller says.
+            unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+        }
+        first = kept.saturating_add(1);
+    }
+}

@@ -1,0 +1,11 @@
+//! The kernel's side: the only home of process ids, descriptors and `unsafe`.
+
+pub mod clock;
+pub mod descriptor;
+pub mod inbox;
+pub mod procfs;
+pub mod reap;
+pub mod signalling;
+pub mod spawn;
+pub mod terminal;
+pub mod tree;

@@ -1,0 +1,191 @@
+//! What /proc tells about processes, read only from files that can't block.
+
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+use crate::lifecycle::signal::{Signal, SignalSet};
+
+/// One line of `/proc/PID/stat`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Stat {
+    /// Process id.
+    pub pid: i32,
+    /// The name of its main thread, at most 15 bytes.
+    pub name: String,
+    /// `R`, `S`, `D`, `T`, `Z`, ...
+    pub state: char,
+    /// Who is told when it ends.
+    pub parent: i32,
+    /// Process group.
+    pub group: i32,
+    /// Session.
+    pub session: i32,
+    /// Clock ticks since boot: with the id, this names a process for good.
+    pub start_ticks: u64,
+}
+
+impl Stat {
+    /// Whether it is stopped (Ctrl+Z, SIGSTOP).
+    #[must_use]
+    pub const fn is_stopped(&self) -> bool {
+        self.state == 'T'
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        // The name may hold blanks and parentheses; the last one ends it.
+        let (pid, rest) = text.split_once(" (")?;
+        let (name, rest) = rest.rsplit_once(") ")?;
+        let mut fields = rest.split(' ');
+        Some(Self {
+            pid: pid.parse().ok()?,
+            name: name.to_owned(),
+            state: fields.next()?.chars().next()?,
+            parent: fields.next()?.parse().ok()?,
+            group: fields.next()?.parse().ok()?,
+            session: fields.next()?.parse().ok()?,
+            // The 22nd field; the name is the second, and the session the sixth.
+            start_ticks: fields.nth(15)?.parse().ok()?,
+        })
+    }
+}
+
+/// An open directory of /proc: it stays with the process it was opened for, also when the id is
+/// used again.
+#[derive(Debug)]
+pub struct Directory(OwnedFd);
+
+impl Directory {
+    /// The directory of a process, if there is one.
+    #[must_use]
+    pub fn open(pid: i32) -> Option<Self> {
+        let path = CString::new(format!("/proc/{pid}")).ok()?;
+        let flags = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC;
+        // SAFETY: `path` is a valid C string for the whole call.
+        let descriptor = unsafe { libc::open(path.as_ptr(), flags) };
+        // SAFETY: the kernel has just given us this descriptor; nobody else owns it.
+        (descriptor >= 0).then(|| Self(unsafe { OwnedFd::from_raw_fd(descriptor) }))
+    }
+
+    /// Its line of facts; nothing once the process has been reaped.
+    #[must_use]
+    pub fn stat(&self) -> Option<Stat> {
+        Stat::parse(&read_at(self, "stat").ok()?)
+    }
+
+    /// The signals it ignores.
+    #[must_use]
+    pub fn ignored(&self) -> Option<SignalSet> {
+        let status = read_at(self, "status").ok()?;
+        let bits = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
+        u64::from_str_radix(bits.trim(), 16).ok().map(SignalSet::from_bits)
+    }
+
+    /// Signals just this process, whoever has its id by now.
+    ///
+    /// # Errors
+    /// As `kill(2)`; `ENOSYS` before Linux 5.1.
+    pub fn signal(&self, signal: Signal) -> io::Result<()> {
+        // SAFETY: no memory is passed; a directory of /proc is taken as a process descriptor.
+        let result = unsafe {
+            libc::syscall(
+                libc::SYS_pidfd_send_signal,
+                self.0.as_raw_fd(),
+                signal.number(),
+                std::ptr::null::<u8>(),
+                0,
+            )
+        };
+        if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }
+}
+
+/// Files here are short, and what is longer is not looked at.
+const LONGEST: usize = 4096;
+
+fn read_at(directory: &Directory, name: &str) -> io::Result<String> {
+    let file = nix::fcntl::openat(
+        &directory.0,
+        name,
+        nix::fcntl::OFlag::O_RDONLY | nix::fcntl::OFlag::O_CLOEXEC,
+        nix::sys::stat::Mode::empty(),
+    )?;
+    let mut bytes = [0_u8; LONGEST];
+    let length = nix::unistd::read(&file, &mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes[..length]).into_owned())
+}
+
+/// The facts about one process.
+#[must_use]
+pub fn stat(pid: i32) -> Option<Stat> {
+    Directory::open(pid)?.stat()
+}
+
+/// The ids of all processes to be seen; nothing when /proc can't be read.
+#[must_use]
+pub fn all_pids() -> Option<Vec<i32>> {
+    let entries = std::fs::read_dir("/proc").ok()?;
+    Some(entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect())
+}
+
+/// The processes whose parent is this one, as the kernel lists them for its only thread. Nothing
+/// when the kernel was built without that file.
+#[must_use]
+pub fn children_of_self() -> Option<Vec<i32>> {
+    let text = std::fs::read_to_string("/proc/thread-self/children").ok()?;
+    Some(text.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect())
+}
+
+/// Whether /proc is there and belongs to our PID namespace: in the other case its numbers are
+/// those of strangers.
+#[must_use]
+pub fn is_ours() -> bool {
+    let own = std::process::id().to_string();
+    std::fs::read_link("/proc/self").is_ok_and(|link| link.as_os_str() == own.as_str())
+}
+
+/// The size of what a descriptor of another process is told as: the name behind a pid, or nothing.
+#[must_use]
+pub fn name(pid: i32) -> Option<String> {
+    stat(pid).map(|stat| stat.name)
+}
+
+/// Where a process waits in the kernel (`do_wait`, ...), as far as we may know.
+#[must_use]
+pub fn wait_channel(pid: i32) -> Option<String> {
+    std::fs::read_to_string(format!("/proc/{pid}/wchan")).ok().filter(|name| name != "0")
+}
+
+/// Borrowed for `poll` and the like.
+impl std::os::fd::AsFd for Directory {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_blanks_and_parentheses_is_read() {
+        let line = "42 (a) b (c) S 1 2 3 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 1 0 987654 1 2 3";
+        let stat = Stat::parse(line).expect("a line");
+        assert_eq!((stat.name.as_str(), stat.parent, stat.group, stat.session), ("a) b (c", 1, 2, 3));
+        assert_eq!(stat.start_ticks, 987_654);
+    }
+
+    #[test]
+    fn a_short_line_is_nothing() {
+        assert_eq!(Stat::parse("42 (a) S 1"), None);
+        assert_eq!(Stat::parse(""), None);
+    }
+
+    #[test]
+    fn our_own_facts_are_there() {
+        let pid = i32::try_from(std::process::id()).expect("a pid");
+        assert_eq!(stat(pid).expect("our own").pid, pid);
+        assert!(is_ours());
+        assert!(all_pids().expect("a readable /proc").contains(&pid));
+    }
+}

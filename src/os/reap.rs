@@ -1,0 +1,54 @@
+//! The one place that waits for children.
+
+use crate::lifecycle::exit::Exit;
+use crate::lifecycle::signal::Signal;
+
+/// What `waitpid` had to tell.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Change {
+    /// A child ended, and its id is free again.
+    Ended {
+        /// Its id.
+        pid: i32,
+        /// How it ended.
+        exit: Exit,
+    },
+    /// A child was stopped.
+    Stopped {
+        /// Its id.
+        pid: i32,
+    },
+    /// A child goes on after a stop.
+    Continued {
+        /// Its id.
+        pid: i32,
+    },
+    /// There are children, and nothing new about them.
+    Nothing,
+    /// There is no child.
+    NoChild,
+}
+
+/// Takes one change, without waiting. `__WALL` covers children made by `clone` without a signal.
+#[must_use]
+pub fn next() -> Change {
+    let flags = libc::WNOHANG | libc::WUNTRACED | libc::WCONTINUED | libc::__WALL;
+    let mut status = 0;
+    // SAFETY: `status` is valid for writes for the whole call.
+    let pid = unsafe { libc::waitpid(-1, &raw mut status, flags) };
+    match pid {
+        0 => Change::Nothing,
+        pid if pid < 0 => Change::NoChild,
+        pid if libc::WIFSTOPPED(status) => Change::Stopped { pid },
+        pid if libc::WIFCONTINUED(status) => Change::Continued { pid },
+        pid => Change::Ended { pid, exit: exit(status) },
+    }
+}
+
+fn exit(status: i32) -> Exit {
+    let death = libc::WIFSIGNALED(status).then(|| libc::WTERMSIG(status));
+    match death.and_then(Signal::new) {
+        Some(signal) => Exit::Signal(signal),
+        None => Exit::Code(u8::try_from(libc::WEXITSTATUS(status)).unwrap_or(u8::MAX)),
+    }
+}

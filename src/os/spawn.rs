@@ -1,0 +1,217 @@
+//! Starting the main process with exactly what winddown was given.
+//!
+//! `clone` with `CLONE_VM | CLONE_VFORK` on a stack of its own, as `posix_spawn` does: no page table
+//! is copied, and the error of a failed exec is simply there when the parent goes on.
+
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::io;
+use std::os::fd::{FromRawFd, OwnedFd};
+use std::ptr;
+
+use thiserror::Error;
+
+use super::inbox;
+use crate::lifecycle::exit::{NOT_EXECUTABLE, NOT_FOUND, WINDDOWN_FAILED};
+use crate::lifecycle::signal::{Signal, SignalSet};
+
+/// Room for exec's search in PATH and for the arguments of a script without `#!`.
+const STACK_BYTES: usize = 256 * 1024;
+
+/// Why the main process could not be started.
+#[derive(Debug, Error)]
+pub enum SpawnError {
+    /// There is no such command.
+    #[error("cannot run '{command}': {cause}")]
+    NotFound {
+        /// The command as given.
+        command: String,
+        /// What was not found.
+        cause: &'static str,
+    },
+    /// It is there, but can't be executed.
+    #[error("cannot run '{command}': {cause}")]
+    NotExecutable {
+        /// The command as given.
+        command: String,
+        /// The kernel's reason.
+        cause: io::Error,
+    },
+    /// No process could be made.
+    #[error("cannot start a process: {0}")]
+    NoProcess(#[source] io::Error),
+}
+
+impl SpawnError {
+    /// The exit status that tells it.
+    #[must_use]
+    pub const fn exit_status(&self) -> u8 {
+        match self {
+            Self::NotFound { .. } => NOT_FOUND,
+            Self::NotExecutable { .. } => NOT_EXECUTABLE,
+            Self::NoProcess(_) => WINDDOWN_FAILED,
+        }
+    }
+}
+
+/// What the main process is started with.
+#[derive(Debug)]
+pub struct Command<'a> {
+    /// Its arguments, the command first.
+    pub arguments: &'a [CString],
+    /// Its environment, `NAME=VALUE`.
+    pub environment: &'a [&'a CStr],
+    /// The signal mask to give it.
+    pub mask: SignalSet,
+    /// Whether SIGCHLD was ignored when winddown was started.
+    pub child_ignored: bool,
+    /// Whether it gets a process group of its own.
+    pub own_group: bool,
+    /// Whether it dies when winddown does.
+    pub dies_with_parent: bool,
+}
+
+/// The started main process.
+#[derive(Debug)]
+pub struct Spawned {
+    /// Its id.
+    pub pid: i32,
+    /// It names the process, and its group, for good; nothing on kernels before 5.2.
+    pub descriptor: Option<OwnedFd>,
+}
+
+/// Everything the child needs, with nothing left to allocate.
+struct Job {
+    arguments: Vec<*const c_char>,
+    environment: Vec<*const c_char>,
+    mask: SignalSet,
+    child_ignored: bool,
+    own_group: bool,
+    dies_with_parent: bool,
+    parent: i32,
+    /// The error of the failed exec.
+    error: c_int,
+}
+
+/// Starts the command and returns once it is executed.
+///
+/// # Errors
+/// When it can't be executed, or no process can be made.
+pub fn spawn(command: &Command<'_>) -> Result<Spawned, SpawnError> {
+    let mut job = Job {
+        arguments: null_terminated(command.arguments.iter().map(CString::as_c_str)),
+        environment: null_terminated(command.environment.iter().copied()),
+        mask: command.mask,
+        child_ignored: command.child_ignored,
+        own_group: command.own_group,
+        dies_with_parent: command.dies_with_parent,
+        // SAFETY: `getpid` can't fail.
+        parent: unsafe { libc::getpid() },
+        error: 0,
+    };
+    let stack =
+        Stack::new(STACK_BYTES + size_of_val(job.arguments.as_slice())).map_err(SpawnError::NoProcess)?;
+    let spawned = clone(&stack, &mut job).map_err(SpawnError::NoProcess)?;
+    if job.error == 0 {
+        return Ok(spawned);
+    }
+    // SAFETY: reaps just the child that could not exec; it has exited already.
+    unsafe { libc::waitpid(spawned.pid, ptr::null_mut(), libc::__WALL) };
+    Err(exec_error(&command.arguments[0], io::Error::from_raw_os_error(job.error)))
+}
+
+fn null_terminated<'a>(strings: impl Iterator<Item = &'a CStr>) -> Vec<*const c_char> {
+    strings.map(CStr::as_ptr).chain([ptr::null()]).collect()
+}
+
+fn exec_error(command: &CStr, cause: io::Error) -> SpawnError {
+    let name = command.to_string_lossy().into_owned();
+    if cause.raw_os_error() != Some(libc::ENOENT) {
+        return SpawnError::NotExecutable { command: name, cause };
+    }
+    // SAFETY: `command` is a valid C string.
+    let exists = name.contains('/') && unsafe { libc::access(command.as_ptr(), libc::F_OK) } == 0;
+    let cause = match (exists, name.contains('/')) {
+        (true, _) => "its interpreter (the first line, or the dynamic loader) was not found",
+        (false, true) => "no such file",
+        (false, false) => "no such command in PATH",
+    };
+    SpawnError::NotFound { command: name, cause }
+}
+
+/// Memory for the child to run on until exec.
+struct Stack {
+    base: *mut c_void,
+    bytes: usize,
+}
+
+impl Stack {
+    fn new(bytes: usize) -> io::Result<Self> {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK | libc::MAP_NORESERVE;
+        // SAFETY: a new mapping at an address of the kernel's choice.
+        let base =
+            unsafe { libc::mmap(ptr::null_mut(), bytes, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0) };
+        if base == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(Self { base, bytes }) }
+    }
+
+    /// Stacks grow down; the ABI wants 16 bytes of alignment.
+    fn top(&self) -> *mut c_void {
+        let bytes = self.bytes & !15;
+        // SAFETY: within the mapping, or one past its end.
+        unsafe { self.base.byte_add(bytes) }
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        // SAFETY: our own mapping; the child no longer uses it, since it has executed or exited.
+        unsafe { libc::munmap(self.base, self.bytes) };
+    }
+}
+
+fn clone(stack: &Stack, job: &mut Job) -> io::Result<Spawned> {
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+    let argument = ptr::from_mut(job).cast();
+    let mut descriptor: c_int = -1;
+    // SAFETY: the parent is suspended until the child has executed or exited, so `job`, the stack and
+    // `descriptor` outlive its use of them; the child only makes system calls and calls execvpe.
+    let mut pid =
+        unsafe { libc::clone(child, stack.top(), flags | libc::CLONE_PIDFD, argument, &raw mut descriptor) };
+    if pid < 0 && io::Error::last_os_error().raw_os_error() == Some(libc::EINVAL) {
+        // SAFETY: as above.
+        pid = unsafe { libc::clone(child, stack.top(), flags, argument) };
+    }
+    if pid < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just given us this descriptor; nobody else owns it.
+    let descriptor = (descriptor >= 0).then(|| unsafe { OwnedFd::from_raw_fd(descriptor) });
+    Ok(Spawned { pid, descriptor })
+}
+
+/// Runs in the child. Signals stay blocked until the workload's own mask is set.
+extern "C" fn child(argument: *mut c_void) -> c_int {
+    // SAFETY: `clone` was given a `Job` that lives until we exec or exit.
+    let job = unsafe { &mut *argument.cast::<Job>() };
+    if job.own_group {
+        // SAFETY: concerns only this process.
+        unsafe { libc::setpgid(0, 0) };
+    }
+    if job.dies_with_parent {
+        // SAFETY: concerns only this process.
+        unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+        // SAFETY: can't fail. A parent that has died before the call above sends nothing any more.
+        if unsafe { libc::getppid() } != job.parent {
+            return 1;
+        }
+    }
+    if job.child_ignored {
+        inbox::set_ignored(Signal::CHLD, true);
+    }
+    inbox::set_mask(job.mask);
+    // SAFETY: both lists are null-terminated lists of C strings. A script without `#!` is run by
+    // /bin/sh, as execvp has it.
+    unsafe { libc::execvpe(job.arguments[0], job.arguments.as_ptr(), job.environment.as_ptr()) };
+    // SAFETY: errno of this thread, which the parent's thread shares.
+    job.error = unsafe { *libc::__errno_location() };
+    1
+}

@@ -1,0 +1,430 @@
+//! The tree: the main process and all its living descendants, wherever they went.
+//!
+//! As a sub-reaper (or PID 1) we inherit every descendant whose parent has gone, so each is either a
+//! child of ours or below one. Children are signalled by their id, which stays theirs until we reap
+//! them; others through their directory of /proc, which stays theirs for good.
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+
+use crate::lifecycle::exit::Exit;
+use crate::lifecycle::machine::Orphans;
+use crate::lifecycle::signal::{Signal, SignalSet};
+
+use super::procfs::{self, Directory, Stat};
+use super::signalling;
+
+/// `pidfd_send_signal(2)`: to the process group, since Linux 6.9.
+const PIDFD_SIGNAL_PROCESS_GROUP: u32 = 1 << 2;
+
+/// A process by its id and name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Process {
+    /// Its id.
+    pub pid: i32,
+    /// The name of its main thread.
+    pub name: String,
+}
+
+impl From<&Stat> for Process {
+    fn from(stat: &Stat) -> Self {
+        Self { pid: stat.pid, name: stat.name.clone() }
+    }
+}
+
+/// One signal that was sent, and what came of it.
+#[derive(Debug)]
+pub struct Sent {
+    /// To whom.
+    pub target: Process,
+    /// Which one.
+    pub signal: Signal,
+    /// Why it was not delivered, if it was not.
+    pub error: Option<io::Error>,
+}
+
+/// The workload's processes, and which of them were asked and killed.
+#[derive(Debug)]
+pub struct Tree {
+    own_pid: i32,
+    main: Main,
+    /// Whether /proc can be read and shows our PID namespace.
+    proc_is_usable: bool,
+    /// Processes that were below us before the main process was.
+    foreign: HashSet<i32>,
+    /// Asked in this stop, with the start time that tells a process from a later one of its id.
+    asked: HashMap<i32, u64>,
+    /// Already children of ours when the stop began: they wait until the main process has gone.
+    settled: HashSet<i32>,
+    /// Sent SIGKILL, and not known to have ended otherwise; with their start times.
+    killed: HashMap<i32, (u64, Process)>,
+    /// Could not be sent SIGKILL.
+    unkillable: HashMap<i32, Process>,
+}
+
+/// The process that winddown started.
+#[derive(Debug)]
+struct Main {
+    process: Process,
+    /// Names it, and its group, for good.
+    descriptor: Option<OwnedFd>,
+    has_own_group: bool,
+    life: Life,
+    was_killed: bool,
+}
+
+/// As far as `waitpid` has told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Life {
+    Running,
+    Stopped,
+    Reaped,
+}
+
+/// Takes note of processes that are already below us. They are never asked, killed or waited for.
+#[must_use]
+pub fn foreign() -> HashSet<i32> {
+    let own_pid = own_pid();
+    if own_pid == 1 || !procfs::is_ours() {
+        return HashSet::new();
+    }
+    descendants_of(own_pid, &HashSet::new()).iter().map(|stat| stat.pid).collect()
+}
+
+fn own_pid() -> i32 {
+    std::process::id().cast_signed()
+}
+
+impl Tree {
+    /// The tree below a main process that was just started.
+    #[must_use]
+    pub fn new(
+        main: Process,
+        descriptor: Option<OwnedFd>,
+        has_own_group: bool,
+        foreign: HashSet<i32>,
+    ) -> Self {
+        Self {
+            own_pid: own_pid(),
+            main: Main { process: main, descriptor, has_own_group, life: Life::Running, was_killed: false },
+            proc_is_usable: true,
+            foreign,
+            asked: HashMap::new(),
+            settled: HashSet::new(),
+            killed: HashMap::new(),
+            unkillable: HashMap::new(),
+        }
+    }
+
+    /// The main process.
+    #[must_use]
+    pub const fn main(&self) -> &Process {
+        &self.main.process
+    }
+
+    /// The descriptor that names the main process.
+    #[must_use]
+    pub fn descriptor(&self) -> Option<RawFd> {
+        self.main.descriptor.as_ref().map(AsRawFd::as_raw_fd)
+    }
+
+    /// Whether this is the main process.
+    #[must_use]
+    pub const fn is_main(&self, pid: i32) -> bool {
+        self.main.process.pid == pid
+    }
+
+    /// Reads what is needed for a stop: whether /proc can be trusted, and the main process's name,
+    /// which is lost once it has been reaped.
+    pub fn learn(&mut self) {
+        self.proc_is_usable = procfs::is_ours();
+        if let Some(stat) = self.proc_is_usable.then(|| procfs::stat(self.main.process.pid)).flatten() {
+            self.main.process.name = stat.name;
+        }
+    }
+
+    /// Notes that a child has been reaped: its id is no longer its own.
+    pub fn reaped(&mut self, pid: i32, exit: Exit) {
+        self.foreign.remove(&pid);
+        self.asked.remove(&pid);
+        self.settled.remove(&pid);
+        self.unkillable.remove(&pid);
+        if exit != Exit::Signal(Signal::KILL) {
+            self.killed.remove(&pid);
+        }
+        if self.is_main(pid) {
+            self.main.life = Life::Reaped;
+        }
+    }
+
+    /// Notes that the main process was stopped or goes on.
+    pub fn main_stopped(&mut self, is_stopped: bool) {
+        if self.main_is_alive() {
+            self.main.life = if is_stopped { Life::Stopped } else { Life::Running };
+        }
+    }
+
+    /// Whether the main process is known to be stopped.
+    #[must_use]
+    pub fn main_is_stopped(&self) -> bool {
+        self.main.life == Life::Stopped
+    }
+
+    fn main_is_alive(&self) -> bool {
+        self.main.life != Life::Reaped
+    }
+
+    /// Whether the only children left are those from before the start.
+    #[must_use]
+    pub fn is_empty_but_for_foreign(&self) -> bool {
+        !self.foreign.is_empty() && !self.main_is_alive() && self.children().is_empty()
+    }
+
+    /// Whether a process belongs to the workload.
+    #[must_use]
+    pub fn contains(&self, pid: i32) -> bool {
+        pid == self.main.process.pid || self.members().iter().any(|stat| stat.pid == pid)
+    }
+
+    /// Everybody who is there, the main process first. Zombies are not: they only wait to be reaped.
+    #[must_use]
+    pub fn there(&self) -> Vec<Process> {
+        let members = self.members();
+        let mut there: Vec<Process> =
+            members.iter().filter(|stat| stat.state != 'Z').map(Process::from).collect();
+        there.sort_by_key(|process| (process.pid != self.main.process.pid, process.pid));
+        if there.is_empty() && self.main_is_alive() {
+            there.push(self.main.process.clone());
+        }
+        there
+    }
+
+    /// Signals the main process, and lets it go on if it is stopped.
+    pub fn ask_main(&mut self, signal: Signal) -> Vec<Sent> {
+        let mut sent = Vec::new();
+        if self.main_is_alive() {
+            let error = signalling::send(self.main.process.pid, signal).err();
+            self.learn();
+            sent.push(Sent { target: self.main.process.clone(), signal, error });
+            let stat = procfs::stat(self.main.process.pid).filter(|_| self.proc_is_usable);
+            self.asked.insert(self.main.process.pid, stat.as_ref().map_or(0, |stat| stat.start_ticks));
+            if self.main_is_stopped() || stat.is_some_and(|stat| stat.is_stopped()) {
+                sent.extend(self.continue_main());
+            }
+        }
+        self.settled = self.children().into_iter().filter(|pid| *pid != self.main.process.pid).collect();
+        sent
+    }
+
+    /// SIGCONT to the main process.
+    pub fn continue_main(&mut self) -> Option<Sent> {
+        self.main_stopped(false);
+        self.main_is_alive().then(|| Sent {
+            target: self.main.process.clone(),
+            signal: Signal::CONT,
+            error: signalling::send(self.main.process.pid, Signal::CONT).err(),
+        })
+    }
+
+    /// Asks those who have become children of ours, each once.
+    pub fn ask_orphans(&mut self, signal: Signal, which: Orphans) -> Vec<Sent> {
+        let children = self.children();
+        let wanted = |pid: &i32| {
+            *pid != self.main.process.pid
+                && !self.asked.contains_key(pid)
+                && (which == Orphans::All || !self.settled.contains(pid))
+        };
+        let stats: Vec<Stat> = children.iter().copied().filter(wanted).filter_map(procfs::stat).collect();
+        stats.iter().flat_map(|stat| self.ask(stat, signal)).collect()
+    }
+
+    /// Asks the whole tree, each process once, the main process first.
+    pub fn ask_everyone(&mut self, signal: Signal) -> Vec<Sent> {
+        let mut sent =
+            if self.asked.contains_key(&self.main.process.pid) { Vec::new() } else { self.ask_main(signal) };
+        for stat in self.members() {
+            if self.asked.get(&stat.pid) != Some(&stat.start_ticks) {
+                sent.extend(self.ask(&stat, signal));
+            }
+        }
+        sent
+    }
+
+    /// Counts everybody in our group as asked: the terminal's key reached them all, except those
+    /// who ignore it.
+    pub fn asked_by_terminal(&mut self, signal: Signal) {
+        self.learn();
+        let own_group = nix::unistd::getpgrp().as_raw();
+        for stat in self.members().iter().filter(|stat| stat.group == own_group) {
+            let ignored = Directory::open(stat.pid).and_then(|process| process.ignored());
+            if stat.pid == self.main.process.pid
+                || !ignored.is_some_and(|ignored: SignalSet| ignored.contains(signal))
+            {
+                self.asked.insert(stat.pid, stat.start_ticks);
+            }
+        }
+        self.settled = self.children().into_iter().filter(|pid| *pid != self.main.process.pid).collect();
+    }
+
+    /// SIGKILL to everybody who has not got it yet. Returns those it was sent to.
+    pub fn kill(&mut self) -> Vec<Sent> {
+        if self.own_pid == 1 {
+            signalling::kill_namespace();
+        }
+        self.kill_main_group();
+        let mut sent = Vec::new();
+        if self.main_is_alive() && !self.main.was_killed {
+            self.main.was_killed = true;
+            let error = signalling::send(self.main.process.pid, Signal::KILL).err();
+            sent.push(self.note_kill(self.main.process.clone(), 0, error));
+        }
+        let members = self.members();
+        sent.extend(members.iter().filter_map(|stat| self.kill_member(stat)));
+        sent
+    }
+
+    /// SIGKILL to those who have become children of ours and have not got it yet.
+    pub fn kill_orphans(&mut self) -> Vec<Sent> {
+        let children: Vec<Stat> = self.children().into_iter().filter_map(procfs::stat).collect();
+        children.iter().filter_map(|stat| self.kill_member(stat)).collect()
+    }
+
+    /// Those who were killed by us.
+    pub fn killed(&self) -> impl Iterator<Item = &Process> {
+        self.killed.values().map(|(_, process)| process)
+    }
+
+    /// Whether the main process was sent SIGKILL.
+    #[must_use]
+    pub const fn main_was_killed(&self) -> bool {
+        self.main.was_killed
+    }
+
+    /// Whether this process could not be sent SIGKILL.
+    #[must_use]
+    pub fn is_unkillable(&self, pid: i32) -> bool {
+        self.unkillable.contains_key(&pid)
+    }
+
+    /// A shell that waits for its foreground child, and that child: a trap of the shell can run only
+    /// after the child, which nobody has asked.
+    #[must_use]
+    pub fn waiting_shell(&self) -> Option<(Process, Process)> {
+        const SHELLS: [&str; 7] = ["sh", "bash", "dash", "ash", "busybox", "ksh", "zsh"];
+        let is_shell = SHELLS.contains(&self.main.process.name.as_str());
+        let waits = is_shell && procfs::wait_channel(self.main.process.pid)?.contains("wait");
+        let members = self.members();
+        let child = members.iter().find(|stat| stat.parent == self.main.process.pid && stat.state != 'Z');
+        child
+            .filter(|stat| waits && !self.asked.contains_key(&stat.pid))
+            .map(|stat| (self.main.process.clone(), Process::from(stat)))
+    }
+
+    /// The whole group of the main process at one moment, so that nothing in it can fork away.
+    fn kill_main_group(&self) {
+        if !self.main.has_own_group {
+            return;
+        }
+        let sent = self.main.descriptor.as_ref().is_some_and(|descriptor| {
+            // SAFETY: no memory is passed; the descriptor names our main process's group for good.
+            let result = unsafe {
+                libc::syscall(
+                    libc::SYS_pidfd_send_signal,
+                    descriptor.as_raw_fd(),
+                    libc::SIGKILL,
+                    std::ptr::null::<u8>(),
+                    PIDFD_SIGNAL_PROCESS_GROUP,
+                )
+            };
+            result == 0
+        });
+        // Older kernels don't know the flag; while we have not reaped its leader the id is the group's.
+        if !sent && self.main_is_alive() && self.main.process.pid > 1 {
+            // SAFETY: `killpg` touches no memory.
+            unsafe { libc::killpg(self.main.process.pid, libc::SIGKILL) };
+        }
+    }
+
+    /// SIGKILL to one that has not got it yet.
+    fn kill_member(&mut self, stat: &Stat) -> Option<Sent> {
+        let got_it = self.killed.get(&stat.pid).is_some_and(|(start, _)| *start == stat.start_ticks);
+        if got_it || (self.main.was_killed && self.is_main(stat.pid)) {
+            return None;
+        }
+        let error = self.signal_member(stat, Signal::KILL).err();
+        Some(self.note_kill(Process::from(stat), stat.start_ticks, error))
+    }
+
+    fn note_kill(&mut self, target: Process, start_ticks: u64, error: Option<io::Error>) -> Sent {
+        match error.as_ref().map(io::Error::raw_os_error) {
+            None => drop(self.killed.insert(target.pid, (start_ticks, target.clone()))),
+            Some(Some(libc::ESRCH)) => {}
+            Some(_) => drop(self.unkillable.insert(target.pid, target.clone())),
+        }
+        Sent { target, signal: Signal::KILL, error }
+    }
+
+    fn ask(&mut self, stat: &Stat, signal: Signal) -> Vec<Sent> {
+        let target = Process::from(stat);
+        let error = self.signal_member(stat, signal).err();
+        self.asked.insert(stat.pid, stat.start_ticks);
+        let mut sent = vec![Sent { target: target.clone(), signal, error }];
+        if stat.is_stopped() {
+            let error = self.signal_member(stat, Signal::CONT).err();
+            sent.push(Sent { target, signal: Signal::CONT, error });
+        }
+        sent
+    }
+
+    /// Signals the very process that `stat` was read of.
+    fn signal_member(&self, stat: &Stat, signal: Signal) -> io::Result<()> {
+        if stat.parent == self.own_pid {
+            return signalling::send(stat.pid, signal);
+        }
+        let gone = || io::Error::from_raw_os_error(libc::ESRCH);
+        let directory = Directory::open(stat.pid).ok_or_else(gone)?;
+        let now = directory.stat().filter(|now| now.start_ticks == stat.start_ticks).ok_or_else(gone)?;
+        match directory.signal(signal) {
+            Err(error) if error.raw_os_error() == Some(libc::ENOSYS) => signalling::send(now.pid, signal),
+            result => result,
+        }
+    }
+
+    /// All descendants but those from before the start.
+    fn members(&self) -> Vec<Stat> {
+        if self.proc_is_usable { descendants_of(self.own_pid, &self.foreign) } else { Vec::new() }
+    }
+
+    /// Our own children but those from before the start.
+    fn children(&self) -> Vec<i32> {
+        if !self.proc_is_usable {
+            return Vec::new();
+        }
+        let children = procfs::children_of_self().unwrap_or_else(|| {
+            let members = self.members();
+            members.iter().filter(|stat| stat.parent == self.own_pid).map(|stat| stat.pid).collect()
+        });
+        children.into_iter().filter(|pid| !self.foreign.contains(pid)).collect()
+    }
+}
+
+/// Everybody below `ancestor`, without the processes in `except` and what is below them.
+fn descendants_of(ancestor: i32, except: &HashSet<i32>) -> Vec<Stat> {
+    let pids = procfs::all_pids().unwrap_or_default();
+    let mut by_parent: HashMap<i32, Vec<Stat>> = HashMap::new();
+    for stat in pids.into_iter().filter_map(procfs::stat) {
+        by_parent.entry(stat.parent).or_default().push(stat);
+    }
+    let mut found = Vec::new();
+    let mut parents = vec![ancestor];
+    while let Some(parent) = parents.pop() {
+        let children = by_parent.remove(&parent).unwrap_or_default();
+        let ours = children.into_iter().filter(|stat| !except.contains(&stat.pid));
+        for stat in ours {
+            parents.push(stat.pid);
+            found.push(stat);
+        }
+    }
+    found
+}

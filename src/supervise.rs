@@ -1,0 +1,403 @@
+//! The driver of the main job: a plain loop on the one thread. It takes signals, reaps children,
+//! asks the machine what is to be done, does it, and tells it afterwards.
+
+use std::time::Duration;
+
+use crate::lifecycle::exit::{self, Ending, Exit};
+use crate::lifecycle::machine::{Cause, Effect, Event, Machine, Note, Received};
+use crate::lifecycle::outcome::Outcome;
+use crate::lifecycle::phase::Phase;
+use crate::lifecycle::signal::{Origin, Signal, SignalSet};
+use crate::observe::log::Level;
+use crate::observe::{Fact, Observer, Purpose, Sender, Survivor};
+use crate::os::clock::Clock;
+use crate::os::inbox::{self, Delivery};
+use crate::os::reap::{self, Change};
+use crate::os::terminal::{self, Terminal};
+use crate::os::tree::{Process, Sent, Tree};
+use crate::os::{procfs, signalling};
+
+/// So many in a row before the others get their turn: a storm of one kind starves none.
+const BATCH: usize = 64;
+
+/// A run under way.
+#[derive(Debug)]
+pub struct Supervisor {
+    /// Decides.
+    pub machine: Machine,
+    /// Finds and signals processes.
+    pub tree: Tree,
+    /// Tells.
+    pub observer: Observer,
+    /// Our controlling terminal; the main process then shares our group.
+    pub terminal: Option<Terminal>,
+    /// Counts from the start of the run.
+    pub clock: Clock,
+    /// Signals that were ignored when winddown was started, as far as they matter.
+    pub inherited_ignored: SignalSet,
+    /// Exit statuses of the main process to rewrite.
+    pub remap_exit: Vec<(u8, u8)>,
+    /// What has been done since the last time facts were told.
+    pub pending: Pending,
+}
+
+/// What one event has led to, not told yet: signals are sent before anything is logged.
+#[derive(Debug, Default)]
+pub struct Pending {
+    effects: Vec<Effect>,
+    facts: Vec<Fact>,
+    /// Whom this event's effects have signalled, beside the main process when it was asked.
+    targets: Vec<Process>,
+    /// The terminal let us go on: the SIGCONT that did it is still to be seen.
+    resumed: bool,
+    ended_children: bool,
+}
+
+impl Supervisor {
+    /// Supervises a main process that was just started, until nothing of it is left.
+    #[must_use]
+    pub fn run(&mut self) -> Ending {
+        self.handle(Event::Started, None);
+        let mut reap_more = false;
+        for turn in 1_usize.. {
+            let patience = if reap_more { Some(Duration::ZERO) } else { self.patience() };
+            let delivery = inbox::take(SignalSet::ALL, patience);
+            let is_child = delivery.is_none_or(|delivery| delivery.signal == Signal::CHLD);
+            if let Some(delivery) = delivery.filter(|_| !is_child) {
+                self.receive(&delivery);
+            }
+            if turn.is_multiple_of(BATCH) {
+                self.take_stop_signals();
+            }
+            if is_child || reap_more || turn.is_multiple_of(BATCH) {
+                reap_more = self.reap();
+            }
+            self.tick();
+            if self.machine.is_stopped() {
+                break;
+            }
+        }
+        self.end()
+    }
+
+    /// How long to wait for a signal; for ever when nothing is due.
+    fn patience(&self) -> Option<Duration> {
+        self.machine.deadline().map(|at| at.saturating_sub(self.clock.now()))
+    }
+
+    /// The kernel hands out low numbers first: a flood of SIGUSR1 would hold up SIGTERM for ever.
+    fn take_stop_signals(&mut self) {
+        let stop_on = self.machine.plan().stop_on;
+        while let Some(delivery) = inbox::take(stop_on, Some(Duration::ZERO)) {
+            self.receive(&delivery);
+        }
+    }
+
+    /// Whatever is due. Who has ended by then has ended in time, so children come first.
+    fn tick(&mut self) {
+        let is_due = self.machine.deadline().is_some_and(|at| at <= self.clock.now());
+        if is_due {
+            self.reap();
+            self.handle(Event::Tick, None);
+        }
+    }
+
+    /// Reaps what there is, up to a batch; true if there may be more.
+    fn reap(&mut self) -> bool {
+        for _ in 0..BATCH {
+            match reap::next() {
+                Change::Ended { pid, exit } => self.child_ended(pid, exit),
+                Change::Stopped { pid } if self.tree.is_main(pid) => {
+                    self.tree.main_stopped(true);
+                    self.handle(Event::MainStopped, None);
+                }
+                Change::Continued { pid } if self.tree.is_main(pid) => self.tree.main_stopped(false),
+                Change::Stopped { .. } | Change::Continued { .. } => {}
+                Change::Nothing => {
+                    self.children_reaped();
+                    return false;
+                }
+                Change::NoChild => {
+                    self.handle(Event::TreeEmpty, None);
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    fn child_ended(&mut self, pid: i32, exit: Exit) {
+        self.tree.reaped(pid, exit);
+        self.pending.ended_children = true;
+        if self.tree.is_main(pid) {
+            self.handle(Event::MainExited(exit), None);
+        }
+        if self.observer.log.wants(Level::Detail) {
+            let name = if self.tree.is_main(pid) { self.tree.main().name.clone() } else { String::new() };
+            self.observer.tell(self.clock.now(), &Fact::Reaped(Process { pid, name }, exit));
+        }
+    }
+
+    fn children_reaped(&mut self) {
+        if std::mem::take(&mut self.pending.ended_children) {
+            let event = if self.tree.is_empty_but_for_foreign() { Event::TreeEmpty } else { Event::Remains };
+            self.handle(event, None);
+        }
+    }
+
+    /// One signal that came in from outside.
+    fn receive(&mut self, delivery: &Delivery) {
+        let own_pid = std::process::id().cast_signed();
+        let is_own = matches!(delivery.origin, Origin::Process { pid, .. } if pid == own_pid);
+        if is_own || !delivery.signal.is_forwardable() {
+            return;
+        }
+        let received = self.look_at(delivery);
+        self.handle(Event::Signal(received), Some(delivery));
+    }
+
+    fn look_at(&mut self, delivery: &Delivery) -> Received {
+        let Delivery { signal, origin, .. } = *delivery;
+        let is_stop = self.machine.plan().stop_on.contains(signal);
+        let is_repeat = is_stop && self.machine.phase() == Phase::Terminating;
+        Received {
+            signal,
+            origin,
+            main_has_it: self.main_has_it(signal, origin),
+            hangup: signal == Signal::HUP
+                && self.terminal.is_some()
+                && !self.inherited_ignored.contains(Signal::HUP)
+                && terminal::is_gone(),
+            from_tree: is_repeat && matches!(origin, Origin::Process { pid, .. } if self.tree.contains(pid)),
+        }
+    }
+
+    /// Whether the main process got the same signal in the same moment, by the group we share.
+    fn main_has_it(&mut self, signal: Signal, origin: Origin) -> bool {
+        if signal == Signal::CONT && std::mem::take(&mut self.pending.resumed) {
+            self.reap();
+            return !self.tree.main_is_stopped();
+        }
+        if self.terminal.is_none() || !self.main_shares_group() {
+            return false;
+        }
+        match origin {
+            // The end of a terminal is told to the session's leader alone.
+            Origin::Kernel => !(signal == Signal::HUP && terminal::leads_session()),
+            // It signalled its own group (`kill 0`); sent back, it would act twice.
+            Origin::Process { pid, .. } => self.tree.is_main(pid),
+        }
+    }
+
+    fn main_shares_group(&self) -> bool {
+        let main = nix::unistd::Pid::from_raw(self.tree.main().pid);
+        nix::unistd::getpgid(Some(main)) == Ok(nix::unistd::getpgrp())
+    }
+
+    /// Asks the machine, does what it says, and tells it.
+    fn handle(&mut self, event: Event, delivery: Option<&Delivery>) {
+        let now = self.clock.now();
+        let phase = self.machine.phase();
+        let mut effects = std::mem::take(&mut self.pending.effects);
+        self.machine.handle(now, event, &mut effects);
+        if self.machine.phase() != phase {
+            self.pending.facts.push(Fact::Phase(self.machine.phase()));
+        }
+        for effect in effects.drain(..) {
+            self.perform(effect, delivery, now);
+        }
+        self.pending.effects = effects;
+        self.pending.targets.clear();
+        let mut facts = std::mem::take(&mut self.pending.facts);
+        for fact in facts.drain(..) {
+            self.observer.tell(now, &fact);
+        }
+        self.pending.facts = facts;
+    }
+
+    fn perform(&mut self, effect: Effect, delivery: Option<&Delivery>, now: Duration) {
+        match effect {
+            Effect::Forward(signal) => self.forward(signal, delivery),
+            Effect::AskMain(signal) => {
+                let sent = self.tree.ask_main(signal);
+                self.sent(sent, Purpose::Ask);
+            }
+            Effect::AskOrphans(signal, which) => {
+                let sent = self.tree.ask_orphans(signal, which);
+                self.sent(sent, Purpose::Ask);
+            }
+            Effect::AskEveryone(signal) => {
+                let sent = self.tree.ask_everyone(signal);
+                self.sent(sent, Purpose::Ask);
+            }
+            Effect::AskedByTerminal(signal) => self.tree.asked_by_terminal(signal),
+            Effect::ContinueMain => {
+                let sent = self.tree.continue_main();
+                self.sent(sent, Purpose::Continue);
+            }
+            Effect::KillTree => {
+                let sent = self.tree.kill();
+                self.sent(sent, Purpose::Kill);
+            }
+            Effect::KillOrphans => {
+                let sent = self.tree.kill_orphans();
+                self.sent(sent, Purpose::Kill);
+            }
+            Effect::StopWithMain => self.stop_with_main(),
+            Effect::Say(note) => {
+                let fact = self.fact(note, now);
+                self.pending.facts.extend(fact);
+            }
+        }
+    }
+
+    fn forward(&mut self, signal: Signal, delivery: Option<&Delivery>) {
+        let main = self.tree.main().clone();
+        let result = match delivery {
+            Some(delivery) => signalling::forward(main.pid, signal, delivery),
+            None => signalling::send(main.pid, signal),
+        };
+        self.pending
+            .facts
+            .push(Fact::Sent(Sent { target: main, signal, error: result.err() }, Purpose::Forward));
+    }
+
+    fn sent(&mut self, sent: impl IntoIterator<Item = Sent>, purpose: Purpose) {
+        for sent in sent {
+            let purpose = if sent.signal == Signal::CONT { Purpose::Continue } else { purpose };
+            let counts =
+                purpose == Purpose::Kill || (purpose == Purpose::Ask && !self.tree.is_main(sent.target.pid));
+            if counts && sent.error.is_none() {
+                self.pending.targets.push(sent.target.clone());
+            }
+            self.pending.facts.push(Fact::Sent(sent, purpose));
+        }
+    }
+
+    /// Ctrl+Z: the shell waits for us, and has to see us stopped. By the default action, which the
+    /// kernel leaves out where no shell could let us go on.
+    fn stop_with_main(&mut self) {
+        let stops = self.terminal.is_some()
+            && self.main_shares_group()
+            && !self.inherited_ignored.contains(Signal::TSTP);
+        if !stops {
+            let main = self.tree.main().clone();
+            self.pending.facts.push(Fact::MainStopped(main));
+            return;
+        }
+        let _ = inbox::take(SignalSet::default().with(Signal::TSTP), Some(Duration::ZERO));
+        self.pending.resumed = true;
+        inbox::act_on(Signal::TSTP);
+    }
+
+    /// The fact behind a note, with everything that had to be looked up.
+    fn fact(&mut self, note: Note, now: Duration) -> Option<Fact> {
+        let main = self.tree.main().clone();
+        let after = self.machine.stop_at().map_or(Duration::ZERO, |at| now.saturating_sub(at));
+        Some(match note {
+            Note::Started => Fact::Started(main),
+            Note::Forwarded(received, forwarded) => {
+                if !self.observer.log.wants(Level::Detail) {
+                    return None;
+                }
+                Fact::Forwarded { signal: received.signal, sender: sender(received.origin), forwarded }
+            }
+            Note::StopRequested(cause) => self.stop_requested(cause, now),
+            Note::Repeated(received, forwarded) => {
+                Fact::Repeated { received, sender: sender(received.origin), forwarded }
+            }
+            Note::KillAsked(received) => Fact::KillAsked(sender(received.origin)),
+            Note::HalfTime => Fact::HalfTime {
+                left: self.machine.kill_at().map_or(Duration::ZERO, |at| at.saturating_sub(now)),
+                there: self.tree.there(),
+            },
+            Note::ShellHint => {
+                let (shell, child) = self.tree.waiting_shell()?;
+                Fact::ShellWaits { shell, child }
+            }
+            Note::MainExited(exit) => {
+                Fact::MainExited { main, exit, after, asked: std::mem::take(&mut self.pending.targets) }
+            }
+            Note::Killing => Fact::Killing { after, victims: std::mem::take(&mut self.pending.targets) },
+            Note::GaveUp => Fact::GaveUp {
+                waited: self.machine.plan().kill_wait.length().unwrap_or_default(),
+                survivors: self.survivors(),
+            },
+            Note::MainStopped | Note::Stopped => return None,
+        })
+    }
+
+    fn stop_requested(&mut self, cause: Cause, now: Duration) -> Fact {
+        let by = if let Cause::Signal(received) = cause { Some(sender(received.origin)) } else { None };
+        let is_killing = self.machine.phase() == Phase::Killing;
+        Fact::StopRequested {
+            cause,
+            sender: by,
+            main: self.tree.main().clone(),
+            main_exit: self.machine.main_exit(),
+            asked: if is_killing { Vec::new() } else { std::mem::take(&mut self.pending.targets) },
+            kill_in: if is_killing {
+                Some(Duration::ZERO)
+            } else {
+                self.machine.kill_at().map(|at| at.saturating_sub(now))
+            },
+        }
+    }
+
+    fn survivors(&self) -> Vec<Survivor> {
+        let reason = |process: &Process| {
+            if self.tree.is_unkillable(process.pid) {
+                return "it runs as another user, and winddown may not signal it".to_owned();
+            }
+            let state = procfs::stat(process.pid).map(|stat| stat.state);
+            match (state, procfs::wait_channel(process.pid)) {
+                (Some('D'), Some(place)) => format!("in uninterruptible sleep in {place}"),
+                (Some('D'), None) => "in uninterruptible sleep".to_owned(),
+                (Some(state), _) => format!("in state {state}"),
+                (None, _) => "gone by now".to_owned(),
+            }
+        };
+        let there = self.tree.there().into_iter();
+        there.map(|process| Survivor { reason: reason(&process), process }).collect()
+    }
+
+    /// Puts the terminal back, writes the record, and looks the exit status up.
+    fn end(&mut self) -> Ending {
+        let now = self.clock.now();
+        let main_exit = self.machine.main_exit();
+        let cause = self.machine.cause();
+        if let (Some(terminal), Some(Exit::Signal(_))) = (&self.terminal, main_exit) {
+            terminal.restore();
+        }
+        let was_asked = matches!(cause, Some(Cause::Signal(_) | Cause::RunLimit));
+        let any_killed = self.tree.killed().next().is_some();
+        let survivors = self.machine.has_survivors();
+        let ending = exit::ending(&exit::Facts {
+            main: main_exit,
+            main_was_killed: self.tree.main_was_killed(),
+            survivors,
+            run_limit: cause == Some(Cause::RunLimit),
+            remap: &self.remap_exit,
+            is_pid_1: std::process::id() == 1,
+        });
+        let fact = Fact::Ended {
+            outcome: Outcome::of(main_exit, was_asked, any_killed, survivors),
+            main: self.tree.main().clone(),
+            main_exit,
+            took: self.machine.stop_at().map(|at| now.saturating_sub(at)),
+            limit: self.machine.plan().limit,
+        };
+        self.observer.tell(now, &fact);
+        self.observer.write_record(now, self.tree.killed(), ending.status());
+        ending
+    }
+}
+
+/// A sender with the name it has by now.
+fn sender(origin: Origin) -> Sender {
+    let name = match origin {
+        Origin::Process { pid, .. } if pid > 0 => procfs::name(pid),
+        Origin::Kernel | Origin::Process { .. } => None,
+    };
+    Sender { origin, name }
+}
