@@ -1,0 +1,123 @@
+//! Lists of tests, and what a test needs from the machine.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, OnceLock, PoisonError, RwLock};
+
+use libtest_mimic::{Completion, Failed, Trial};
+
+/// Names of ignored tests with their reasons.
+static IGNORED: Mutex<Vec<(String, String)>> = Mutex::new(Vec::new());
+/// Held for writing by a test that must be alone.
+static TURN: RwLock<()> = RwLock::new(());
+
+/// Defines `trials()` for a module, from the names of its test functions:
+///
+/// `trials![plain, needs("nginx") => slow_response, alone => exact_times,
+/// alone needs("root", "pid-namespace") => as_pid_1];`
+macro_rules! trials {
+    (@each [$($done:expr,)*]) => { vec![$($done),*] };
+    (@each $done:tt alone needs($($need:expr),+) => $name:ident $(, $($rest:tt)*)?) => {
+        trials!(@one $done true [$($need),+] $name $($($rest)*)?)
+    };
+    (@each $done:tt alone => $name:ident $(, $($rest:tt)*)?) => {
+        trials!(@one $done true [] $name $($($rest)*)?)
+    };
+    (@each $done:tt needs($($need:expr),+) => $name:ident $(, $($rest:tt)*)?) => {
+        trials!(@one $done false [$($need),+] $name $($($rest)*)?)
+    };
+    (@each $done:tt $name:ident $(, $($rest:tt)*)?) => {
+        trials!(@one $done false [] $name $($($rest)*)?)
+    };
+    (@one [$($done:expr,)*] $alone:literal $needs:tt $name:ident $($rest:tt)*) => {
+        trials!(@each [$($done,)* $crate::support::needs::trial(
+            concat!(module_path!(), "::", stringify!($name)), $alone, &$needs, $name,
+        ),] $($rest)*)
+    };
+    ($($list:tt)*) => {
+        /// The tests of this module.
+        pub(crate) fn trials() -> Vec<libtest_mimic::Trial> {
+            trials!(@each [] $($list)*)
+        }
+    };
+}
+pub(crate) use trials;
+
+/// One test; for `trials!`.
+pub(crate) fn trial(path: &str, alone: bool, needs: &'static [&'static str], body: fn()) -> Trial {
+    let name = path
+        .split_once("::")
+        .map_or(path, |(_, name)| name)
+        .to_owned();
+    Trial::ignorable_test(name.clone(), move || {
+        if let Some(reason) = needs.iter().find_map(|need| missing(need)) {
+            if std::env::var_os("WINDDOWN_TEST_ALL").is_some() {
+                return Err(Failed::from(reason));
+            }
+            let mut ignored = IGNORED.lock().unwrap_or_else(PoisonError::into_inner);
+            ignored.push((name, reason.clone()));
+            return Ok(Completion::ignored_with(reason));
+        }
+        if alone {
+            let _turn = TURN.write().unwrap_or_else(PoisonError::into_inner);
+            body();
+        } else {
+            let _turn = TURN.read().unwrap_or_else(PoisonError::into_inner);
+            body();
+        }
+        Ok(Completion::Completed)
+    })
+}
+
+/// Says at the end what was not tested, and why.
+pub(crate) fn tell_ignored() {
+    let ignored = IGNORED.lock().unwrap_or_else(PoisonError::into_inner);
+    for (name, reason) in ignored.iter() {
+        eprintln!("not tested here: {name}: {reason}");
+    }
+}
+
+/// Why a need is not met: `root`, `docker` (an engine that answers), `pid-namespace`, else the name
+/// of a program.
+pub(crate) fn missing(need: &str) -> Option<String> {
+    static DOCKER: OnceLock<bool> = OnceLock::new();
+    static NAMESPACE: OnceLock<bool> = OnceLock::new();
+    let met = match need {
+        "root" => nix::unistd::geteuid().is_root(),
+        "docker" => *DOCKER.get_or_init(|| works(&["docker", "version"])),
+        "pid-namespace" => *NAMESPACE
+            .get_or_init(|| works(&["unshare", "--pid", "--fork", "--mount-proc", "true"])),
+        _ => program(need).is_some(),
+    };
+    let reason = match need {
+        "root" => "needs root".to_owned(),
+        "docker" => "needs a Docker engine".to_owned(),
+        "pid-namespace" => "needs the right to make a PID namespace".to_owned(),
+        _ => format!("needs {need}, which is not installed"),
+    };
+    (!met).then_some(reason)
+}
+
+fn works(command: &[&str]) -> bool {
+    let mut command_line = Command::new(command[0]);
+    command_line.args(&command[1..]).stdin(Stdio::null());
+    let status = command_line
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    status.is_ok_and(|status| status.success())
+}
+
+/// Finds a program, also where Debian keeps servers.
+pub(crate) fn program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut places: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    places.extend(["/usr/sbin", "/usr/local/sbin", "/sbin"].map(PathBuf::from));
+    if let Ok(versions) = std::fs::read_dir("/usr/lib/postgresql") {
+        places.extend(versions.flatten().map(|version| version.path().join("bin")));
+    }
+    places
+        .into_iter()
+        .map(|place| place.join(name))
+        .find(|file| file.is_file())
+}

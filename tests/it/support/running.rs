@@ -1,0 +1,339 @@
+//! A run that goes on, and one that has ended.
+
+use std::io::Write as _;
+use std::os::fd::AsFd as _;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Child, ChildStdin, ExitStatus};
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::output::{Output, fact};
+use super::processes::{Tag, children, open_pidfd};
+use super::{PATIENCE, eventually};
+
+/// The ends of the pipes, of those streams that are pipes.
+pub(super) struct Streams {
+    pub(super) stdin: Option<ChildStdin>,
+    pub(super) out: Option<Output>,
+    pub(super) err: Option<Output>,
+}
+
+/// A run that goes on; dropping it kills all of it.
+pub(crate) struct Running {
+    child: Child,
+    pid: i32,
+    streams: Streams,
+    started: Instant,
+    tag: Tag,
+}
+
+/// A run that has ended; dropping it kills what was left behind.
+pub(crate) struct Ended {
+    pub(crate) status: ExitStatus,
+    pub(crate) start: Instant,
+    pub(crate) end: Instant,
+    /// From start to end.
+    pub(crate) duration: Duration,
+    streams: Streams,
+    tag: Tag,
+}
+
+/// The lines of a stream so far, empty if it is no pipe.
+fn lines(output: Option<&Output>) -> Vec<String> {
+    output.map_or(Vec::new(), Output::lines)
+}
+
+/// Everything that was written, for a failing test.
+fn told(streams: &Streams) -> String {
+    let text = |output: &Option<Output>| output.as_ref().map_or(String::new(), Output::text);
+    format!(
+        "--- stdout\n{}\n--- stderr\n{}\n---",
+        text(&streams.out),
+        text(&streams.err)
+    )
+}
+
+impl Running {
+    pub(super) fn new(
+        child: Child,
+        tag: Tag,
+        streams: Streams,
+        started: Instant,
+        in_namespace: bool,
+    ) -> Self {
+        let mut pid = child.id().cast_signed();
+        if in_namespace {
+            let outer = pid;
+            eventually("unshare has started its child", || {
+                children(outer).first().is_some_and(|inner| {
+                    pid = inner.pid;
+                    true
+                })
+            });
+        }
+        Self {
+            child,
+            pid,
+            streams,
+            started,
+            tag,
+        }
+    }
+
+    /// winddown's pid, as this process sees it.
+    pub(crate) fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// When it was started.
+    pub(crate) fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// The marks of its processes.
+    pub(crate) fn tag(&self) -> &Tag {
+        &self.tag
+    }
+
+    /// Sends winddown a signal; the answer is the time before the call.
+    #[track_caller]
+    pub(crate) fn signal(&self, signal: i32) -> Instant {
+        let before = Instant::now();
+        // SAFETY: the process is a child that has not been reaped.
+        let failed = unsafe { libc::kill(self.pid, signal) } != 0;
+        assert!(
+            !failed,
+            "can't send {signal}: {}",
+            std::io::Error::last_os_error()
+        );
+        before
+    }
+
+    /// Sends winddown a signal with a value.
+    #[track_caller]
+    pub(crate) fn queue(&self, signal: i32, value: usize) {
+        let value = libc::sigval {
+            sival_ptr: std::ptr::without_provenance_mut(value),
+        };
+        // SAFETY: the process is a child that has not been reaped; the value is only a number.
+        let failed = unsafe { libc::sigqueue(self.pid, signal, value) } != 0;
+        assert!(
+            !failed,
+            "can't queue {signal}: {}",
+            std::io::Error::last_os_error()
+        );
+    }
+
+    /// Waits for the value of a fact on stdout, such as `pid` or `worker pid`.
+    #[track_caller]
+    pub(crate) fn fact(&self, name: &str) -> String {
+        let output = self.streams.out.as_ref().expect("stdout is no pipe");
+        let found = output.wait(PATIENCE, |text| fact(text, name));
+        found.unwrap_or_else(|| panic!("no fact {name}\n{}", told(&self.streams)))
+    }
+
+    /// The same, for a number.
+    #[track_caller]
+    pub(crate) fn number(&self, name: &str) -> i32 {
+        let value = self.fact(name);
+        value
+            .parse()
+            .unwrap_or_else(|_| panic!("{name} is no number: {value}"))
+    }
+
+    /// Waits for the first line on stdout that contains it.
+    #[track_caller]
+    pub(crate) fn wait_out(&self, part: &str) -> String {
+        self.wait_lines(self.streams.out.as_ref(), part, 1)
+            .remove(0)
+    }
+
+    /// Waits until so many lines on stdout contain it.
+    #[track_caller]
+    pub(crate) fn wait_out_times(&self, part: &str, count: usize) -> Vec<String> {
+        self.wait_lines(self.streams.out.as_ref(), part, count)
+    }
+
+    /// Waits for the first line on stderr that contains it.
+    #[track_caller]
+    pub(crate) fn wait_err(&self, part: &str) -> String {
+        self.wait_lines(self.streams.err.as_ref(), part, 1)
+            .remove(0)
+    }
+
+    #[track_caller]
+    fn wait_lines(&self, output: Option<&Output>, part: &str, count: usize) -> Vec<String> {
+        let output = output.expect("the stream is no pipe");
+        let found = output.wait(PATIENCE, |text| {
+            let mut lines = super::output::complete_lines(text);
+            lines.retain(|line| line.contains(part));
+            (lines.len() >= count).then_some(lines)
+        });
+        found.unwrap_or_else(|| panic!("not {count} times {part:?}\n{}", told(&self.streams)))
+    }
+
+    /// The lines on stdout so far.
+    pub(crate) fn out(&self) -> Vec<String> {
+        lines(self.streams.out.as_ref())
+    }
+
+    /// The lines on stderr so far.
+    pub(crate) fn err(&self) -> Vec<String> {
+        lines(self.streams.err.as_ref())
+    }
+
+    /// Writes to stdin, which must be a pipe.
+    pub(crate) fn write(&mut self, text: &str) {
+        let stdin = self.streams.stdin.as_mut().expect("stdin is no pipe");
+        stdin.write_all(text.as_bytes()).expect("a reader of stdin");
+    }
+
+    pub(crate) fn close_stdin(&mut self) {
+        self.streams.stdin = None;
+    }
+
+    /// Stops reading stderr and closes it: the writer meets a broken pipe.
+    pub(crate) fn close_stderr(&mut self) -> String {
+        self.streams.err.take().map_or(String::new(), Output::close)
+    }
+
+    /// Whether it has not ended yet.
+    pub(crate) fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Waits for winddown's end.
+    #[track_caller]
+    pub(crate) fn wait(mut self) -> Ended {
+        let ended = wait_for_end(self.child.id());
+        assert!(ended, "no end within {PATIENCE:?}\n{}", told(&self.streams));
+        let end = Instant::now();
+        self.tag.forget_session();
+        let status = self.child.wait().expect("a child's status");
+        for output in [&self.streams.out, &self.streams.err].into_iter().flatten() {
+            output.catch_up();
+        }
+        Ended {
+            status,
+            start: self.started,
+            end,
+            duration: end - self.started,
+            streams: std::mem::replace(
+                &mut self.streams,
+                Streams {
+                    stdin: None,
+                    out: None,
+                    err: None,
+                },
+            ),
+            tag: std::mem::replace(&mut self.tag, Tag::new()),
+        }
+    }
+}
+
+/// Waits on a pidfd: exact to the wake-up, without a SIGCHLD handler, and nothing is reaped yet.
+pub(super) fn wait_for_end(pid: u32) -> bool {
+    let fd = open_pidfd(pid.cast_signed()).expect("a child that has not been reaped");
+    let mut waiting = [PollFd::new(fd.as_fd(), PollFlags::POLLIN)];
+    let patience = PollTimeout::try_from(PATIENCE).expect("a short time");
+    matches!(poll(&mut waiting, patience), Ok(1))
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Closed pipes end a storm, which could not be caught.
+        self.streams = Streams {
+            stdin: None,
+            out: None,
+            err: None,
+        };
+        let _ = self.child.kill();
+        self.tag.forget_session();
+        let _ = self.child.wait();
+    }
+}
+
+impl Ended {
+    /// The exit status, if it exited.
+    pub(crate) fn code(&self) -> Option<i32> {
+        self.status.code()
+    }
+
+    /// The signal it died of.
+    pub(crate) fn signal(&self) -> Option<i32> {
+        self.status.signal()
+    }
+
+    /// From that moment to the end.
+    pub(crate) fn since(&self, moment: Instant) -> Duration {
+        self.end.saturating_duration_since(moment)
+    }
+
+    /// The lines on stdout.
+    pub(crate) fn out(&self) -> Vec<String> {
+        lines(self.streams.out.as_ref())
+    }
+
+    /// The lines on stderr.
+    pub(crate) fn err(&self) -> Vec<String> {
+        lines(self.streams.err.as_ref())
+    }
+
+    /// All bytes on stdout.
+    pub(crate) fn out_bytes(&self) -> Vec<u8> {
+        self.streams.out.as_ref().map_or(Vec::new(), Output::bytes)
+    }
+
+    /// How many lines on stdout contain it.
+    pub(crate) fn count_out(&self, part: &str) -> usize {
+        self.out().iter().filter(|line| line.contains(part)).count()
+    }
+
+    /// The value of a fact that was printed.
+    #[track_caller]
+    pub(crate) fn fact(&self, name: &str) -> String {
+        let text = self
+            .streams
+            .out
+            .as_ref()
+            .map_or(String::new(), Output::text);
+        fact(&text, name).unwrap_or_else(|| panic!("no fact {name}\n{}", self.told()))
+    }
+
+    /// Everything that was written, for messages of failing tests.
+    pub(crate) fn told(&self) -> String {
+        format!(
+            "{:?} after {:?}\n{}",
+            self.status,
+            self.duration,
+            told(&self.streams)
+        )
+    }
+
+    /// Panics, with all output, unless it exited with this code.
+    #[track_caller]
+    pub(crate) fn expect_code(self, code: i32) -> Self {
+        assert_eq!(self.code(), Some(code), "{}", self.told());
+        self
+    }
+
+    /// Panics, with all output, unless it died of this signal.
+    #[track_caller]
+    pub(crate) fn expect_signal(self, signal: i32) -> Self {
+        assert_eq!(self.signal(), Some(signal), "{}", self.told());
+        self
+    }
+
+    /// Panics if a process of the run lives on.
+    #[track_caller]
+    pub(crate) fn expect_nothing_left(self) -> Self {
+        self.tag.assert_nothing_left();
+        self
+    }
+
+    /// The marks of its processes.
+    pub(crate) fn tag(&self) -> &Tag {
+        &self.tag
+    }
+}

@@ -1,0 +1,348 @@
+//! New processes, well-behaved and other ones.
+
+use std::ffi::CString;
+use std::io::Read as _;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use crate::{Process, Words, exit_now, life, usage};
+
+/// How a process of `--spawn` is made.
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Child,
+    Group,
+    Session,
+    Daemon,
+    DaemonSession,
+}
+
+/// The most forks of one `--storm`, all its processes together; the kernel reaps its children.
+const STORM_FORKS: u32 = 100_000;
+/// The same for `--chase`, whose orphans stay zombies when nobody reaps them: a quarter of the
+/// smallest usual `pid_max`, so that a supervisor that fails can't use up the machine's pids.
+const CHASE_FORKS: u32 = 8_000;
+/// Between two forks of one process of a chain.
+const PACE: Duration = Duration::from_millis(1);
+/// How long a child of a storm lives: bounds how many there are at once.
+const SHORT: Duration = Duration::from_millis(20);
+
+/// Forks. Every user of it sets the new process's end of life.
+fn fork() -> libc::pid_t {
+    // SAFETY: no lock can be held: one thread only, or one that just took over.
+    unsafe { libc::fork() }
+}
+
+/// Waits for a child, whatever becomes of it.
+fn reap(pid: libc::pid_t, flags: i32) -> Option<i32> {
+    let mut status = 0;
+    // SAFETY: writes to a live integer.
+    let found = unsafe { libc::waitpid(pid, &raw mut status, flags) };
+    (found == pid).then_some(status)
+}
+
+/// The name that `ps` shows.
+fn set_comm(name: &str) {
+    let name = CString::new(name).unwrap_or_default();
+    // SAFETY: the name ends with NUL.
+    unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
+}
+
+/// A counter that all descendants share.
+fn shared_counter() -> &'static AtomicU32 {
+    // SAFETY: a fresh mapping, large and aligned enough, never unmapped.
+    unsafe {
+        let page = libc::mmap(
+            std::ptr::null_mut(),
+            4096,
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_SHARED | libc::MAP_ANONYMOUS,
+            -1,
+            0,
+        );
+        if page == libc::MAP_FAILED {
+            exit_now(72);
+        }
+        &*page.cast::<AtomicU32>()
+    }
+}
+
+impl Process {
+    /// The flags of the table of processes.
+    pub(crate) fn process_action(&mut self, flag: &str, words: &mut Words) -> bool {
+        match flag {
+            "--spawn" => {
+                let kind = words.word();
+                let name = words.word();
+                self.spawn(kind, name, words.block());
+            }
+            "--wait" => self.wait(words.word(), true),
+            "--wait-deaf" => self.wait(words.word(), false),
+            "--storm" => self.each_of("storm", words.number(), Self::storm),
+            "--chase" => self.each_of("chase", words.number(), Self::chase),
+            "--orphans" => self.orphans(words.number()),
+            "--dead-leader" => self.lose_leader(std::mem::take(&mut words.0)),
+            "--setuid" => set_user(words.number()),
+            "--exec" => self.exec(words.block()),
+            "--cd" => {
+                let path = words.word();
+                if std::env::set_current_dir(path).is_err() {
+                    usage(&format!("can't enter {path}"));
+                }
+            }
+            "--close" => {
+                // SAFETY: a test closes only what nobody here uses.
+                unsafe { libc::close(words.number()) };
+            }
+            "--life" => {
+                self.deadline = self.deadline.min(life::now() + words.milliseconds());
+                life::end_at(self.deadline);
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// The pid of a child by its name.
+    pub(crate) fn child(&self, name: &str) -> libc::pid_t {
+        let found = self.children.iter().rfind(|(child, _)| child == name);
+        found.map_or_else(|| usage(&format!("no such child: {name}")), |(_, pid)| *pid)
+    }
+
+    fn spawn(&mut self, kind: &str, name: &str, actions: &[String]) {
+        let (kind, count) = kind.split_once('*').unwrap_or((kind, ""));
+        let count = (!count.is_empty()).then(|| Words(&[count.to_owned()]).number::<usize>());
+        let kind = match kind {
+            "child" => Kind::Child,
+            "group" => Kind::Group,
+            "session" => Kind::Session,
+            "daemon" => Kind::Daemon,
+            "daemon-session" => Kind::DaemonSession,
+            "chain" => return self.chain(name, 1, count.unwrap_or(1), actions),
+            _ => usage(&format!("no such kind: {kind}")),
+        };
+        let Some(count) = count else {
+            return self.start(kind, name, |new| new.run(actions));
+        };
+        for number in 1..=count {
+            self.start(kind, &format!("{name}{number}"), |new| new.run(actions));
+        }
+    }
+
+    /// Each process of a chain has started the next one before it does its own part.
+    fn chain(&mut self, name: &str, number: usize, last: usize, actions: &[String]) {
+        self.start(Kind::Child, &format!("{name}{number}"), |new| {
+            if number < last {
+                new.chain(name, number + 1, last, actions);
+            }
+            new.run(actions);
+        });
+    }
+
+    /// Starts one process and waits until it is ready.
+    fn start(&mut self, kind: Kind, name: &str, body: impl FnOnce(&mut Self)) {
+        let Ok((mut waiting, ready)) = std::io::pipe() else {
+            usage("no pipe")
+        };
+        let pid = fork();
+        if pid < 0 {
+            usage(&format!("can't fork {name}"));
+        }
+        if pid > 0 {
+            drop(ready);
+            let daemon = matches!(kind, Kind::Daemon | Kind::DaemonSession);
+            if daemon {
+                reap(pid, 0);
+            } else {
+                self.children.push((name.to_owned(), pid));
+            }
+            let _ = waiting.read(&mut [0]);
+            return;
+        }
+        drop(waiting);
+        life::end_at(self.deadline);
+        // SAFETY: both calls change only this new process.
+        unsafe {
+            match kind {
+                Kind::Session | Kind::DaemonSession => libc::setsid(),
+                Kind::Group => libc::setpgid(0, 0),
+                Kind::Child | Kind::Daemon => 0,
+            }
+        };
+        if matches!(kind, Kind::Daemon | Kind::DaemonSession) {
+            if fork() != 0 {
+                exit_now(0);
+            }
+            life::end_at(self.deadline);
+        }
+        self.become_new(name, Some(ready.into()));
+        body(self);
+        self.exit(0)
+    }
+
+    /// What a new process forgets of the one that forked it.
+    fn become_new(&mut self, name: &str, ready: Option<std::os::fd::OwnedFd>) {
+        self.ready = ready;
+        name.clone_into(&mut self.name);
+        self.children.clear();
+        self.signals.forget();
+        set_comm(name);
+        self.line(&format!("pid {}", std::process::id()));
+    }
+
+    fn wait(&mut self, name: &str, hears: bool) {
+        let pid = self.child(name);
+        let status = if hears {
+            let status = std::cell::Cell::new(None);
+            self.hear_until(
+                None,
+                Some(&|| {
+                    status.set(reap(pid, libc::WNOHANG));
+                    status.get().is_some()
+                }),
+            );
+            status.get()
+        } else {
+            self.is_ready();
+            reap(pid, 0)
+        };
+        let status = status.unwrap_or(0);
+        if libc::WIFSIGNALED(status) {
+            self.line(&format!("{name} ended signal {}", libc::WTERMSIG(status)));
+        } else {
+            self.line(&format!("{name} ended exit {}", libc::WEXITSTATUS(status)));
+        }
+    }
+
+    /// Processes that have a shorter life than others, and share a limit on their forks.
+    fn each_of(&mut self, name: &str, count: usize, body: fn(&Self, Duration, &AtomicU32) -> !) {
+        let forks = shared_counter();
+        for number in 1..=count {
+            let deadline = self.deadline.min(life::now() + life::STORM);
+            self.start(Kind::Child, &format!("{name}{number}"), |new| {
+                life::end_at(deadline);
+                new.is_ready();
+                body(new, deadline, forks)
+            });
+        }
+    }
+
+    /// In batches: an intermediate parent ends without having waited for its children.
+    fn orphans(&mut self, count: usize) {
+        let most = std::fs::read_to_string("/proc/sys/kernel/pid_max").unwrap_or_default();
+        // Unreaped, they must leave the machine room to work.
+        if count > most.trim().parse().unwrap_or(32768) / 3 * 2 {
+            usage("so many orphans could use up the machine's pids");
+        }
+        let mut left = count;
+        while left > 0 {
+            let batch = left.min(100);
+            let pid = fork();
+            if pid == 0 {
+                life::end_at(self.deadline);
+                for _ in 0..batch {
+                    if fork() == 0 {
+                        exit_now(0);
+                    }
+                }
+                exit_now(0);
+            }
+            if pid > 0 {
+                reap(pid, 0);
+                left -= batch;
+            }
+        }
+        self.line(&format!("orphans {count}"));
+    }
+
+    /// The main thread ends; the process lives on, and /proc calls it a zombie.
+    fn lose_leader(&mut self, rest: &[String]) {
+        let rest = rest.to_vec();
+        let mut heir = Process {
+            name: self.name.clone(),
+            log: self.log,
+            children: std::mem::take(&mut self.children),
+            signals: std::mem::replace(&mut self.signals, crate::signals::Signals::inherited()),
+            inherited: self.inherited.clone(),
+            ready: self.ready.take(),
+            deadline: self.deadline,
+        };
+        std::thread::spawn(move || {
+            heir.run(&rest);
+            heir.exit(0)
+        });
+        // SAFETY: ends this thread only; it owns nothing that the other one needs.
+        unsafe { libc::syscall(libc::SYS_exit, 0) };
+    }
+
+    fn exec(&mut self, words: &[String]) {
+        use std::os::unix::process::CommandExt as _;
+        let Some((program, rest)) = words.split_first() else {
+            usage("nothing to execute")
+        };
+        self.signals.forget();
+        self.is_ready();
+        let error = std::process::Command::new(program).args(rest).exec();
+        usage(&format!("{program}: {error}"))
+    }
+}
+
+/// Whether a storm may go on. Its reader going away ends it at once: no scan could catch it.
+fn may_fork(deadline: Duration) -> bool {
+    let mut out = libc::pollfd {
+        fd: 1,
+        events: 0,
+        revents: 0,
+    };
+    // SAFETY: one live pollfd.
+    unsafe { libc::poll(&raw mut out, 1, 0) };
+    out.revents & (libc::POLLERR | libc::POLLHUP) == 0 && life::now() < deadline
+}
+
+impl Process {
+    /// Forks without end; the children are short-lived and reaped by the kernel.
+    fn storm(&self, deadline: Duration, forks: &AtomicU32) -> ! {
+        // SAFETY: no code of ours runs on the signal.
+        unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
+        while may_fork(deadline) && forks.fetch_add(1, Ordering::Relaxed) < STORM_FORKS {
+            match fork() {
+                0 => {
+                    life::sleep_until(life::now() + SHORT);
+                    exit_now(0)
+                }
+                -1 => life::sleep_until(life::now() + SHORT),
+                _ => {}
+            }
+        }
+        self.line("over");
+        exit_now(0)
+    }
+
+    /// Is never where it was seen: the child goes on in a new session, the parent is gone.
+    fn chase(&self, deadline: Duration, forks: &AtomicU32) -> ! {
+        while may_fork(deadline) && forks.fetch_add(1, Ordering::Relaxed) < CHASE_FORKS {
+            match fork() {
+                0 => {
+                    life::end_at(deadline);
+                    // SAFETY: changes only this new process.
+                    unsafe { libc::setsid() };
+                    life::sleep_until(life::now() + PACE);
+                }
+                -1 => life::sleep_until(life::now() + SHORT),
+                _ => exit_now(0),
+            }
+        }
+        self.line("over");
+        exit_now(0)
+    }
+}
+
+fn set_user(id: u32) {
+    // SAFETY: an empty list needs no pointer; the others take numbers.
+    let failed = unsafe {
+        libc::setgroups(0, std::ptr::null()) != 0 || libc::setgid(id) != 0 || libc::setuid(id) != 0
+    };
+    if failed {
+        usage(&format!("can't become user {id}"));
+    }
+}
