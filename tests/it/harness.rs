@@ -22,13 +22,9 @@ fn facts_are_those_of_the_start() {
     let place = TempDir::new();
     let log = place.file("log");
     let ended = Winddown::bare()
-        .workload(&format!(
-            "--log {log} --say mask,ignored,fds,cwd,args,env:A,env:B,sid,pid,tpgid"
-        ))
-        .more(
-            [b"--".as_slice(), b"a", b"", b"\xff"].map(std::os::unix::ffi::OsStrExt::from_bytes)
-                as [&std::ffi::OsStr; 4],
-        )
+        .workload(&format!("--log {log} --say mask,ignored,fds,cwd,args,env:A,env:B,sid,pid,tpgid"))
+        .more([b"--".as_slice(), b"a", b"", b"\xff"].map(std::os::unix::ffi::OsStrExt::from_bytes)
+            as [&std::ffi::OsStr; 4])
         .env("A", "1 2")
         .directory(place.path())
         .stdin(Stream::Closed)
@@ -67,16 +63,12 @@ fn each_signal_is_reported_once() {
     let ended = run.wait().expect_signal(libc::SIGQUIT);
     assert!(ended.since(asked) >= Duration::from_millis(20));
     let own = std::process::id();
-    let values: Vec<String> = (1..=50)
-        .map(|value| format!("got {real_time} code -1 pid {own} value {value}"))
-        .collect();
+    let values: Vec<String> =
+        (1..=50).map(|value| format!("got {real_time} code -1 pid {own} value {value}")).collect();
     let mut got = ended.out();
     got.retain(|line| line.starts_with(&format!("got {real_time}")));
     assert_eq!(got, values);
-    assert_eq!(
-        ended.count_out(&format!("got 10 code 0 pid {own} value 0")),
-        1
-    );
+    assert_eq!(ended.count_out(&format!("got 10 code 0 pid {own} value 0")), 1);
     assert_eq!(ended.count_out("got 15"), 1);
 }
 
@@ -94,24 +86,12 @@ fn spawned_processes_are_ready_and_found() {
     let ended = run.wait().expect_code(4);
     assert_eq!(ended.count_out("c1 got 15 code 0"), 1);
     assert_eq!(ended.count_out("c1 ended exit 3"), 1);
-    let mut names: Vec<_> = ended
-        .tag()
-        .living()
-        .into_iter()
-        .map(|one| one.name)
-        .collect();
+    let mut names: Vec<_> = ended.tag().living().into_iter().map(|one| one.name).collect();
     names.sort();
-    assert_eq!(
-        names,
-        ["c2", "d", "ds", "n1", "n2", "n3", "s", "stopped", "z"]
-    );
+    assert_eq!(names, ["c2", "d", "ds", "n1", "n2", "n3", "s", "stopped", "z"]);
     let pid = |name: &str| ended.fact(&format!("{name} pid")).parse::<i32>().unwrap();
-    eventually("the stopped child is stopped", || {
-        processes::state(pid("stopped")) == Some('T')
-    });
-    eventually("the leader is dead", || {
-        processes::state(pid("z")) == Some('Z')
-    });
+    eventually("the stopped child is stopped", || processes::state(pid("stopped")) == Some('T'));
+    eventually("the leader is dead", || processes::state(pid("z")) == Some('Z'));
     assert!(processes::is_alive(pid("z")));
     let pids: Vec<i32> = ended.tag().living().iter().map(|one| one.pid).collect();
     drop(ended);
@@ -128,20 +108,12 @@ fn an_init_is_a_stand_in() {
     assert_eq!(run.number("ppid"), run.pid());
     run.signal(libc::SIGTERM);
     let ended = run.wait().expect_code(7);
-    let left: Vec<_> = ended
-        .tag()
-        .living()
-        .into_iter()
-        .map(|one| one.name)
-        .collect();
+    let left: Vec<_> = ended.tag().living().into_iter().map(|one| one.name).collect();
     assert_eq!(left, ["sleep"]);
 }
 
 fn the_pid_is_seen_from_outside_a_namespace() {
-    let run = Winddown::bare()
-        .pid_1()
-        .workload("--say pid --serve")
-        .start();
+    let run = Winddown::bare().pid_1().workload("--say pid --serve").start();
     assert_eq!(run.fact("pid"), "1");
     assert_eq!(processes::inner_pid(run.pid()), Some(1));
 }
@@ -181,17 +153,11 @@ fn a_terminal_hangs_up() {
     pty.expect("up");
     assert!(pty.hang_up().contains("up"));
     assert_eq!(pty.wait().code(), Some(6));
-    assert!(
-        std::fs::read_to_string(log)
-            .unwrap()
-            .contains("got 1 code 128 pid 0")
-    );
+    assert!(std::fs::read_to_string(log).unwrap().contains("got 1 code 128 pid 0"));
 }
 
 fn storms_end_with_their_run() {
-    let run = Winddown::bare()
-        .workload("--ignore TERM,INT --storm 1 --chase 1 --print up --serve")
-        .start();
+    let run = Winddown::bare().workload("--ignore TERM,INT --storm 1 --chase 1 --print up --serve").start();
     run.wait_out("up");
     eventually("the storm rages", || run.tag().living().len() > 5);
     let tag = run.tag().value().to_owned();
@@ -201,10 +167,7 @@ fn storms_end_with_their_run() {
         let environment = std::fs::read(format!("/proc/{}/environ", one.pid)).unwrap_or_default();
         String::from_utf8_lossy(&environment).contains(&variable)
     });
-    assert_eq!(
-        found.map(|one| one.name).collect::<Vec<_>>(),
-        Vec::<String>::new()
-    );
+    assert_eq!(found.map(|one| one.name).collect::<Vec<_>>(), Vec::<String>::new());
 }
 
 fn the_life_of_every_process_is_limited() {
@@ -218,9 +181,6 @@ fn the_life_of_every_process_is_limited() {
 
 fn an_unmet_need_has_its_reason() {
     let reason = needs::missing("a-program-nobody-has");
-    assert_eq!(
-        reason.as_deref(),
-        Some("needs a-program-nobody-has, which is not installed")
-    );
+    assert_eq!(reason.as_deref(), Some("needs a-program-nobody-has, which is not installed"));
     assert_eq!(needs::missing("sh"), None);
 }

@@ -10,9 +10,7 @@ use crate::{Process, Words, life, usage};
 /// One field of /proc/self/status.
 pub(crate) fn status(field: &str) -> String {
     let all = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let value = all
-        .lines()
-        .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+    let value = all.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
     value.map_or("unreadable".to_owned(), |value| value.trim().to_owned())
 }
 
@@ -21,11 +19,7 @@ fn stat(number: usize) -> String {
     let all = fs::read_to_string("/proc/self/stat").unwrap_or_default();
     // The name, field 2, may hold blanks: count from its closing bracket.
     let after = all.rsplit_once(") ").map_or("", |(_, after)| after);
-    after
-        .split(' ')
-        .nth(number - 3)
-        .unwrap_or("unreadable")
-        .to_owned()
+    after.split(' ').nth(number - 3).unwrap_or("unreadable").to_owned()
 }
 
 /// Bytes in hex; `-` for none, so that the words can be counted.
@@ -44,10 +38,8 @@ fn descriptors() -> Vec<i32> {
     let Ok(directory) = fs::read_dir("/proc/self/fd") else {
         return Vec::new();
     };
-    let mut all: Vec<i32> = directory
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .collect();
+    let mut all: Vec<i32> =
+        directory.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
     // SAFETY: asks for the flags of a descriptor, open or not.
     all.retain(|&fd| unsafe { libc::fcntl(fd, libc::F_GETFD) } >= 0);
     all.sort_unstable();
@@ -75,9 +67,8 @@ impl Process {
         // SAFETY: these calls only return numbers.
         let (uid, gid) = unsafe { (libc::getuid(), libc::getgid()) };
         match what.split_once(':') {
-            Some(("env", name)) => std::env::var_os(name).map_or(String::new(), |value| {
-                String::from_utf8_lossy(value.as_bytes()).into()
-            }),
+            Some(("env", name)) => std::env::var_os(name)
+                .map_or(String::new(), |value| String::from_utf8_lossy(value.as_bytes()).into()),
             Some(("fd", number)) => fs::read_link(format!("/proc/self/fd/{number}"))
                 .map_or("closed".to_owned(), |path| path.to_string_lossy().into()),
             Some(("status", field)) => status(field),
@@ -94,21 +85,11 @@ impl Process {
                 "fds" => {
                     let mut all = descriptors();
                     all.retain(|&fd| !self.is_own_descriptor(fd));
-                    all.iter()
-                        .map(ToString::to_string)
-                        .collect::<Vec<_>>()
-                        .join(",")
+                    all.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
                 }
-                "cwd" => std::env::current_dir().map_or("unreadable".to_owned(), |path| {
-                    path.to_string_lossy().into()
-                }),
-                "args" => self
-                    .inherited
-                    .data
-                    .iter()
-                    .map(|word| hex(word))
-                    .collect::<Vec<_>>()
-                    .join(" "),
+                "cwd" => std::env::current_dir()
+                    .map_or("unreadable".to_owned(), |path| path.to_string_lossy().into()),
+                "args" => self.inherited.data.iter().map(|word| hex(word)).collect::<Vec<_>>().join(" "),
                 "argv0" => self.inherited.argv0.clone(),
                 "now" => life::now().as_millis().to_string(),
                 _ => usage(&format!("no such fact: {what}")),

@@ -9,16 +9,10 @@ pub(crate) const STORM: Duration = Duration::from_secs(20);
 
 /// The monotonic clock.
 pub(crate) fn now() -> Duration {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: writes to a live timespec.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
-    Duration::new(
-        u64::try_from(time.tv_sec).unwrap_or(0),
-        u32::try_from(time.tv_nsec).unwrap_or(0),
-    )
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 /// A time as the kernel wants it.
@@ -36,23 +30,12 @@ pub(crate) fn end_at(deadline: Duration) {
     event.sigev_notify = libc::SIGEV_SIGNAL;
     event.sigev_signo = libc::SIGKILL;
     let mut timer: libc::timer_t = std::ptr::null_mut();
-    let never = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    let when = libc::itimerspec {
-        it_interval: never,
-        it_value: timespec(deadline),
-    };
+    let never = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let when = libc::itimerspec { it_interval: never, it_value: timespec(deadline) };
     // SAFETY: all pointers are to live values; the timer is used only if it was created.
     let failed = unsafe {
         libc::timer_create(libc::CLOCK_MONOTONIC, &raw mut event, &raw mut timer) != 0
-            || libc::timer_settime(
-                timer,
-                libc::TIMER_ABSTIME,
-                &raw const when,
-                std::ptr::null_mut(),
-            ) != 0
+            || libc::timer_settime(timer, libc::TIMER_ABSTIME, &raw const when, std::ptr::null_mut()) != 0
     };
     if failed || now() >= deadline {
         crate::exit_now(70);

@@ -121,26 +121,14 @@ extern "C" fn main(count: libc::c_int, words: *const *const libc::c_char) -> lib
     }
     let end = all.iter().position(|word| word == b"--");
     let data = end.map_or(Vec::new(), |end| all.split_off(end).split_off(1));
-    let mut words: Vec<String> = all
-        .iter()
-        .map(|word| String::from_utf8_lossy(word).into_owned())
-        .collect();
-    let argv0 = if words.is_empty() {
-        String::new()
-    } else {
-        words.remove(0)
-    };
+    let mut words: Vec<String> = all.iter().map(|word| String::from_utf8_lossy(word).into_owned()).collect();
+    let argv0 = if words.is_empty() { String::new() } else { words.remove(0) };
     let mut process = Process {
         name: String::new(),
         log: None,
         children: Vec::new(),
         signals: signals::Signals::inherited(),
-        inherited: Inherited {
-            mask: facts::status("SigBlk"),
-            ignored: facts::status("SigIgn"),
-            argv0,
-            data,
-        },
+        inherited: Inherited { mask: facts::status("SigBlk"), ignored: facts::status("SigIgn"), argv0, data },
         ready: None,
         deadline: life::now() + life::USUAL,
     };
@@ -155,9 +143,7 @@ struct Words<'a>(&'a [String]);
 impl<'a> Words<'a> {
     /// The next word, which must be there.
     fn word(&mut self) -> &'a str {
-        let Some((first, rest)) = self.0.split_first() else {
-            usage("a word is missing at the end")
-        };
+        let Some((first, rest)) = self.0.split_first() else { usage("a word is missing at the end") };
         self.0 = rest;
         first
     }
@@ -165,8 +151,7 @@ impl<'a> Words<'a> {
     /// The next word as a number.
     fn number<T: std::str::FromStr>(&mut self) -> T {
         let word = self.word();
-        word.parse()
-            .unwrap_or_else(|_| usage(&format!("{word} is not a number")))
+        word.parse().unwrap_or_else(|_| usage(&format!("{word} is not a number")))
     }
 
     /// The next word as milliseconds.
@@ -254,11 +239,7 @@ impl Process {
 
     /// Descriptors that are the program's own business and no fact.
     fn is_own_descriptor(&self, fd: RawFd) -> bool {
-        self.log == Some(fd)
-            || self
-                .ready
-                .as_ref()
-                .is_some_and(|ready| ready.as_raw_fd() == fd)
+        self.log == Some(fd) || self.ready.as_ref().is_some_and(|ready| ready.as_raw_fd() == fd)
     }
 
     /// Lets the spawner go on.

@@ -141,9 +141,7 @@ impl Process {
 
     /// Starts one process and waits until it is ready.
     fn start(&mut self, kind: Kind, name: &str, body: impl FnOnce(&mut Self)) {
-        let Ok((mut waiting, ready)) = std::io::pipe() else {
-            usage("no pipe")
-        };
+        let Ok((mut waiting, ready)) = std::io::pipe() else { usage("no pipe") };
         let pid = fork();
         if pid < 0 {
             usage(&format!("can't fork {name}"));
@@ -277,9 +275,7 @@ impl Process {
 
     fn exec(&mut self, words: &[String]) {
         use std::os::unix::process::CommandExt as _;
-        let Some((program, rest)) = words.split_first() else {
-            usage("nothing to execute")
-        };
+        let Some((program, rest)) = words.split_first() else { usage("nothing to execute") };
         self.signals.forget();
         self.is_ready();
         let error = std::process::Command::new(program).args(rest).exec();
@@ -289,11 +285,7 @@ impl Process {
 
 /// Whether a storm may go on. Its reader going away ends it at once: no scan could catch it.
 fn may_fork(deadline: Duration) -> bool {
-    let mut out = libc::pollfd {
-        fd: 1,
-        events: 0,
-        revents: 0,
-    };
+    let mut out = libc::pollfd { fd: 1, events: 0, revents: 0 };
     // SAFETY: one live pollfd.
     unsafe { libc::poll(&raw mut out, 1, 0) };
     out.revents & (libc::POLLERR | libc::POLLHUP) == 0 && life::now() < deadline

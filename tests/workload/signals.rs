@@ -42,20 +42,12 @@ fn signal(word: &str) -> i32 {
         return libc::SIGRTMIN() + offset.trim_start_matches('+').parse().unwrap_or(0);
     }
     let known = nix::sys::signal::Signal::from_str(&format!("SIG{name}"));
-    known.map_or_else(
-        |_| usage(&format!("no such signal: {word}")),
-        |signal| signal as i32,
-    )
+    known.map_or_else(|_| usage(&format!("no such signal: {word}")), |signal| signal as i32)
 }
 
 /// A comma list of them; `all` is all that can be caught, apart from SIGCHLD.
 fn list(words: &str) -> Vec<i32> {
-    let caught = |&number: &i32| {
-        !matches!(
-            number,
-            libc::SIGKILL | libc::SIGSTOP | libc::SIGCHLD | 32 | 33
-        )
-    };
+    let caught = |&number: &i32| !matches!(number, libc::SIGKILL | libc::SIGSTOP | libc::SIGCHLD | 32 | 33);
     match words {
         "all" => (1..=64).filter(caught).collect(),
         _ => words.split(',').map(signal).collect(),
@@ -72,10 +64,7 @@ fn dispose(signals: &[i32], action: libc::sighandler_t) {
 
 /// Dies of a signal, as if nobody had ever touched it.
 fn die(number: i32) -> ! {
-    let none = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
+    let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: reads a live rlimit.
     unsafe { libc::setrlimit(libc::RLIMIT_CORE, &raw const none) };
     dispose(&[number], libc::SIG_DFL);
@@ -92,10 +81,7 @@ impl Signals {
         let mut mask = set([]);
         // SAFETY: writes to a live set.
         unsafe { libc::sigprocmask(libc::SIG_SETMASK, std::ptr::null(), &raw mut mask) };
-        Self {
-            mask,
-            reactions: Vec::new(),
-        }
+        Self { mask, reactions: Vec::new() }
     }
 
     /// What a new process starts with: nothing caught.
@@ -109,10 +95,8 @@ impl Signals {
     }
 
     fn on(&mut self, signals: &[i32], actions: &[String]) {
-        self.reactions
-            .retain(|(signal, _)| !signals.contains(signal));
-        self.reactions
-            .extend(signals.iter().map(|&signal| (signal, actions.to_vec())));
+        self.reactions.retain(|(signal, _)| !signals.contains(signal));
+        self.reactions.extend(signals.iter().map(|&signal| (signal, actions.to_vec())));
         change_mask(libc::SIG_BLOCK, &set(signals.iter().copied()));
     }
 
@@ -121,18 +105,10 @@ impl Signals {
             let mask = &raw mut self.mask;
             // SAFETY: changes a live set.
             let _ = unsafe {
-                if blocked {
-                    libc::sigaddset(mask, signal)
-                } else {
-                    libc::sigdelset(mask, signal)
-                }
+                if blocked { libc::sigaddset(mask, signal) } else { libc::sigdelset(mask, signal) }
             };
         }
-        let how = if blocked {
-            libc::SIG_BLOCK
-        } else {
-            libc::SIG_UNBLOCK
-        };
+        let how = if blocked { libc::SIG_BLOCK } else { libc::SIG_UNBLOCK };
         change_mask(how, &set(signals.iter().copied()));
     }
 }
@@ -186,11 +162,7 @@ impl Process {
             "self" => own,
             "parent" => parent,
             "group" => 0,
-            _ => word
-                .parse()
-                .ok()
-                .filter(|&pid: &i32| pid > 0)
-                .unwrap_or_else(|| self.child(word)),
+            _ => word.parse().ok().filter(|&pid: &i32| pid > 0).unwrap_or_else(|| self.child(word)),
         }
     }
 
@@ -214,8 +186,7 @@ impl Process {
         let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
         let patience = life::timespec(patience);
         // SAFETY: all three are live values.
-        let number =
-            unsafe { libc::sigtimedwait(&raw const set, &raw mut info, &raw const patience) };
+        let number = unsafe { libc::sigtimedwait(&raw const set, &raw mut info, &raw const patience) };
         if number < 0 {
             // SIGCONT interrupts the wait even when it is blocked.
             if !matches!(errno(), libc::EAGAIN | libc::EINTR) {
@@ -226,20 +197,9 @@ impl Process {
         // SAFETY: the kernel fills in, or zeroes, what the code doesn't use.
         let (pid, value) = unsafe { (info.si_pid(), info.si_value().sival_ptr.addr()) };
         // Only a queued signal has a value; it is an int, in the low half.
-        let value = if info.si_code == libc::SI_QUEUE {
-            value & 0xffff_ffff
-        } else {
-            0
-        };
-        self.line(&format!(
-            "got {number} code {} pid {pid} value {value}",
-            info.si_code
-        ));
-        let found = self
-            .signals
-            .reactions
-            .iter()
-            .find(|(signal, _)| *signal == number);
+        let value = if info.si_code == libc::SI_QUEUE { value & 0xffff_ffff } else { 0 };
+        self.line(&format!("got {number} code {} pid {pid} value {value}", info.si_code));
+        let found = self.signals.reactions.iter().find(|(signal, _)| *signal == number);
         if let Some((_, actions)) = found.cloned() {
             self.run(&actions);
         }

@@ -45,8 +45,7 @@ pub(crate) struct Winddown {
 
 /// winddown itself, or what `WINDDOWN_BIN` names.
 pub(crate) fn winddown_path() -> PathBuf {
-    std::env::var_os("WINDDOWN_BIN")
-        .map_or_else(|| env!("CARGO_BIN_EXE_winddown").into(), PathBuf::from)
+    std::env::var_os("WINDDOWN_BIN").map_or_else(|| env!("CARGO_BIN_EXE_winddown").into(), PathBuf::from)
 }
 
 /// The workload program. `cargo test --test it` alone doesn't build it: a missing or old one is
@@ -56,11 +55,7 @@ pub(crate) fn workload_path() -> PathBuf {
     let path = built.with_file_name("examples").join("workload");
     let changed = |path: &Path| path.metadata().and_then(|data| data.modified()).ok();
     let sources = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/workload"));
-    let newest = sources
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|one| changed(&one.path()));
+    let newest = sources.into_iter().flatten().flatten().filter_map(|one| changed(&one.path()));
     assert!(
         changed(&path).is_some_and(|built| newest.max().is_none_or(|newest| newest <= built)),
         "{} is missing or old: run `cargo build --example workload` (same profile), or `cargo test`",
@@ -70,10 +65,7 @@ pub(crate) fn workload_path() -> PathBuf {
 }
 
 fn owned(words: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Vec<OsString> {
-    words
-        .into_iter()
-        .map(|word| word.as_ref().to_owned())
-        .collect()
+    words.into_iter().map(|word| word.as_ref().to_owned()).collect()
 }
 
 impl Winddown {
@@ -143,8 +135,7 @@ impl Winddown {
 
     /// The workload program with these flags, split at blanks.
     pub(crate) fn workload(self, flags: &str) -> Self {
-        self.command([workload_path().into_os_string()])
-            .more(flags.split_whitespace())
+        self.command([workload_path().into_os_string()]).more(flags.split_whitespace())
     }
 
     /// Any command.
@@ -270,11 +261,7 @@ impl Winddown {
             tag.mark_directory(directory);
         }
         let closed = self.connect(&mut command);
-        let Self {
-            new_session,
-            in_namespace,
-            ..
-        } = self;
+        let Self { new_session, in_namespace, .. } = self;
         self.prepare(&mut command, closed);
         let started = Instant::now();
         let mut child = match command.spawn() {
@@ -305,18 +292,12 @@ impl Winddown {
             let stdio = match std::mem::replace(stream, Stream::Null) {
                 Stream::Null => Stdio::null(),
                 Stream::Pipe => Stdio::piped(),
-                Stream::File(path) if number == 0 => OpenOptions::new()
-                    .read(true)
-                    .open(path)
-                    .expect("a file to read")
-                    .into(),
+                Stream::File(path) if number == 0 => {
+                    OpenOptions::new().read(true).open(path).expect("a file to read").into()
+                }
                 Stream::File(path) => {
                     let mut how = OpenOptions::new();
-                    how.append(true)
-                        .create(true)
-                        .open(path)
-                        .expect("a file to write")
-                        .into()
+                    how.append(true).create(true).open(path).expect("a file to write").into()
                 }
                 Stream::Closed => {
                     closed.extend(i32::try_from(number));
@@ -335,15 +316,7 @@ impl Winddown {
 
     /// Arranges what the child does between fork and exec.
     fn prepare(self, command: &mut Command, closed: Vec<i32>) {
-        let Self {
-            ignored,
-            blocked,
-            limits,
-            inherited,
-            new_session,
-            mut before,
-            ..
-        } = self;
+        let Self { ignored, blocked, limits, inherited, new_session, mut before, .. } = self;
         let call = move || {
             clean_start();
             if new_session {
@@ -381,23 +354,12 @@ pub(super) fn clean_start() {
     unsafe { libc::close_range(3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC.cast_signed()) };
     for signal in 1..=64 {
         // SAFETY: the array is at least as large as the kernel's structure.
-        unsafe {
-            libc::syscall(
-                libc::SYS_rt_sigaction,
-                signal,
-                default.as_ptr(),
-                0_usize,
-                8_usize,
-            )
-        };
+        unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), 0_usize, 8_usize) };
     }
 }
 
 fn set_limit(resource: u32, value: u64) {
-    let limit = libc::rlimit {
-        rlim_cur: value,
-        rlim_max: value,
-    };
+    let limit = libc::rlimit { rlim_cur: value, rlim_max: value };
     // SAFETY: reads a live rlimit.
     unsafe { libc::setrlimit(resource, &raw const limit) };
 }

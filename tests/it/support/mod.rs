@@ -20,10 +20,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// Waits until the condition holds; panics with `what` after 20 s.
 #[track_caller]
 pub(crate) fn eventually(what: &str, condition: impl FnMut() -> bool) {
-    assert!(
-        holds_within(Duration::from_secs(20), condition),
-        "not within 20 s: {what}"
-    );
+    assert!(holds_within(Duration::from_secs(20), condition), "not within 20 s: {what}");
 }
 
 /// Looks at a condition every 3 ms; false if it didn't come to hold in that time.
@@ -52,15 +49,8 @@ pub(crate) fn read_json(path: impl AsRef<Path>) -> serde_json::Value {
 /// A word that no other test, and no other run of the tests, uses.
 fn unique() -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
-    let since = std::time::UNIX_EPOCH
-        .elapsed()
-        .unwrap_or_default()
-        .as_nanos();
-    format!(
-        "{}-{since}-{}",
-        std::process::id(),
-        COUNT.fetch_add(1, Ordering::Relaxed)
-    )
+    let since = std::time::UNIX_EPOCH.elapsed().unwrap_or_default().as_nanos();
+    format!("{}-{since}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// A directory that is removed at the end of the test.
@@ -79,11 +69,7 @@ impl TempDir {
 
     /// The path of a file in it.
     pub(crate) fn file(&self, name: &str) -> String {
-        self.0
-            .join(name)
-            .to_str()
-            .expect("a path of plain text")
-            .to_owned()
+        self.0.join(name).to_str().expect("a path of plain text").to_owned()
     }
 
     /// Writes a file in it and returns its path.

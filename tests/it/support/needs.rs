@@ -45,10 +45,7 @@ pub(crate) use trials;
 
 /// One test; for `trials!`.
 pub(crate) fn trial(path: &str, alone: bool, needs: &'static [&'static str], body: fn()) -> Trial {
-    let name = path
-        .split_once("::")
-        .map_or(path, |(_, name)| name)
-        .to_owned();
+    let name = path.split_once("::").map_or(path, |(_, name)| name).to_owned();
     Trial::ignorable_test(name.clone(), move || {
         if let Some(reason) = needs.iter().find_map(|need| missing(need)) {
             if std::env::var_os("WINDDOWN_TEST_ALL").is_some() {
@@ -85,8 +82,9 @@ pub(crate) fn missing(need: &str) -> Option<String> {
     let met = match need {
         "root" => nix::unistd::geteuid().is_root(),
         "docker" => *DOCKER.get_or_init(|| works(&["docker", "version"])),
-        "pid-namespace" => *NAMESPACE
-            .get_or_init(|| works(&["unshare", "--pid", "--fork", "--mount-proc", "true"])),
+        "pid-namespace" => {
+            *NAMESPACE.get_or_init(|| works(&["unshare", "--pid", "--fork", "--mount-proc", "true"]))
+        }
         _ => program(need).is_some(),
     };
     let reason = match need {
@@ -101,10 +99,7 @@ pub(crate) fn missing(need: &str) -> Option<String> {
 fn works(command: &[&str]) -> bool {
     let mut command_line = Command::new(command[0]);
     command_line.args(&command[1..]).stdin(Stdio::null());
-    let status = command_line
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
+    let status = command_line.stdout(Stdio::null()).stderr(Stdio::null()).status();
     status.is_ok_and(|status| status.success())
 }
 
@@ -116,8 +111,5 @@ pub(crate) fn program(name: &str) -> Option<PathBuf> {
     if let Ok(versions) = std::fs::read_dir("/usr/lib/postgresql") {
         places.extend(versions.flatten().map(|version| version.path().join("bin")));
     }
-    places
-        .into_iter()
-        .map(|place| place.join(name))
-        .find(|file| file.is_file())
+    places.into_iter().map(|place| place.join(name)).find(|file| file.is_file())
 }

@@ -23,9 +23,7 @@ struct Shared {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Collected> {
-        self.collected
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.collected.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -40,19 +38,11 @@ pub(crate) struct Output {
 impl Output {
     pub(crate) fn collect(source: OwnedFd) -> Self {
         let (stopped, stop) = std::io::pipe().expect("a pipe");
-        let shared = Arc::new(Shared {
-            source,
-            collected: Mutex::default(),
-            changed: Condvar::new(),
-        });
+        let shared = Arc::new(Shared { source, collected: Mutex::default(), changed: Condvar::new() });
         let reading = Arc::clone(&shared);
         let stopped: OwnedFd = stopped.into();
         let reader = std::thread::spawn(move || read_all(&reading, &stopped));
-        Self {
-            shared,
-            stop: Some(stop.into()),
-            reader: Some(reader),
-        }
+        Self { shared, stop: Some(stop.into()), reader: Some(reader) }
     }
 
     /// All bytes so far.
@@ -71,11 +61,7 @@ impl Output {
     }
 
     /// Waits until `find` finds something in the text; `None` when time or the output ends first.
-    pub(crate) fn wait<T>(
-        &self,
-        patience: Duration,
-        mut find: impl FnMut(&str) -> Option<T>,
-    ) -> Option<T> {
+    pub(crate) fn wait<T>(&self, patience: Duration, mut find: impl FnMut(&str) -> Option<T>) -> Option<T> {
         let end = Instant::now() + patience;
         let mut collected = self.shared.lock();
         loop {
@@ -130,20 +116,14 @@ impl Drop for Output {
 pub(crate) fn complete_lines(text: &str) -> Vec<String> {
     let complete = text.rfind('\n').map_or("", |end| &text[..end]);
     let lines = complete.split('\n').filter(|_| text.contains('\n'));
-    lines
-        .map(|line| line.trim_end_matches('\r').to_owned())
-        .collect()
+    lines.map(|line| line.trim_end_matches('\r').to_owned()).collect()
 }
 
 /// What follows `NAME ` in the first line that begins so.
 pub(crate) fn fact(text: &str, name: &str) -> Option<String> {
     complete_lines(text).into_iter().find_map(|line| {
         let value = line.strip_prefix(name)?;
-        if value.is_empty() {
-            Some(String::new())
-        } else {
-            value.strip_prefix(' ').map(Into::into)
-        }
+        if value.is_empty() { Some(String::new()) } else { value.strip_prefix(' ').map(Into::into) }
     })
 }
 

@@ -64,26 +64,19 @@ pub(crate) fn is_alive(pid: i32) -> bool {
 
 /// Direct children, zombies included.
 pub(crate) fn children(pid: i32) -> Vec<ProcessInfo> {
-    all()
-        .into_iter()
-        .filter(|process| process.parent == pid)
-        .collect()
+    all().into_iter().filter(|process| process.parent == pid).collect()
 }
 
 /// The whole process table.
 pub(crate) fn all() -> Vec<ProcessInfo> {
     let entries = fs::read_dir("/proc").expect("/proc").flatten();
-    entries
-        .filter_map(|entry| info(entry.file_name().to_str()?.parse().ok()?))
-        .collect()
+    entries.filter_map(|entry| info(entry.file_name().to_str()?.parse().ok()?)).collect()
 }
 
 /// The pid that a process has in its innermost pid namespace.
 pub(crate) fn inner_pid(pid: i32) -> Option<i32> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let pids = status
-        .lines()
-        .find_map(|line| line.strip_prefix("NSpid:"))?;
+    let pids = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
     pids.split_whitespace().last()?.parse().ok()
 }
 
@@ -100,8 +93,7 @@ fn living_thread(pid: i32) -> Option<PathBuf> {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten();
     threads.map(|thread| thread.path()).find(|thread| {
         let stat = fs::read_to_string(thread.join("stat")).unwrap_or_default();
-        stat.rsplit_once(") ")
-            .is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
     })
 }
 
@@ -123,13 +115,7 @@ fn kill_exactly(process: &ProcessInfo) {
     let nothing = std::ptr::null::<libc::siginfo_t>();
     // SAFETY: the descriptor is open; without a siginfo the kernel makes one, as kill does.
     unsafe {
-        libc::syscall(
-            libc::SYS_pidfd_send_signal,
-            fd.as_raw_fd(),
-            libc::SIGKILL,
-            nothing,
-            0,
-        );
+        libc::syscall(libc::SYS_pidfd_send_signal, fd.as_raw_fd(), libc::SIGKILL, nothing, 0);
     }
 }
 
@@ -164,12 +150,7 @@ impl Tag {
     /// To be called before the session's leader is reaped: from then on its number may become
     /// another session's, and strangers must not be taken for the run's processes.
     pub(crate) fn forget_session(&self) {
-        let Some(session) = self
-            .session
-            .lock()
-            .expect("no panic while it was held")
-            .take()
-        else {
+        let Some(session) = self.session.lock().expect("no panic while it was held").take() else {
             return;
         };
         let mut known = all();
@@ -197,10 +178,7 @@ impl Tag {
         }
         let entry = format!("{TAG}={}", self.value);
         let environment = fs::read(place.join("environ")).unwrap_or_default();
-        if environment
-            .split(|&byte| byte == 0)
-            .any(|found| found == entry.as_bytes())
-        {
+        if environment.split(|&byte| byte == 0).any(|found| found == entry.as_bytes()) {
             return true;
         }
         let directory = self.directory.lock().expect("no panic while it was held");
@@ -213,17 +191,9 @@ impl Tag {
     /// The run's living processes, whatever has become of their parents.
     pub(crate) fn living(&self) -> Vec<ProcessInfo> {
         let own = std::process::id().cast_signed();
-        let everything: Vec<_> = all()
-            .into_iter()
-            .filter(|process| process.pid != own)
-            .collect();
+        let everything: Vec<_> = all().into_iter().filter(|process| process.pid != own).collect();
         let mut found: HashSet<i32> = HashSet::new();
-        found.extend(
-            everything
-                .iter()
-                .filter(|one| self.marks(one))
-                .map(|one| one.pid),
-        );
+        found.extend(everything.iter().filter(|one| self.marks(one)).map(|one| one.pid));
         loop {
             let before = found.len();
             let heirs = everything.iter().filter(|one| found.contains(&one.parent));
@@ -232,10 +202,7 @@ impl Tag {
                 break;
             }
         }
-        everything
-            .into_iter()
-            .filter(|one| found.contains(&one.pid) && runs(one))
-            .collect()
+        everything.into_iter().filter(|one| found.contains(&one.pid) && runs(one)).collect()
     }
 
     /// Panics if a process of the run lives on; one that is just dying has 5 s for it.

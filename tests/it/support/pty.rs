@@ -43,23 +43,10 @@ impl Pty {
         let mut words = words.into_iter();
         let mut command = Command::new(words.next().expect("a program"));
         command.args(words);
-        command
-            .env(TAG, tag.value())
-            .env("WD", winddown_path())
-            .env("WL", workload_path());
+        command.env(TAG, tag.value()).env("WD", winddown_path()).env("WL", workload_path());
         // A dumb terminal: bash adds no sequences of its own to what a test looks for.
-        command
-            .env("PS1", PROMPT)
-            .env("TERM", "dumb")
-            .env("HISTFILE", "")
-            .env("LC_ALL", "C.UTF-8");
-        for name in [
-            "PROMPT_COMMAND",
-            "NO_COLOR",
-            "WINDDOWN_BIN",
-            "WINDDOWN_TEST_ALL",
-            "ENV",
-        ] {
+        command.env("PS1", PROMPT).env("TERM", "dumb").env("HISTFILE", "").env("LC_ALL", "C.UTF-8");
+        for name in ["PROMPT_COMMAND", "NO_COLOR", "WINDDOWN_BIN", "WINDDOWN_TEST_ALL", "ENV"] {
             command.env_remove(name);
         }
         let copy = || slave.try_clone().expect("a copy of the terminal");
@@ -68,22 +55,13 @@ impl Pty {
             clean_start();
             // SAFETY: a new session takes the terminal on descriptor 0 as its own.
             let failed = unsafe { libc::setsid() < 0 || libc::ioctl(0, libc::TIOCSCTTY, 0) != 0 };
-            if failed {
-                Err(std::io::Error::last_os_error())
-            } else {
-                Ok(())
-            }
+            if failed { Err(std::io::Error::last_os_error()) } else { Ok(()) }
         };
         // SAFETY: the closure makes system calls only and allocates nothing.
         unsafe { command.pre_exec(call) };
         let child = command.spawn().expect("a program in a terminal");
         tag.mark_session(child.id().cast_signed());
-        Self {
-            child,
-            screen: Some(Output::collect(master)),
-            seen: 0,
-            tag,
-        }
+        Self { child, screen: Some(Output::collect(master)), seen: 0, tag }
     }
 
     /// The session leader's pid.
@@ -133,14 +111,10 @@ impl Pty {
         let seen = self.seen;
         let found = self.output().wait(PATIENCE, |screen| {
             let rest = screen.get(seen..)?;
-            rest.find(text)
-                .map(|at| (rest[..at].to_owned(), seen + at + text.len()))
+            rest.find(text).map(|at| (rest[..at].to_owned(), seen + at + text.len()))
         });
         let Some((before, end)) = found else {
-            panic!(
-                "no {text:?} on the screen after byte {seen}:\n{}",
-                self.screen()
-            )
+            panic!("no {text:?} on the screen after byte {seen}:\n{}", self.screen())
         };
         self.seen = end;
         before
@@ -157,9 +131,7 @@ impl Pty {
     #[track_caller]
     pub(crate) fn number(&self, name: &str) -> i32 {
         let value = self.fact(name);
-        value
-            .parse()
-            .unwrap_or_else(|_| panic!("{name} is no number: {value}"))
+        value.parse().unwrap_or_else(|_| panic!("{name} is no number: {value}"))
     }
 
     /// All that was ever shown.
@@ -182,17 +154,13 @@ impl Pty {
     /// The foreground process group.
     #[track_caller]
     pub(crate) fn foreground(&self) -> i32 {
-        nix::unistd::tcgetpgrp(self.output().source())
-            .expect("a foreground group")
-            .as_raw()
+        nix::unistd::tcgetpgrp(self.output().source()).expect("a foreground group").as_raw()
     }
 
     /// Waits until that group is in the foreground.
     #[track_caller]
     pub(crate) fn wait_foreground(&self, group: i32) {
-        eventually("the group is in the foreground", || {
-            self.foreground() == group
-        });
+        eventually("the group is in the foreground", || self.foreground() == group);
     }
 
     /// Closes the terminal, as a lost connection does; returns all that was shown.
@@ -226,31 +194,18 @@ impl Drop for Pty {
 /// Both sides, 24 lines of 200 columns. Close-on-exec from the start: another test's fork must not
 /// keep the terminal open.
 fn open() -> (OwnedFd, OwnedFd) {
-    let size = libc::winsize {
-        ws_row: 24,
-        ws_col: 200,
-        ws_xpixel: 0,
-        ws_ypixel: 0,
-    };
+    let size = libc::winsize { ws_row: 24, ws_col: 200, ws_xpixel: 0, ws_ypixel: 0 };
     let flags = libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC;
     // SAFETY: each call is made on the descriptor that the first one made; both are owned below.
     unsafe {
         let master = libc::posix_openpt(flags);
-        assert!(
-            master >= 0,
-            "posix_openpt: {}",
-            std::io::Error::last_os_error()
-        );
+        assert!(master >= 0, "posix_openpt: {}", std::io::Error::last_os_error());
         let master = OwnedFd::from_raw_fd(master);
         libc::grantpt(master.as_raw_fd());
         libc::unlockpt(master.as_raw_fd());
         libc::ioctl(master.as_raw_fd(), libc::TIOCSWINSZ, &raw const size);
         let slave = libc::ioctl(master.as_raw_fd(), libc::TIOCGPTPEER, flags);
-        assert!(
-            slave >= 0,
-            "TIOCGPTPEER: {}",
-            std::io::Error::last_os_error()
-        );
+        assert!(slave >= 0, "TIOCGPTPEER: {}", std::io::Error::last_os_error());
         (master, OwnedFd::from_raw_fd(slave))
     }
 }

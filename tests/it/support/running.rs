@@ -47,11 +47,7 @@ fn lines(output: Option<&Output>) -> Vec<String> {
 /// Everything that was written, for a failing test.
 fn told(streams: &Streams) -> String {
     let text = |output: &Option<Output>| output.as_ref().map_or(String::new(), Output::text);
-    format!(
-        "--- stdout\n{}\n--- stderr\n{}\n---",
-        text(&streams.out),
-        text(&streams.err)
-    )
+    format!("--- stdout\n{}\n--- stderr\n{}\n---", text(&streams.out), text(&streams.err))
 }
 
 impl Running {
@@ -72,13 +68,7 @@ impl Running {
                 })
             });
         }
-        Self {
-            child,
-            pid,
-            streams,
-            started,
-            tag,
-        }
+        Self { child, pid, streams, started, tag }
     }
 
     /// winddown's pid, as this process sees it.
@@ -102,27 +92,17 @@ impl Running {
         let before = Instant::now();
         // SAFETY: the process is a child that has not been reaped.
         let failed = unsafe { libc::kill(self.pid, signal) } != 0;
-        assert!(
-            !failed,
-            "can't send {signal}: {}",
-            std::io::Error::last_os_error()
-        );
+        assert!(!failed, "can't send {signal}: {}", std::io::Error::last_os_error());
         before
     }
 
     /// Sends winddown a signal with a value.
     #[track_caller]
     pub(crate) fn queue(&self, signal: i32, value: usize) {
-        let value = libc::sigval {
-            sival_ptr: std::ptr::without_provenance_mut(value),
-        };
+        let value = libc::sigval { sival_ptr: std::ptr::without_provenance_mut(value) };
         // SAFETY: the process is a child that has not been reaped; the value is only a number.
         let failed = unsafe { libc::sigqueue(self.pid, signal, value) } != 0;
-        assert!(
-            !failed,
-            "can't queue {signal}: {}",
-            std::io::Error::last_os_error()
-        );
+        assert!(!failed, "can't queue {signal}: {}", std::io::Error::last_os_error());
     }
 
     /// Waits for the value of a fact on stdout, such as `pid` or `worker pid`.
@@ -137,16 +117,13 @@ impl Running {
     #[track_caller]
     pub(crate) fn number(&self, name: &str) -> i32 {
         let value = self.fact(name);
-        value
-            .parse()
-            .unwrap_or_else(|_| panic!("{name} is no number: {value}"))
+        value.parse().unwrap_or_else(|_| panic!("{name} is no number: {value}"))
     }
 
     /// Waits for the first line on stdout that contains it.
     #[track_caller]
     pub(crate) fn wait_out(&self, part: &str) -> String {
-        self.wait_lines(self.streams.out.as_ref(), part, 1)
-            .remove(0)
+        self.wait_lines(self.streams.out.as_ref(), part, 1).remove(0)
     }
 
     /// Waits until so many lines on stdout contain it.
@@ -158,8 +135,7 @@ impl Running {
     /// Waits for the first line on stderr that contains it.
     #[track_caller]
     pub(crate) fn wait_err(&self, part: &str) -> String {
-        self.wait_lines(self.streams.err.as_ref(), part, 1)
-            .remove(0)
+        self.wait_lines(self.streams.err.as_ref(), part, 1).remove(0)
     }
 
     #[track_caller]
@@ -219,14 +195,7 @@ impl Running {
             start: self.started,
             end,
             duration: end - self.started,
-            streams: std::mem::replace(
-                &mut self.streams,
-                Streams {
-                    stdin: None,
-                    out: None,
-                    err: None,
-                },
-            ),
+            streams: std::mem::replace(&mut self.streams, Streams { stdin: None, out: None, err: None }),
             tag: std::mem::replace(&mut self.tag, Tag::new()),
         }
     }
@@ -243,11 +212,7 @@ pub(super) fn wait_for_end(pid: u32) -> bool {
 impl Drop for Running {
     fn drop(&mut self) {
         // Closed pipes end a storm, which could not be caught.
-        self.streams = Streams {
-            stdin: None,
-            out: None,
-            err: None,
-        };
+        self.streams = Streams { stdin: None, out: None, err: None };
         let _ = self.child.kill();
         self.tag.forget_session();
         let _ = self.child.wait();
@@ -293,22 +258,13 @@ impl Ended {
     /// The value of a fact that was printed.
     #[track_caller]
     pub(crate) fn fact(&self, name: &str) -> String {
-        let text = self
-            .streams
-            .out
-            .as_ref()
-            .map_or(String::new(), Output::text);
+        let text = self.streams.out.as_ref().map_or(String::new(), Output::text);
         fact(&text, name).unwrap_or_else(|| panic!("no fact {name}\n{}", self.told()))
     }
 
     /// Everything that was written, for messages of failing tests.
     pub(crate) fn told(&self) -> String {
-        format!(
-            "{:?} after {:?}\n{}",
-            self.status,
-            self.duration,
-            told(&self.streams)
-        )
+        format!("{:?} after {:?}\n{}", self.status, self.duration, told(&self.streams))
     }
 
     /// Panics, with all output, unless it exited with this code.
