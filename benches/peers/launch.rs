@@ -10,6 +10,8 @@ use std::mem;
 use std::os::fd::AsRawFd;
 use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
@@ -20,6 +22,8 @@ use crate::os;
 use crate::programs::{Program, Setting};
 use crate::workload::{self, Role};
 
+/// With 10 ms between them.
+const FORK_ATTEMPTS: u32 = 500;
 const PATH: &CStr = c"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// A page shared with the children, for the time of the last `execve`.
@@ -54,6 +58,15 @@ pub(crate) struct Running {
 }
 
 impl Running {
+    fn new(pid: i32) -> Self {
+        Self {
+            pid,
+            messages: None,
+            reaped: false,
+            mounts: None,
+        }
+    }
+
     pub(crate) fn signal(&self, signal: Signal) -> io::Result<()> {
         Ok(kill(Pid::from_raw(self.pid), signal)?)
     }
@@ -152,17 +165,26 @@ fn pointers(words: &[CString]) -> Vec<*const libc::c_char> {
 }
 
 fn start_plain(child: &Child<'_>) -> io::Result<Running> {
-    // SAFETY: this process has one thread, so its child may do anything.
-    match unsafe { libc::fork() } {
-        0 => child.become_program(),
-        -1 => Err(io::Error::last_os_error()),
-        pid => Ok(Running {
-            pid,
-            messages: None,
-            reaped: false,
-            mounts: None,
-        }),
+    let pid = start_patiently(|| {
+        // SAFETY: this process has one thread, so its child may do anything.
+        i64::from(unsafe { libc::fork() })
+    })?;
+    if pid == 0 {
+        child.become_program();
     }
+    Ok(Running::new(pid))
+}
+
+/// A shared machine may be short of process ids for a moment; the time does not count yet.
+fn start_patiently(fork: impl Fn() -> i64) -> io::Result<i32> {
+    for _ in 0..FORK_ATTEMPTS {
+        match fork() {
+            -1 if Errno::last() == Errno::EAGAIN => thread::sleep(Duration::from_millis(10)),
+            -1 => return Err(io::Error::last_os_error()),
+            pid => return i32::try_from(pid).map_err(io::Error::other),
+        }
+    }
+    Err(io::Error::other("no process can be started"))
 }
 
 /// As a container engine does it: own process ids, own `/proc`.
@@ -173,22 +195,15 @@ fn start_as_pid1(child: &Child<'_>) -> io::Result<Running> {
     let mut clone: libc::clone_args = unsafe { mem::zeroed() };
     clone.flags = u64::from((libc::CLONE_NEWPID | libc::CLONE_NEWNS).cast_unsigned());
     clone.exit_signal = u64::from(libc::SIGCHLD.cast_unsigned());
-    // SAFETY: like fork: no stack and no shared memory are asked for; this process has one thread.
-    let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw const clone, size_of_val(&clone)) };
+    let pid = start_patiently(|| {
+        // SAFETY: like fork: no stack, no shared memory; this process has one thread.
+        unsafe { libc::syscall(libc::SYS_clone3, &raw const clone, size_of_val(&clone)) }
+    })?;
     if pid == 0 {
         Child::enter_namespace(&is_ready, &go);
         child.become_program();
     }
-    if pid < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    let pid = i32::try_from(pid).map_err(io::Error::other)?;
-    let mut running = Running {
-        pid,
-        messages: None,
-        reaped: false,
-        mounts: None,
-    };
+    let mut running = Running::new(pid);
     drop((is_ready, go));
     os::read_message(&ready)?;
     running.mounts = Some(File::open(format!("/proc/{pid}/ns/mnt"))?);
@@ -265,21 +280,28 @@ pub(crate) fn wait_for_nothing_left() -> io::Result<()> {
     }
 }
 
-/// Ends whatever a run has left behind; how many there were is the answer.
-pub(crate) fn sweep() -> usize {
-    let mut killed = 0;
+/// Only while no supervisor is running: it would be taken, too. True if no child is left.
+pub(crate) fn reap_orphans() -> bool {
+    loop {
+        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+            Err(Errno::ECHILD) => return true,
+            Ok(status) if status.pid().is_some() => {}
+            _ => return false,
+        }
+    }
+}
+
+/// Ends whatever a run has left behind.
+pub(crate) fn sweep() {
     loop {
         let left = crate::procfs::descendants();
         for process in left.iter().filter(|process| !process.is_zombie()) {
-            killed += usize::from(kill(Pid::from_raw(process.pid), Signal::SIGKILL).is_ok());
+            // It may end by itself in this moment.
+            let _ = kill(Pid::from_raw(process.pid), Signal::SIGKILL);
         }
-        loop {
-            match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-                Err(Errno::ECHILD) => return killed,
-                Ok(status) if status.pid().is_some() => {}
-                _ => break,
-            }
+        if reap_orphans() {
+            return;
         }
-        std::thread::sleep(std::time::Duration::from_millis(1));
+        thread::sleep(Duration::from_millis(1));
     }
 }

@@ -52,6 +52,7 @@ fn run(options: Options) -> io::Result<()> {
     let builds = Builds::find();
     let programs = find_all(&builds);
     println!("measured: {}", builds.measured.display());
+    println!("load of the machine before: {}", procfs::load());
     let bench = Bench {
         options,
         builds,

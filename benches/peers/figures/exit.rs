@@ -15,7 +15,7 @@ pub(super) fn measure(bench: &Bench) -> Figure {
     let plan = Plan {
         rounds: bench.options.scaled(bench.options.rounds * 3 / 4),
         warm_up: 3,
-        budget: Duration::from_secs(40),
+        budget: Duration::from_secs(30),
     };
     Figure {
         id: "exit",

@@ -31,7 +31,7 @@ pub(super) fn measure(bench: &Bench) -> Figure {
     let plan = Plan {
         rounds: bench.options.scaled(7),
         warm_up: 0,
-        budget: Duration::from_secs(50),
+        budget: Duration::from_secs(45),
     };
     let zombies = RefCell::new(vec![0; programs.len()]);
     let mut rows = interleave(&programs, plan, |at, program| {
@@ -59,7 +59,6 @@ fn run(bench: &Bench, program: &Program, orphans: u32) -> io::Result<(f64, usize
         .launcher
         .role(program, Setting::Plain, Role::Orphans(orphans))?;
     let workload = running.workload_pid()?;
-    let pids = procfs::supervisor_processes(running.pid, workload);
     running.message()?;
     let end_ns = now_ns() + PATIENCE_NS;
     let zombies = || {
@@ -72,6 +71,8 @@ fn run(bench: &Bench, program: &Program, orphans: u32) -> io::Result<(f64, usize
         std::thread::sleep(Duration::from_millis(2));
     }
     let left = zombies();
+    // Only now: before, the orphans would be among them.
+    let pids = procfs::supervisor_processes(running.pid, workload);
     let cpu_ns = pids
         .iter()
         .map(|&pid| os::cpu_ns(pid))

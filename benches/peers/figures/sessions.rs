@@ -30,7 +30,7 @@ pub(super) fn measure(bench: &Bench, forking: u32) -> Figure {
     let plan = Plan {
         rounds: bench.options.scaled(10),
         warm_up: 0,
-        budget: Duration::from_secs(20),
+        budget: Duration::from_secs(15),
     };
     let rows = interleave(&programs, plan, |_, program| {
         let result = run(bench, program, role);

@@ -57,7 +57,7 @@ fn plan(bench: &Bench) -> Plan {
     Plan {
         rounds: bench.options.scaled(bench.options.rounds),
         warm_up: 5,
-        budget: Duration::from_secs(40),
+        budget: Duration::from_secs(35),
     }
 }
 
