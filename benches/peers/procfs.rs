@@ -107,7 +107,10 @@ pub(crate) fn private_dirty_kib(pid: i32) -> io::Result<u32> {
 /// Over 1, 5 and 15 minutes: what else the machine had to do.
 pub(crate) fn load() -> String {
     let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    text.split_whitespace().take(3).collect::<Vec<_>>().join(" ")
+    text.split_whitespace()
+        .take(3)
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 fn last_number(line: &str) -> u32 {

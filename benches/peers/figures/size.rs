@@ -1,7 +1,7 @@
 //! Sizes of the executables.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Bench;
 use crate::figure::{Figure, Goal, Limit, Row};
@@ -20,17 +20,23 @@ pub(super) fn measure(bench: &Bench) -> Figure {
             row
         })
         .collect();
+    // A program that does not work yet has no size worth telling.
+    let works = bench
+        .programs
+        .iter()
+        .any(|it| it.kind == Kind::Guarded && it.path.is_ok());
+    let build = |path: &Option<PathBuf>| path.clone().filter(|_| works);
     let more = [
         ("tini-static", Kind::Bare, installed("tini-static").ok()),
         (
             "winddown, slim static",
             Kind::Alone,
-            bench.builds.slim.clone(),
+            build(&bench.builds.slim),
         ),
         (
             "winddown, full static",
             Kind::Guarded,
-            bench.builds.full.clone(),
+            build(&bench.builds.full),
         ),
     ];
     for (name, kind, path) in more {
@@ -70,7 +76,7 @@ fn add_size(row: &mut Row, path: Option<&Path>) {
     match size.and_then(|bytes| u32::try_from(bytes).ok()) {
         Some(bytes) => row.samples.push(f64::from(bytes) / MB),
         None if row.kind == Kind::Alone || row.kind == Kind::Guarded => {
-            row.note = Some("not built: benches/run builds it".into());
+            row.note = Some("not built, or not by benches/run".into());
         }
         None => row.note = Some("not installed".into()),
     }
