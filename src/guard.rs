@@ -3,6 +3,7 @@
 
 use crate::lifecycle::exit::Ending;
 use crate::lifecycle::signal::{Origin, Signal, SignalSet};
+use crate::os::clock::Clock;
 use crate::os::inbox;
 use crate::os::link::OuterEnd;
 use crate::os::reap::{self, Change};
@@ -18,7 +19,7 @@ enum Inner {
 
 /// Waits for the end of the inner process. Nothing when it was killed before the run had ended.
 #[must_use]
-pub fn watch(end: &OuterEnd, stops_with_it: bool) -> Option<Ending> {
+pub fn watch(end: &OuterEnd, clock: &Clock, stops_with_it: bool) -> Option<Ending> {
     let own_pid = std::process::id().cast_signed();
     loop {
         let Some(delivery) = inbox::take(SignalSet::ALL, None) else { continue };
@@ -35,7 +36,7 @@ pub fn watch(end: &OuterEnd, stops_with_it: bool) -> Option<Ending> {
                 Inner::Runs | Inner::Stopped => {}
             }
         } else if delivery.signal.is_forwardable() && !is_own {
-            end.relay(&delivery);
+            end.relay(&delivery, clock.now());
         }
     }
 }

@@ -118,7 +118,7 @@ impl<'a> Run<'a> {
     fn guard(self, end: &OuterEnd) -> Ending {
         self.leave_surroundings(Some(end.descriptor()));
         let stops_with_it = self.terminal.is_some() && !self.inherited_ignored.contains(Signal::TSTP);
-        if let Some(ending) = guard::watch(end, stops_with_it) {
+        if let Some(ending) = guard::watch(end, &self.clock, stops_with_it) {
             return ending;
         }
         let Some(main) = end.page.main_pid() else {

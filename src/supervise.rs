@@ -12,7 +12,7 @@ use crate::observe::log::Level;
 use crate::observe::{Fact, Observer, Purpose, Sender, Survivor};
 use crate::os::clock::{self, Clock};
 use crate::os::inbox::{self, Delivery};
-use crate::os::link::InnerEnd;
+use crate::os::link::{self, InnerEnd};
 use crate::os::reap::{self, Change};
 use crate::os::terminal::{self, Terminal};
 use crate::os::tree::{Process, Sent, Tree};
@@ -109,23 +109,30 @@ impl Supervisor {
     }
 
     fn supervise(&mut self) -> Ending {
+        // Whatever came before the first wait.
+        let mut relay_more = true;
         let mut reap_more = true;
         for turn in 1_usize.. {
-            if reap_more || turn.is_multiple_of(BATCH) {
-                self.take_relayed();
+            let every = turn.is_multiple_of(BATCH);
+            if reap_more || every {
                 reap_more = self.reap();
+            }
+            if every {
+                self.take_stop_signals();
+            }
+            if relay_more || every {
+                relay_more = self.take_relayed();
             }
             self.tick();
             if self.machine.is_stopped() {
                 break;
             }
-            let patience = if reap_more { Some(Duration::ZERO) } else { self.patience() };
+            let patience = if reap_more || relay_more { Some(Duration::ZERO) } else { self.patience() };
             match inbox::take(SignalSet::ALL, patience) {
-                Some(delivery) if delivery.signal != Signal::CHLD => self.receive(&delivery, Way::Direct),
-                Some(_) | None => reap_more = true,
-            }
-            if turn.is_multiple_of(BATCH) {
-                self.take_stop_signals();
+                Some(delivery) if delivery.signal == Signal::CHLD => reap_more = true,
+                Some(delivery) if delivery.signal == link::WAKE && self.link.is_some() => relay_more = true,
+                Some(delivery) => self.receive(&delivery, Way::Direct, self.clock.now()),
+                None => {}
             }
         }
         self.end()
@@ -140,22 +147,22 @@ impl Supervisor {
     fn take_stop_signals(&mut self) {
         let stop_on = self.machine.plan().stop_on;
         while let Some(delivery) = inbox::take(stop_on, Some(Duration::ZERO)) {
-            self.receive(&delivery, Way::Direct);
+            self.receive(&delivery, Way::Direct, self.clock.now());
         }
     }
 
-    /// What the outer process has passed on, and whether it is still there.
-    fn take_relayed(&mut self) {
-        let Some(link) = &self.link else { return };
-        if link.is_abandoned() {
+    /// What the outer process has passed on, up to a batch, and whether it is still there; true if there
+    /// may be more.
+    fn take_relayed(&mut self) -> bool {
+        if self.link.as_ref().is_some_and(InnerEnd::is_abandoned) {
             self.link = None;
             self.handle(Event::Abandoned, None);
-            return;
         }
         for _ in 0..BATCH {
-            let Some(delivery) = self.link.as_ref().and_then(InnerEnd::next) else { return };
-            self.receive(&delivery, Way::Relayed);
+            let Some((delivery, at)) = self.link.as_ref().and_then(InnerEnd::next) else { return false };
+            self.receive(&delivery, Way::Relayed, at);
         }
+        true
     }
 
     /// Whatever is due. Who has ended by then has ended in time, so children come first.
@@ -211,7 +218,7 @@ impl Supervisor {
     }
 
     /// One signal that came in from outside.
-    fn receive(&mut self, delivery: &Delivery, way: Way) {
+    fn receive(&mut self, delivery: &Delivery, way: Way, at: Duration) {
         let outer_pid = self.link.as_ref().map(|link| link.outer);
         let is_own = matches!(delivery.origin, Origin::Process { pid, .. } if pid == self.own_pid || Some(pid) == outer_pid);
         if is_own || !delivery.signal.is_forwardable() {
@@ -219,7 +226,7 @@ impl Supervisor {
         }
         let Some(to_group) = self.was_sent_to_group(delivery, way) else { return };
         let received = self.look_at(delivery, to_group);
-        self.handle(Event::Signal(received), Some(delivery));
+        self.handle_at(at, Event::Signal(received), Some(delivery));
     }
 
     /// Whether a signal was sent to the whole group that we share with the main process; nothing if
@@ -278,7 +285,10 @@ impl Supervisor {
 
     /// Asks the machine, does what it says, and tells it.
     fn handle(&mut self, event: Event, delivery: Option<&Delivery>) {
-        let now = self.clock.now();
+        self.handle_at(self.clock.now(), event, delivery);
+    }
+
+    fn handle_at(&mut self, now: Duration, event: Event, delivery: Option<&Delivery>) {
         let phase = self.machine.phase();
         let mut effects = std::mem::take(&mut self.pending.effects);
         self.machine.handle(now, event, &mut effects);

@@ -21,8 +21,8 @@ const LOOK_MAX: Duration = Duration::from_secs(1);
 /// What is left of the limit when winddown itself was killed.
 const ABANDONED_LIMIT: Duration = Duration::from_millis(500);
 /// Passes of SIGKILL over the whole tree: the first pause, doubled up to the last.
-const KILL_PAUSE_MIN: Duration = Duration::from_millis(10);
-const KILL_PAUSE_MAX: Duration = Duration::from_millis(320);
+const KILL_PAUSE_MIN: Duration = Duration::from_millis(25);
+const KILL_PAUSE_MAX: Duration = Duration::from_millis(400);
 
 /// A signal that winddown received, with what the driver knows about it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]

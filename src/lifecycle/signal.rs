@@ -81,6 +81,8 @@ impl Signal {
     pub const TTIN: Self = Self(libc::SIGTTIN);
     /// A background job wrote to its terminal.
     pub const TTOU: Self = Self(libc::SIGTTOU);
+    /// A descriptor is ready.
+    pub const IO: Self = Self(libc::SIGIO);
 
     /// The signal with this number, if it is one from 1 to 64.
     #[must_use]

@@ -1,12 +1,13 @@
 //! What the two processes of a guarded run share: a pipe for signals, and a page for the result.
 //!
-//! The pipe raises SIGCHLD when something is in it, so that the inner process waits for signals only
+//! The pipe raises [`WAKE`] when something is in it, so that the inner process waits for signals only
 //! and is the same loop with and without a guard.
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -17,11 +18,20 @@ use super::inbox::{self, Delivery};
 use crate::lifecycle::exit::Ending;
 use crate::lifecycle::signal::Signal;
 
-/// `F_SETSIG` of fcntl(2): which signal tells that a descriptor has become readable.
-const F_SETSIG: libc::c_int = 10;
+/// Tells the inner process that the pipe is readable, or that the outer process is gone. What a user
+/// sends as SIGIO comes through the pipe.
+pub const WAKE: Signal = Signal::IO;
 
-/// The bytes of one signal on the pipe: far below what the kernel writes in one piece.
-const INFO_BYTES: usize = size_of::<libc::siginfo_t>();
+/// One signal on the pipe: far below what the kernel writes in one piece.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Letter {
+    info: libc::siginfo_t,
+    /// When the outer process got it, in nanoseconds since the start: the clock of a stop starts then.
+    at_ns: u64,
+}
+
+const LETTER_BYTES: usize = size_of::<Letter>();
 
 /// A page that both processes see. Plain atomics: either may be killed between any two instructions.
 #[derive(Debug)]
@@ -140,12 +150,12 @@ pub fn fork() -> io::Result<Side> {
 impl OuterEnd {
     /// Passes a signal on as it came, with its origin and value. Waits when the pipe is full: the
     /// kernel goes on queueing. A broken pipe is no error, the inner process's end is told by SIGCHLD.
-    pub fn relay(&self, delivery: &Delivery) {
-        let info = ptr::from_ref(&delivery.info).cast();
-        // SAFETY: one `siginfo_t`, valid for reads for the whole call.
-        while unsafe { libc::write(self.pipe.as_raw_fd(), info, INFO_BYTES) } < 0
-            && Errno::last() == Errno::EINTR
-        {}
+    pub fn relay(&self, delivery: &Delivery, at: Duration) {
+        let letter = Letter { info: delivery.info, at_ns: u64::try_from(at.as_nanos()).unwrap_or(u64::MAX) };
+        let bytes = ptr::from_ref(&letter).cast();
+        // SAFETY: one letter, valid for reads for the whole call.
+        let write = || unsafe { libc::write(self.pipe.as_raw_fd(), bytes, LETTER_BYTES) };
+        while write() < 0 && Errno::last() == Errno::EINTR {}
     }
 
     /// The descriptor to keep open.
@@ -158,26 +168,25 @@ impl OuterEnd {
 impl InnerEnd {
     fn new(outer: i32, page: Page, pipe: OwnedFd) -> io::Result<Self> {
         fcntl(&pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK | OFlag::from_bits_retain(libc::O_ASYNC)))?;
-        for (command, value) in
-            [(F_SETSIG, libc::SIGCHLD), (libc::F_SETOWN, std::process::id().cast_signed())]
-        {
-            // SAFETY: plain numbers; no memory is involved.
-            Errno::result(unsafe { libc::fcntl(pipe.as_raw_fd(), command, value) })?;
-        }
+        // SAFETY: plain numbers; no memory is involved.
+        let owned = unsafe { libc::fcntl(pipe.as_raw_fd(), libc::F_SETOWN, libc::getpid()) };
+        Errno::result(owned)?;
         // SAFETY: concerns only this process. Not KILL: we have to end the workload first.
-        Errno::result(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGCHLD) })?;
+        Errno::result(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, WAKE.number()) })?;
         Ok(Self { outer, page, pipe })
     }
 
-    /// The next signal that the outer process has passed on.
+    /// The next signal that the outer process has passed on, and when it got it.
     #[must_use]
-    pub fn next(&self) -> Option<Delivery> {
-        // SAFETY: `siginfo_t` is plain data, for which all zeros are valid.
-        let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
-        let place = ptr::from_mut(&mut info).cast();
-        // SAFETY: room for one `siginfo_t`, valid for writes for the whole call.
-        let length = unsafe { libc::read(self.pipe.as_raw_fd(), place, INFO_BYTES) };
-        if usize::try_from(length) == Ok(INFO_BYTES) { inbox::delivery(info) } else { None }
+    pub fn next(&self) -> Option<(Delivery, Duration)> {
+        // SAFETY: a letter is plain data, for which all zeros are valid.
+        let mut letter: Letter = unsafe { std::mem::zeroed() };
+        let place = ptr::from_mut(&mut letter).cast();
+        // SAFETY: room for one letter, valid for writes for the whole call.
+        let length = unsafe { libc::read(self.pipe.as_raw_fd(), place, LETTER_BYTES) };
+        let is_whole = usize::try_from(length) == Ok(LETTER_BYTES);
+        let delivery = if is_whole { inbox::delivery(letter.info) } else { None };
+        delivery.map(|delivery| (delivery, Duration::from_nanos(letter.at_ns)))
     }
 
     /// Whether the outer process is gone: somebody else has become our parent.

@@ -292,8 +292,10 @@ impl Tree {
 
     /// SIGKILL to those who have become children of ours and have not got it yet.
     pub fn kill_orphans(&mut self) -> Vec<Sent> {
-        let children: Vec<Stat> = self.children().into_iter().filter_map(procfs::stat).collect();
-        children.iter().filter_map(|stat| self.kill_member(stat)).collect()
+        // Once sent to a child it needs no look: the id stays the same process's until we reap it.
+        let new = self.children().into_iter().filter(|pid| !self.killed.contains_key(pid));
+        let new: Vec<Stat> = new.filter_map(procfs::stat).collect();
+        new.iter().filter_map(|stat| self.kill_member(stat)).collect()
     }
 
     /// Those who were killed by us.
