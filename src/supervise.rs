@@ -352,8 +352,11 @@ impl Supervisor {
             Some(delivery) => signalling::forward(main, signal, delivery),
             None => signalling::send(main, signal),
         };
-        let sent = Sent { target: self.tree.main().clone(), signal, error: result.err() };
-        self.pending.facts.push(Fact::Sent(sent, Purpose::Forward));
+        // The usual case is on the way of every signal: nothing is built that nobody reads.
+        if result.is_err() || self.observer.record.is_some() {
+            let sent = Sent { target: self.tree.main().clone(), signal, error: result.err() };
+            self.pending.facts.push(Fact::Sent(sent, Purpose::Forward));
+        }
     }
 
     fn sent(&mut self, sent: impl IntoIterator<Item = Sent>, purpose: Purpose) {

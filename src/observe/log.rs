@@ -179,10 +179,9 @@ impl Log {
 /// Milliseconds with three digits behind the point: the kernel's clock knows more, nobody else does.
 #[must_use]
 pub fn milliseconds(duration: Duration) -> f64 {
-    let microseconds = u32::try_from(duration.as_micros() % 1000).unwrap_or_default();
-    #[expect(clippy::cast_precision_loss, reason = "exact for runs of up to 285,000 years")]
-    let whole = duration.as_millis() as f64;
-    whole + f64::from(microseconds) / 1000.0
+    #[expect(clippy::cast_precision_loss, reason = "exact for runs of up to 285 years")]
+    let microseconds = duration.as_micros() as f64;
+    microseconds / 1000.0
 }
 
 const fn event(fact: &Fact) -> &'static str {
