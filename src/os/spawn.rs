@@ -10,6 +10,7 @@ use std::ptr;
 
 use thiserror::Error;
 
+use super::descriptor::above_standard;
 use super::inbox;
 use crate::lifecycle::exit::{NOT_EXECUTABLE, NOT_FOUND, WINDDOWN_FAILED};
 use crate::lifecycle::signal::{Signal, SignalSet};
@@ -185,7 +186,7 @@ fn clone(stack: &Stack, job: &mut Job) -> io::Result<Spawned> {
     }
     // SAFETY: the kernel has just given us this descriptor; nobody else owns it.
     let descriptor = (descriptor >= 0).then(|| unsafe { OwnedFd::from_raw_fd(descriptor) });
-    Ok(Spawned { pid, descriptor })
+    Ok(Spawned { pid, descriptor: descriptor.and_then(|descriptor| above_standard(descriptor).ok()) })
 }
 
 /// Runs in the child. Signals stay blocked until the workload's own mask is set.
