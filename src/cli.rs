@@ -497,3 +497,6 @@ fn target(text: &str) -> Result<Target, String> {
         _ => Err("use main or all".to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests;
