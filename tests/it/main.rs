@@ -4,13 +4,14 @@
 //! `WINDDOWN_TEST_ALL=1` it fails instead. Tests run as threads of one process: none may change
 //! what belongs to the process (directory, mask, dispositions); a child's state is set in the child.
 
+mod cli;
 mod harness;
 #[expect(dead_code, reason = "the tests that use the rest are yet to come")]
 mod support;
 
 fn main() {
     let arguments = libtest_mimic::Arguments::from_args();
-    let trials = [harness::trials()].into_iter().flatten().collect();
+    let trials = [cli::trials(), harness::trials()].into_iter().flatten().collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     support::needs::tell_ignored();
     conclusion.exit();
