@@ -6,12 +6,13 @@
 
 mod cli;
 mod harness;
+mod options;
 #[expect(dead_code, reason = "the tests that use the rest are yet to come")]
 mod support;
 
 fn main() {
     let arguments = libtest_mimic::Arguments::from_args();
-    let trials = [cli::trials(), harness::trials()].into_iter().flatten().collect();
+    let trials = [cli::trials(), harness::trials(), options::trials()].into_iter().flatten().collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     support::needs::tell_ignored();
     conclusion.exit();
