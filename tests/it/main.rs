@@ -5,14 +5,27 @@
 //! what belongs to the process (directory, mask, dispositions); a child's state is set in the child.
 
 mod cli;
+mod execute;
 mod harness;
 mod options;
+mod start;
 #[expect(dead_code, reason = "the tests that use the rest are yet to come")]
 mod support;
+mod surroundings;
 
 fn main() {
     let arguments = libtest_mimic::Arguments::from_args();
-    let trials = [cli::trials(), harness::trials(), options::trials()].into_iter().flatten().collect();
+    let trials = [
+        cli::trials(),
+        harness::trials(),
+        execute::trials(),
+        options::trials(),
+        start::trials(),
+        surroundings::trials(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     support::needs::tell_ignored();
     conclusion.exit();
