@@ -6,6 +6,7 @@
 
 mod cli;
 mod execute;
+mod exit_status;
 mod harness;
 mod options;
 mod start;
@@ -19,6 +20,7 @@ fn main() {
         cli::trials(),
         harness::trials(),
         execute::trials(),
+        exit_status::trials(),
         options::trials(),
         start::trials(),
         surroundings::trials(),

@@ -253,7 +253,7 @@ fn arguments_are_of_any_bytes_and_length() {
         if word.is_empty() {
             return "-".to_owned();
         }
-        word.iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+        word.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
     };
     let mut words: Vec<Vec<u8>> =
         vec![vec![], (1..=255).collect(), b"\n".to_vec(), vec![], vec![b'x'; 131_071]];
