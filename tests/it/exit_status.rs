@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::time::Duration;
 
-use crate::support::builder::{Winddown, winddown_path, workload_path};
+use crate::support::builder::{Stream, Winddown, winddown_path, workload_path};
 use crate::support::{Pty, TempDir, eventually, processes, read_json, trials};
 
 trials![
@@ -12,6 +12,7 @@ trials![
     every_deadly_signal_is_died_of,
     no_core_is_left_in_the_workloads_place,
     a_shell_sees_what_it_would_have_seen,
+    a_reader_that_leaves_ends_the_writer,
     needs("bash") => one_interrupt_ends_a_loop_of_bash,
     asked_and_ended_in_time_is_the_own_status,
     killed_by_winddown_is_137,
@@ -97,6 +98,17 @@ fn a_shell_sees_what_it_would_have_seen() {
             assert_eq!(run.run().expect_code(0).out(), [format!("status {status}")]);
         });
     }
+}
+
+/// `winddown yes | head -1`
+fn a_reader_that_leaves_ends_the_writer() {
+    guarded_or_not(|winddown| {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        let run = winddown.stdout(Stream::Fd(writer.into())).command(["yes"]).start();
+        drop(reader);
+        let ended = run.wait().expect_signal(libc::SIGPIPE).expect_nothing_left();
+        assert!(ended.err().is_empty(), "{}", ended.told());
+    });
 }
 
 fn one_interrupt_ends_a_loop_of_bash() {

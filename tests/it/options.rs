@@ -16,6 +16,7 @@ trials![
     stop_on_takes_the_place_of_term_and_int,
     map_rewrites_and_drops,
     run_limit_asks_early_enough,
+    needs("root", "pid-namespace") => as_pid_1_the_default_limit_is_shorter,
     leave_stragglers_leaves_them,
     no_guard_makes_winddown_the_parent,
     quiet_tells_errors_only,
@@ -176,6 +177,16 @@ fn run_limit_asks_early_enough() {
         assert!(ended.duration >= Duration::from_millis(400), "{}", ended.told());
         assert_eq!(ended.count_out("got 15"), 1);
     });
+}
+
+/// Engines kill a container 10 s after the stop by default.
+fn as_pid_1_the_default_limit_is_shorter() {
+    let limit = |run: Winddown| {
+        run.workload("--say env:SHUTDOWN_LIMIT_MS").run().expect_code(0).fact("env:SHUTDOWN_LIMIT_MS")
+    };
+    assert_eq!(limit(Winddown::new().pid_1()), "8000");
+    assert_eq!(limit(Winddown::new().pid_1().args(["-t", "10s"])), "10000");
+    assert_eq!(limit(Winddown::new()), "10000");
 }
 
 fn leave_stragglers_leaves_them() {

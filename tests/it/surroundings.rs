@@ -16,6 +16,7 @@ trials![
     pipes_end_when_the_workload_closes_them,
     stdin_breaks_when_the_workload_closes_it,
     inherited_descriptors_are_not_held,
+    streams_keep_their_flags_and_position,
     the_callers_directory_is_left,
     the_workload_leads_a_group_of_its_own,
     with_a_terminal_the_group_is_shared,
@@ -162,6 +163,32 @@ fn inherited_descriptors_are_not_held() {
         wait_hang_up(reader, PollFlags::POLLHUP);
         run.signal(libc::SIGTERM);
         run.wait().expect_code(3);
+    });
+}
+
+/// They are shared with the workload, and with whoever else has them.
+fn streams_keep_their_flags_and_position() {
+    guarded_or_not(|winddown| {
+        let place = TempDir::new();
+        let file = place.write("input", "first\nsecond\n");
+        let look = "grep -e flags -e pos -h /proc/self/fdinfo/0 /proc/self/fdinfo/1 /proc/self/fdinfo/2";
+        let script = format!("trap '{look}; exit 3' TERM; trap : HUP; echo up; while :; do sleep 0.01; done");
+        let run = |run: Winddown| {
+            let run = run.stdin(Stream::File(file.clone().into())).command(["sh", "-c", &script]).start();
+            run.wait_out("up");
+            run
+        };
+        let run_with = run(winddown.args(["-v"]));
+        run_with.signal(libc::SIGHUP);
+        // By then winddown has written to its stderr.
+        run_with.wait_err("forwarded");
+        let run_without = run(Winddown::bare());
+        for run in [&run_with, &run_without] {
+            run.signal(libc::SIGTERM);
+        }
+        let out = run_with.wait().expect_code(3).out();
+        assert_eq!(out, run_without.wait().expect_code(3).out());
+        assert_eq!(out.len(), 7, "{out:?}");
     });
 }
 
