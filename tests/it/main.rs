@@ -8,17 +8,21 @@ mod cli;
 mod execute;
 mod exit_status;
 mod harness;
+mod job_control;
 mod options;
 mod start;
 #[expect(dead_code, reason = "the tests that use the rest are yet to come")]
 mod support;
 mod surroundings;
+mod terminal;
 
 fn main() {
     let arguments = libtest_mimic::Arguments::from_args();
     let trials = [
         cli::trials(),
         harness::trials(),
+        terminal::trials(),
+        job_control::trials(),
         execute::trials(),
         exit_status::trials(),
         options::trials(),
