@@ -15,12 +15,14 @@ mod start;
 mod support;
 mod surroundings;
 mod terminal;
+mod terminal_programs;
 
 fn main() {
     let arguments = libtest_mimic::Arguments::from_args();
     let trials = [
         cli::trials(),
         harness::trials(),
+        terminal_programs::trials(),
         terminal::trials(),
         job_control::trials(),
         execute::trials(),
