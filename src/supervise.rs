@@ -358,16 +358,18 @@ impl Supervisor {
         }
     }
 
-    /// Ctrl+Z: the shell waits for us, and has to see us stopped.
+    /// Ctrl+Z: the shell waits for us, and has to see us stopped. Also when a shell of its own group
+    /// that has the terminal was suspended: it gets the terminal back.
     fn stop_with_main(&mut self) {
-        let stops = self.terminal.is_some()
-            && self.main_shares_group()
-            && !self.inherited_ignored.contains(Signal::TSTP);
-        if stops {
-            self.pending.resumed = true;
-            inbox::stop_self();
-        } else {
-            let main = self.tree.main().clone();
+        let main = self.tree.main().clone();
+        let terminal = self.terminal.as_ref().filter(|_| !self.inherited_ignored.contains(Signal::TSTP));
+        let holder = terminal.and_then(|terminal| terminal.holder(main.pid));
+        let stops = terminal.is_some() && (holder.is_some() || self.main_shares_group());
+        self.pending.resumed = stops && inbox::stop_self();
+        if let (Some(terminal), Some(group)) = (terminal, holder) {
+            terminal.hand_to(group);
+        }
+        if !self.pending.resumed {
             self.pending.facts.push(Fact::MainStopped(main));
         }
     }

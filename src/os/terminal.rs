@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 
 use nix::sys::signal::killpg;
 use nix::sys::termios::{self, SetArg, Termios};
-use nix::unistd::{Pid, getpgrp, getpid, getsid, tcgetpgrp, tcsetpgrp};
+use nix::unistd::{Pid, getpgid, getpgrp, getpid, getsid, tcgetpgrp, tcsetpgrp};
 
 use super::descriptor::above_standard;
 
@@ -44,6 +44,20 @@ impl Terminal {
         // The group first: a background group may not set modes. Neither stops us, TTOU is blocked.
         let _ = tcsetpgrp(&self.descriptor, ours);
         let _ = termios::tcsetattr(&self.descriptor, SetArg::TCSADRAIN, saved);
+    }
+
+    /// The process's group, if it is in the foreground and not ours.
+    #[must_use]
+    pub fn holder(&self, pid: i32) -> Option<Pid> {
+        let group = getpgid(Some(Pid::from_raw(pid))).ok()?;
+        (group != getpgrp() && tcgetpgrp(&self.descriptor) == Ok(group)).then_some(group)
+    }
+
+    /// Lets another group have the foreground, if it is ours to give. TTOU is blocked.
+    pub fn hand_to(&self, group: Pid) {
+        if tcgetpgrp(&self.descriptor) == Ok(getpgrp()) {
+            let _ = tcsetpgrp(&self.descriptor, group);
+        }
     }
 
     /// Its descriptor, to be kept open.
