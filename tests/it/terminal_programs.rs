@@ -3,6 +3,7 @@
 use std::fs;
 
 use nix::sys::signal::{Signal, kill};
+use nix::sys::termios::Termios;
 use nix::unistd::Pid;
 
 use crate::support::{Pty, TempDir, eventually, processes, trials};
@@ -24,13 +25,30 @@ trials![
 
 const INNER: &str = "bash --norc --noprofile -i";
 
+/// Waits until a program that has shown something waits for the next key: a Ctrl+C in between is
+/// seen late, or never, by many of them.
+#[track_caller]
+fn wait_idle(pid: i32) {
+    eventually("the program waits for a key", || processes::state(pid) == Some('S'));
+}
+
+/// The pid of the program of that name in the terminal.
+#[track_caller]
+fn pid_of(pty: &Pty, name: &str) -> i32 {
+    let found = pty.tag().living().into_iter().find(|one| one.name.starts_with(name));
+    found.unwrap_or_else(|| panic!("no {name} runs:\n{}", pty.screen())).pid
+}
+
 fn a_shell_inside_is_fully_usable() {
     in_bash(|pty, winddown| {
         pty.line(&format!("{winddown} {INNER}"));
         pty.prompt();
-        assert_eq!(pty.command("echo $((6*7))"), "42");
+        let inner = pty.command("echo $$").parse().unwrap();
         // Ctrl+C at its prompt, and to its job: the shell lives on.
-        pty.keys("x\x03");
+        pty.keys("half");
+        pty.expect("half");
+        wait_idle(inner);
+        pty.keys("\x03");
         pty.prompt();
         pty.line("$WL --print in --serve");
         pty.expect("\r\nin");
@@ -38,13 +56,14 @@ fn a_shell_inside_is_fully_usable() {
         pty.prompt();
         expect_status(pty, 130);
         // Its own jobs stop and go on.
-        pty.line("$WL --print in --read-line --exit 5");
-        pty.expect("\r\nin");
+        pty.line("$WL --say pid --read-line --exit 5");
+        let job = pty.number("pid");
         pty.keys("\x1a");
         pty.expect("Stopped");
         pty.prompt();
         pty.line("fg");
-        pty.expect("\r\n");
+        pty.wait_foreground(job);
+        wait_idle(job);
         pty.keys("text\r");
         pty.expect("line text");
         pty.prompt();
@@ -64,8 +83,10 @@ fn a_shell_inside_can_be_suspended() {
         pty.expect("Stopped");
         pty.prompt();
         assert_ne!(pty.command("echo $$"), inner, "the outer shell answers");
+        let inner = inner.parse().unwrap();
         pty.line("fg");
-        pty.wait_foreground(inner.parse().unwrap());
+        pty.wait_foreground(inner);
+        wait_idle(inner);
         pty.keys("\r");
         pty.prompt();
         pty.command("exit 4");
@@ -87,9 +108,12 @@ fn vi_edits_a_file() {
         // Ctrl+C in vi is a key of its own.
         pty.keys("ihello");
         pty.expect("hello");
+        let vi = pid_of(pty, "vi");
+        wait_idle(vi);
         pty.keys("\x03");
-        // It has left its insert mode.
+        // It leaves its insert mode, and forgets what was typed ahead.
         pty.expect("\x1b[K");
+        wait_idle(vi);
         pty.keys(":w\r");
         eventually("vi has written", || fs::read_to_string(&file).is_ok_and(|text| text == "hello\n"));
         pty.keys(":cq\r");
@@ -127,11 +151,14 @@ fn a_prompt_of_python_lives_on_after_ctrl_c() {
     in_bash(|pty, winddown| {
         pty.line(&format!("{winddown} --stop-on TERM python3 -q -i"));
         pty.expect(">>> ");
+        let python = pid_of(pty, "python");
+        wait_idle(python);
         pty.keys("\x03");
         pty.expect("KeyboardInterrupt");
         pty.expect(">>> ");
         pty.line("import time; print('go'); time.sleep(50)");
         pty.expect("\r\ngo");
+        wait_idle(python);
         pty.keys("\x03");
         pty.expect("KeyboardInterrupt");
         pty.expect(">>> ");
@@ -145,20 +172,25 @@ fn a_prompt_of_python_lives_on_after_ctrl_c() {
     });
 }
 
-/// Runs a test under a plain shell, which does not itself put a terminal back: a script that runs
-/// winddown, then says so, then reads a line.
-fn in_sh(options_and_flags: &str, test: impl Fn(&mut Pty)) {
+/// Runs a test under a plain shell, which does not itself put a terminal back. Its script runs
+/// winddown, says so, and reads a line. The test gets the modes from before.
+fn in_sh(options_and_flags: &str, test: impl Fn(&mut Pty, &Termios)) {
     for winddown in VARIANTS {
-        let script = format!("{winddown} {options_and_flags}; echo status=$?; read x; echo got=$x");
+        let script =
+            format!("echo go; read x; {winddown} {options_and_flags}; echo status=$?; read x; echo got=$x");
         let mut pty = Pty::program(["sh", "-c", &script]);
-        test(&mut pty);
+        pty.expect("go");
+        let before = pty.modes();
+        pty.keys("\r");
+        test(&mut pty, &before);
     }
 }
 
 /// What the shell says and hears when its terminal is as before.
 #[track_caller]
-fn expect_usable(pty: &mut Pty, status: i32) {
+fn expect_usable(pty: &mut Pty, status: i32, before: &Termios) {
     pty.expect(&format!("status={status}"));
+    assert_eq!(&pty.modes(), before);
     assert_eq!(pty.foreground(), pty.pid());
     pty.keys("word\r");
     pty.expect("got=word");
@@ -167,63 +199,49 @@ fn expect_usable(pty: &mut Pty, status: i32) {
 }
 
 fn modes_are_put_back_after_a_kill() {
-    in_sh("-t 300ms -- $WL --ignore INT,TERM --say ppid --raw --serve", |pty| {
-        let before = pty.modes();
+    in_sh("-t 300ms -- $WL --ignore INT,TERM --say ppid --raw --serve", |pty, before| {
         let winddown = pty.number("ppid");
         pty.expect("raw");
-        assert_ne!(pty.modes(), before, "the program has made it raw");
+        assert_ne!(&pty.modes(), before, "the program has made it raw");
         kill(Pid::from_raw(winddown), Signal::SIGTERM).unwrap();
-        pty.expect("status=137");
-        assert_eq!(pty.modes(), before);
-        pty.keys("word\r");
-        pty.expect("got=word");
+        expect_usable(pty, 137, before);
     });
 }
 
 fn the_foreground_is_put_back_after_a_kill() {
-    in_sh("-t 300ms -- $WL --ignore INT,TERM --foreground --say pid,ppid --raw --serve", |pty| {
-        let before = pty.modes();
+    in_sh("-t 300ms -- $WL --ignore INT,TERM --foreground --say pid,ppid --raw --serve", |pty, before| {
         let (main, winddown) = (pty.number("pid"), pty.number("ppid"));
         pty.expect("raw");
         assert_eq!(pty.foreground(), main);
         kill(Pid::from_raw(winddown), Signal::SIGTERM).unwrap();
-        pty.expect("status=137");
-        assert_eq!(pty.modes(), before);
-        assert_eq!(pty.foreground(), pty.pid());
-        pty.keys("word\r");
-        pty.expect("got=word");
+        expect_usable(pty, 137, before);
     });
 }
 
 fn a_killed_shell_leaves_the_terminal_usable() {
-    in_sh(&format!("-t 300ms {INNER}"), |pty| {
+    in_sh(&format!("-t 300ms {INNER}"), |pty, before| {
         pty.prompt();
         let inner = pty.command("trap '' HUP TERM; echo pid=$$");
         let inner: i32 = inner.trim_start_matches("pid=").parse().unwrap();
         assert_eq!(pty.foreground(), inner);
         let winddown = processes::info(inner).unwrap().parent;
         kill(Pid::from_raw(winddown), Signal::SIGTERM).unwrap();
-        expect_usable(pty, 137);
+        expect_usable(pty, 137, before);
     });
 }
 
 fn modes_are_put_back_after_a_crash() {
-    in_sh("$WL --raw --die SEGV", |pty| {
-        let before = pty.modes();
+    in_sh("$WL --raw --die SEGV", |pty, before| {
         pty.expect("raw");
-        pty.expect("status=139");
-        assert_eq!(pty.modes(), before);
-        pty.keys("word\r");
-        pty.expect("got=word");
+        expect_usable(pty, 139, before);
     });
 }
 
 /// `stty raw` is such a program.
 fn modes_stay_as_a_program_that_exits_leaves_them() {
-    in_sh("$WL --raw --exit 3", |pty| {
-        let before = pty.modes();
+    in_sh("$WL --raw --exit 3", |pty, before| {
         pty.expect("status=3");
-        assert_ne!(pty.modes(), before);
+        assert_ne!(&pty.modes(), before);
     });
 }
 
