@@ -232,7 +232,7 @@ impl Supervisor {
             signal == Signal::HUP && self.terminal.as_ref().is_some_and(|terminal| terminal.leads_session);
         let by_terminal = self.terminal.is_some() && origin == Origin::Kernel && !hangs_up;
         match way {
-            Way::Direct if self.link.is_none() => Some(by_terminal),
+            Way::Direct if self.link.is_none() => Some(by_terminal || self.is_shells_hang_up(delivery)),
             // In a group of our own we heed only what comes through the pipe.
             Way::Direct if self.terminal.is_none() => None,
             Way::Direct => {
@@ -242,6 +242,15 @@ impl Supervisor {
             Way::Relayed if by_terminal || self.group_signals.is_copy(signal, origin, now) => None,
             Way::Relayed => Some(false),
         }
+    }
+
+    /// A shell whose terminal has gone tells its jobs, and always the whole group of each.
+    fn is_shells_hang_up(&self, delivery: &Delivery) -> bool {
+        let Origin::Process { pid, .. } = delivery.origin else { return false };
+        delivery.signal == Signal::HUP
+            && self.terminal.is_some()
+            && terminal::is_session_leader(pid)
+            && terminal::is_gone()
     }
 
     fn look_at(&mut self, delivery: &Delivery, to_group: bool) -> Received {

@@ -27,7 +27,7 @@ impl Terminal {
         let descriptor = above_standard(open_controlling()?.into()).ok()?;
         let in_foreground = tcgetpgrp(&descriptor) == Ok(getpgrp());
         let saved = if in_foreground { termios::tcgetattr(&descriptor).ok() } else { None };
-        Some(Self { descriptor, saved, leads_session: getsid(None) == Ok(getpid()) })
+        Some(Self { descriptor, saved, leads_session: is_session_leader(getpid().as_raw()) })
     }
 
     /// Puts foreground group and modes back after the main process was killed by a signal and could
@@ -85,4 +85,10 @@ fn open_controlling() -> Option<File> {
 #[must_use]
 pub fn is_gone() -> bool {
     open_controlling().is_none()
+}
+
+/// Whether that process leads our session: the shell whose job we are.
+#[must_use]
+pub fn is_session_leader(pid: i32) -> bool {
+    getsid(None) == Ok(Pid::from_raw(pid))
 }
