@@ -1,5 +1,6 @@
 //! Ctrl+Z, `fg`, `bg` and background jobs: winddown stops and goes on with its main process.
 
+use std::ffi::OsString;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
@@ -254,11 +255,12 @@ fn a_main_process_stopped_for_good_still_ends_by_the_stop() {
 }
 
 /// winddown as the leader of a terminal's session, with the workload program.
-pub(crate) fn program(option: Option<&str>, flags: &str) -> Pty {
-    let [winddown, workload] =
-        [winddown_path(), workload_path()].map(|path| path.to_str().unwrap().to_owned());
-    let words = [winddown.as_str()].into_iter().chain(option).chain(["--", &workload]);
-    Pty::program(words.chain(flags.split(' ')))
+pub(crate) fn program<'a>(options: impl IntoIterator<Item = &'a str>, flags: &str) -> Pty {
+    let mut words = vec![winddown_path().into_os_string()];
+    words.extend(options.into_iter().chain(["--"]).map(OsString::from));
+    words.push(workload_path().into());
+    words.extend(flags.split(' ').map(OsString::from));
+    Pty::program(words)
 }
 
 /// A caller that ignores SIGTSTP (a shell without job control) wants nobody to stop.

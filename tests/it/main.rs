@@ -7,6 +7,7 @@
 mod cli;
 mod execute;
 mod exit_status;
+mod hang_up;
 mod harness;
 mod job_control;
 mod options;
@@ -22,6 +23,7 @@ fn main() {
     let trials = [
         cli::trials(),
         harness::trials(),
+        hang_up::trials(),
         terminal_programs::trials(),
         terminal::trials(),
         job_control::trials(),

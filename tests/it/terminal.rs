@@ -34,6 +34,15 @@ pub(crate) fn in_bash(test: impl Fn(&mut Pty, &str)) {
     }
 }
 
+/// The winddown process that callers see, of one that it or its second process has started.
+#[track_caller]
+pub(crate) fn winddown_of(main: i32) -> i32 {
+    let parent = |pid| processes::info(pid).map_or(0, |info| info.parent);
+    let is_winddown = |pid: &i32| processes::info(*pid).is_some_and(|info| info.name == "winddown");
+    let above = std::iter::successors(Some(parent(main)), |pid| Some(parent(*pid)));
+    above.take_while(is_winddown).last().expect("it is winddown's child")
+}
+
 /// At a prompt: looks at the exit status of the last command.
 #[track_caller]
 pub(crate) fn expect_status(pty: &mut Pty, status: i32) {

@@ -7,7 +7,7 @@ use nix::sys::termios::Termios;
 use nix::unistd::Pid;
 
 use crate::support::{Pty, TempDir, eventually, processes, trials};
-use crate::terminal::{VARIANTS, expect_status, in_bash};
+use crate::terminal::{VARIANTS, expect_status, in_bash, winddown_of};
 
 trials![
     needs("bash") => a_shell_inside_is_fully_usable,
@@ -199,8 +199,8 @@ fn expect_usable(pty: &mut Pty, status: i32, before: &Termios) {
 }
 
 fn modes_are_put_back_after_a_kill() {
-    in_sh("-t 300ms -- $WL --ignore INT,TERM --say ppid --raw --serve", |pty, before| {
-        let winddown = pty.number("ppid");
+    in_sh("-t 300ms -- $WL --ignore INT,TERM --say pid --raw --serve", |pty, before| {
+        let winddown = winddown_of(pty.number("pid"));
         pty.expect("raw");
         assert_ne!(&pty.modes(), before, "the program has made it raw");
         kill(Pid::from_raw(winddown), Signal::SIGTERM).unwrap();
@@ -209,11 +209,11 @@ fn modes_are_put_back_after_a_kill() {
 }
 
 fn the_foreground_is_put_back_after_a_kill() {
-    in_sh("-t 300ms -- $WL --ignore INT,TERM --foreground --say pid,ppid --raw --serve", |pty, before| {
-        let (main, winddown) = (pty.number("pid"), pty.number("ppid"));
+    in_sh("-t 300ms -- $WL --ignore INT,TERM --foreground --say pid --raw --serve", |pty, before| {
+        let main = pty.number("pid");
         pty.expect("raw");
         assert_eq!(pty.foreground(), main);
-        kill(Pid::from_raw(winddown), Signal::SIGTERM).unwrap();
+        kill(Pid::from_raw(winddown_of(main)), Signal::SIGTERM).unwrap();
         expect_usable(pty, 137, before);
     });
 }
@@ -224,8 +224,7 @@ fn a_killed_shell_leaves_the_terminal_usable() {
         let inner = pty.command("trap '' HUP TERM; echo pid=$$");
         let inner: i32 = inner.trim_start_matches("pid=").parse().unwrap();
         assert_eq!(pty.foreground(), inner);
-        let winddown = processes::info(inner).unwrap().parent;
-        kill(Pid::from_raw(winddown), Signal::SIGTERM).unwrap();
+        kill(Pid::from_raw(winddown_of(inner)), Signal::SIGTERM).unwrap();
         expect_usable(pty, 137, before);
     });
 }
@@ -249,8 +248,8 @@ fn modes_stay_as_a_program_that_exits_leaves_them() {
 /// terminal is the next program's.
 fn a_terminal_that_is_anothers_by_then_is_left_alone() {
     in_bash(|pty, winddown| {
-        pty.line(&format!("{winddown} -t 300ms $WL --ignore TERM,INT --say ppid --serve"));
-        let winddown = pty.number("ppid");
+        pty.line(&format!("{winddown} -t 300ms $WL --ignore TERM,INT --say pid --serve"));
+        let winddown = winddown_of(pty.number("pid"));
         pty.keys("\x1a");
         pty.expect("Stopped");
         pty.prompt();
