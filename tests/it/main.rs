@@ -4,13 +4,38 @@
 //! `WINDDOWN_TEST_ALL=1` it fails instead. Tests run as threads of one process: none may change
 //! what belongs to the process (directory, mask, dispositions); a child's state is set in the child.
 
+mod cli;
+mod execute;
+mod exit_status;
+mod hang_up;
 mod harness;
+mod job_control;
+mod options;
+mod start;
 #[expect(dead_code, reason = "the tests that use the rest are yet to come")]
 mod support;
+mod surroundings;
+mod terminal;
+mod terminal_programs;
 
 fn main() {
     let arguments = libtest_mimic::Arguments::from_args();
-    let trials = [harness::trials()].into_iter().flatten().collect();
+    let trials = [
+        cli::trials(),
+        harness::trials(),
+        hang_up::trials(),
+        terminal_programs::trials(),
+        terminal::trials(),
+        job_control::trials(),
+        execute::trials(),
+        exit_status::trials(),
+        options::trials(),
+        start::trials(),
+        surroundings::trials(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     support::needs::tell_ignored();
     conclusion.exit();
