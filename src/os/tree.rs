@@ -209,6 +209,8 @@ impl Tree {
     /// Signals the main process, and lets it go on if it is stopped.
     pub fn ask_main(&mut self, signal: Signal) -> Vec<Sent> {
         let mut sent = Vec::new();
+        // Before the signal: whoever loses its parent by it is to be asked at once.
+        self.settle();
         if self.main_is_alive() {
             let error = signalling::send(self.main.process.pid, signal).err();
             self.learn();
@@ -219,8 +221,12 @@ impl Tree {
                 sent.extend(self.continue_main());
             }
         }
-        self.settled = self.children().into_iter().filter(|pid| *pid != self.main.process.pid).collect();
         sent
+    }
+
+    /// Notes who is a child of ours already.
+    fn settle(&mut self) {
+        self.settled = self.children().into_iter().filter(|pid| *pid != self.main.process.pid).collect();
     }
 
     /// SIGCONT to the main process.
@@ -270,7 +276,7 @@ impl Tree {
                 self.asked.insert(stat.pid, stat.start_ticks);
             }
         }
-        self.settled = self.children().into_iter().filter(|pid| *pid != self.main.process.pid).collect();
+        self.settle();
     }
 
     /// SIGKILL to everybody who has not got it yet. Returns those it was sent to.
