@@ -177,6 +177,13 @@ pub fn name(pid: i32) -> Option<String> {
     stat(pid).map(|stat| stat.name)
 }
 
+/// The file name of the program that a process runs, as far as we may know.
+#[must_use]
+pub fn executable(pid: i32) -> Option<String> {
+    let link = std::fs::read_link(format!("/proc/{pid}/exe")).ok()?;
+    Some(link.file_name()?.to_string_lossy().into_owned())
+}
+
 /// Where a process waits in the kernel (`do_wait`, ...), as far as we may know.
 #[must_use]
 pub fn wait_channel(pid: i32) -> Option<String> {

@@ -326,7 +326,9 @@ impl Tree {
     #[must_use]
     pub fn waiting_shell(&self) -> Option<(Process, Process)> {
         const SHELLS: [&str; 7] = ["sh", "bash", "dash", "ash", "busybox", "ksh", "zsh"];
-        let is_shell = SHELLS.contains(&self.main.process.name.as_str());
+        // A script that was executed itself has its own name; its interpreter is the shell.
+        let program = procfs::executable(self.main.process.pid);
+        let is_shell = SHELLS.contains(&program.as_ref().unwrap_or(&self.main.process.name).as_str());
         let waits = is_shell && procfs::wait_channel(self.main.process.pid)?.contains("wait");
         let members = self.members();
         let child = members.iter().find(|stat| stat.parent == self.main.process.pid && stat.state != 'Z');
