@@ -198,7 +198,7 @@ impl Tree {
     pub fn there(&self) -> Vec<Process> {
         let members = self.members();
         let mut there: Vec<Process> =
-            members.iter().filter(|stat| stat.state != 'Z').map(Process::from).collect();
+            members.iter().filter(|stat| !stat.is_gone()).map(Process::from).collect();
         there.sort_by_key(|process| (process.pid != self.main.process.pid, process.pid));
         if there.is_empty() && self.main_is_alive() {
             there.push(self.main.process.clone());
@@ -248,14 +248,14 @@ impl Tree {
                 && (which == Orphans::All || !self.settled.contains(pid))
         };
         let stats: Vec<Stat> = children.iter().copied().filter(wanted).filter_map(procfs::stat).collect();
-        stats.iter().flat_map(|stat| self.ask(stat, signal)).collect()
+        stats.iter().filter(|stat| !stat.is_gone()).flat_map(|stat| self.ask(stat, signal)).collect()
     }
 
     /// Asks the whole tree, each process once, the main process first.
     pub fn ask_everyone(&mut self, signal: Signal) -> Vec<Sent> {
         let mut sent =
             if self.asked.contains_key(&self.main.process.pid) { Vec::new() } else { self.ask_main(signal) };
-        for stat in self.members() {
+        for stat in self.members().into_iter().filter(|stat| !stat.is_gone()) {
             if self.asked.get(&stat.pid) != Some(&stat.start_ticks) {
                 sent.extend(self.ask(&stat, signal));
             }
@@ -331,7 +331,7 @@ impl Tree {
         let is_shell = SHELLS.contains(&program.as_ref().unwrap_or(&self.main.process.name).as_str());
         let waits = is_shell && procfs::wait_channel(self.main.process.pid)?.contains("wait");
         let members = self.members();
-        let child = members.iter().find(|stat| stat.parent == self.main.process.pid && stat.state != 'Z');
+        let child = members.iter().find(|stat| stat.parent == self.main.process.pid && !stat.is_gone());
         child
             .filter(|stat| waits && !self.asked.contains_key(&stat.pid))
             .map(|stat| (self.main.process.clone(), Process::from(stat)))
@@ -365,7 +365,9 @@ impl Tree {
     /// SIGKILL to one that has not got it yet.
     fn kill_member(&mut self, stat: &Stat) -> Option<Sent> {
         let got_it = self.killed.get(&stat.pid).is_some_and(|(start, _)| *start == stat.start_ticks);
-        if got_it || (self.main.was_killed && self.is_main(stat.pid)) {
+        // The signal to its group may have killed it already.
+        let ended_before = stat.is_gone() && stat.exit_status != libc::SIGKILL;
+        if got_it || ended_before || (self.main.was_killed && self.is_main(stat.pid)) {
             return None;
         }
         let error = self.signal_member(stat, Signal::KILL).err();
