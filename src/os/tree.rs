@@ -12,8 +12,9 @@ use crate::lifecycle::exit::Exit;
 use crate::lifecycle::machine::Orphans;
 use crate::lifecycle::signal::{Signal, SignalSet};
 
+use super::by_id::{self, Search};
 use super::procfs::{self, Directory, Stat};
-use super::signalling;
+use super::{reap, signalling};
 
 /// `pidfd_send_signal(2)`: to the process group, since Linux 6.9.
 const PIDFD_SIGNAL_PROCESS_GROUP: u32 = 1 << 2;
@@ -51,6 +52,8 @@ pub struct Tree {
     main: Main,
     /// Whether /proc can be read and shows our PID namespace.
     proc_is_usable: bool,
+    /// Finds our children where it does not.
+    search: Search,
     /// Processes that were below us before the main process was.
     foreign: HashSet<i32>,
     /// Asked in this stop, with the start time that tells a process from a later one of its id.
@@ -86,8 +89,11 @@ enum Life {
 #[must_use]
 pub fn foreign() -> HashSet<i32> {
     let own_pid = own_pid();
-    if own_pid == 1 || !procfs::is_ours() {
+    if own_pid == 1 {
         return HashSet::new();
+    }
+    if !procfs::is_ours() {
+        return by_id::all().into_iter().collect();
     }
     descendants_of(own_pid, &HashSet::new()).iter().map(|stat| stat.pid).collect()
 }
@@ -107,8 +113,9 @@ impl Tree {
     ) -> Self {
         Self {
             own_pid: own_pid(),
+            search: Search::new(main.pid),
             main: Main { process: main, descriptor, has_own_group, life: Life::Running, was_killed: false },
-            proc_is_usable: true,
+            proc_is_usable: procfs::is_ours(),
             foreign,
             asked: HashMap::new(),
             settled: HashSet::new(),
@@ -190,7 +197,9 @@ impl Tree {
     /// Whether a process belongs to the workload.
     #[must_use]
     pub fn contains(&self, pid: i32) -> bool {
-        pid == self.main.process.pid || self.members().iter().any(|stat| stat.pid == pid)
+        pid == self.main.process.pid
+            || self.members().iter().any(|stat| stat.pid == pid)
+            || (!self.proc_is_usable && self.is_untold(pid))
     }
 
     /// Everybody who is there, the main process first. Zombies are not: they only wait to be reaped.
@@ -202,6 +211,10 @@ impl Tree {
         there.sort_by_key(|process| (process.pid != self.main.process.pid, process.pid));
         if there.is_empty() && self.main_is_alive() {
             there.push(self.main.process.clone());
+        }
+        if !self.proc_is_usable {
+            let others = self.search.near().filter(|pid| !self.is_main(*pid) && !self.foreign.contains(pid));
+            there.extend(others.map(unnamed));
         }
         there
     }
@@ -226,6 +239,9 @@ impl Tree {
 
     /// Notes who is a child of ours already.
     fn settle(&mut self) {
+        if !self.proc_is_usable {
+            return;
+        }
         self.settled = self.children().into_iter().filter(|pid| *pid != self.main.process.pid).collect();
     }
 
@@ -241,6 +257,10 @@ impl Tree {
 
     /// Asks those who have become children of ours, each once.
     pub fn ask_orphans(&mut self, signal: Signal, which: Orphans) -> Vec<Sent> {
+        if !self.proc_is_usable {
+            // Who was a child of ours before is not known: all of them once the main process has gone.
+            return if which == Orphans::All { self.ask_untold(signal) } else { Vec::new() };
+        }
         let children = self.children();
         let wanted = |pid: &i32| {
             *pid != self.main.process.pid
@@ -291,13 +311,20 @@ impl Tree {
             let error = signalling::send(self.main.process.pid, Signal::KILL).err();
             sent.push(self.note_kill(self.main.process.clone(), 0, error));
         }
-        let members = self.members();
-        sent.extend(members.iter().filter_map(|stat| self.kill_member(stat)));
+        if self.proc_is_usable {
+            let members = self.members();
+            sent.extend(members.iter().filter_map(|stat| self.kill_member(stat)));
+        } else {
+            sent.extend(self.kill_untold(self.search.near().chain(self.search.far())));
+        }
         sent
     }
 
     /// SIGKILL to those who have become children of ours and have not got it yet.
     pub fn kill_orphans(&mut self) -> Vec<Sent> {
+        if !self.proc_is_usable {
+            return self.kill_untold(self.search.near());
+        }
         // Once sent to a child it needs no look: the id stays the same process's until we reap it.
         let new = self.children().into_iter().filter(|pid| !self.killed.contains_key(pid));
         let new: Vec<Stat> = new.filter_map(procfs::stat).collect();
@@ -414,10 +441,44 @@ impl Tree {
         if self.proc_is_usable { descendants_of(self.own_pid, &self.foreign) } else { Vec::new() }
     }
 
+    /// Whether this is a living child of ours, but neither the main process nor from before the start.
+    fn is_untold(&self, pid: i32) -> bool {
+        !self.is_main(pid) && !self.foreign.contains(&pid) && reap::is_living_child(pid)
+    }
+
+    /// Asks our children, each once, without /proc. Whether one is stopped is not known then.
+    fn ask_untold(&mut self, signal: Signal) -> Vec<Sent> {
+        let mut sent = Vec::new();
+        for pid in self.search.near() {
+            if self.is_untold(pid) && self.asked.insert(pid, 0).is_none() {
+                for signal in [signal, Signal::CONT] {
+                    let error = signalling::send(pid, signal).err();
+                    sent.push(Sent { target: unnamed(pid), signal, error });
+                }
+            }
+        }
+        sent
+    }
+
+    /// SIGKILL to our children among those found, without /proc. What is below one becomes a child of
+    /// ours by it. Each time to all of them: an id may have become another process's.
+    fn kill_untold(&mut self, found: impl Iterator<Item = i32>) -> Vec<Sent> {
+        let mut sent = Vec::new();
+        for pid in found {
+            if self.is_untold(pid) {
+                let error = signalling::send(pid, Signal::KILL).err();
+                if !self.killed.contains_key(&pid) {
+                    sent.push(self.note_kill(unnamed(pid), 0, error));
+                }
+            }
+        }
+        sent
+    }
+
     /// Our own children but those from before the start.
     fn children(&self) -> Vec<i32> {
         if !self.proc_is_usable {
-            return Vec::new();
+            return self.search.near().filter(|pid| !self.foreign.contains(pid)).collect();
         }
         let children = procfs::children_of_self().unwrap_or_else(|| {
             let members = self.members();
@@ -425,6 +486,11 @@ impl Tree {
         });
         children.into_iter().filter(|pid| !self.foreign.contains(pid)).collect()
     }
+}
+
+/// A process of which /proc does not tell the name.
+const fn unnamed(pid: i32) -> Process {
+    Process { pid, name: String::new() }
 }
 
 /// Everybody below `ancestor`, parents first, without the processes in `except` and what is below
