@@ -309,7 +309,7 @@ impl Tree {
         if self.main_is_alive() && !self.main.was_killed {
             self.main.was_killed = true;
             let error = signalling::send(self.main.process.pid, Signal::KILL).err();
-            sent.push(self.note_kill(self.main.process.clone(), 0, error));
+            sent.extend(self.note_kill(self.main.process.clone(), 0, error));
         }
         if self.proc_is_usable {
             let members = self.members();
@@ -398,16 +398,21 @@ impl Tree {
             return None;
         }
         let error = self.signal_member(stat, Signal::KILL).err();
-        Some(self.note_kill(Process::from(stat), stat.start_ticks, error))
+        self.note_kill(Process::from(stat), stat.start_ticks, error)
     }
 
-    fn note_kill(&mut self, target: Process, start_ticks: u64, error: Option<io::Error>) -> Sent {
-        match error.as_ref().map(io::Error::raw_os_error) {
-            None => drop(self.killed.insert(target.pid, (start_ticks, target.clone()))),
-            Some(Some(libc::ESRCH)) => {}
-            Some(_) => drop(self.unkillable.insert(target.pid, target.clone())),
-        }
-        Sent { target, signal: Signal::KILL, error }
+    /// Each is tried in every pass, but that one may not be killed is told once.
+    fn note_kill(&mut self, target: Process, start_ticks: u64, error: Option<io::Error>) -> Option<Sent> {
+        let is_told = match error.as_ref().map(io::Error::raw_os_error) {
+            None => {
+                self.unkillable.remove(&target.pid);
+                self.killed.insert(target.pid, (start_ticks, target.clone()));
+                false
+            }
+            Some(Some(libc::ESRCH)) => false,
+            Some(_) => self.unkillable.insert(target.pid, target.clone()).is_some(),
+        };
+        (!is_told).then_some(Sent { target, signal: Signal::KILL, error })
     }
 
     fn ask(&mut self, stat: &Stat, signal: Signal) -> Vec<Sent> {
@@ -468,7 +473,7 @@ impl Tree {
             if self.is_untold(pid) {
                 let error = signalling::send(pid, Signal::KILL).err();
                 if !self.killed.contains_key(&pid) {
-                    sent.push(self.note_kill(unnamed(pid), 0, error));
+                    sent.extend(self.note_kill(unnamed(pid), 0, error));
                 }
             }
         }
