@@ -5,12 +5,35 @@
 //! what belongs to the process (directory, mask, dispositions); a child's state is set in the child.
 
 mod harness;
+mod kill;
+mod limits;
+mod outcomes;
+mod run_limit;
+mod signals;
+mod stop;
+mod stop_again;
 #[expect(dead_code, reason = "the tests that use the rest are yet to come")]
 mod support;
+mod survivors;
+mod without_proc;
 
 fn main() {
     let arguments = libtest_mimic::Arguments::from_args();
-    let trials = [harness::trials()].into_iter().flatten().collect();
+    let trials = [
+        harness::trials(),
+        kill::trials(),
+        limits::trials(),
+        outcomes::trials(),
+        run_limit::trials(),
+        signals::trials(),
+        survivors::trials(),
+        stop::trials(),
+        stop_again::trials(),
+        without_proc::trials(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     support::needs::tell_ignored();
     conclusion.exit();
