@@ -174,6 +174,15 @@ pub struct Machine {
     stop_at: Option<Duration>,
 }
 
+/// See [`Machine::view`].
+#[doc(hidden)]
+#[derive(Clone, PartialEq, Eq, Debug, Hash)]
+pub struct View {
+    state: State,
+    main_has_ended: bool,
+    run_limit: Option<Duration>,
+}
+
 impl Machine {
     /// A machine for a run under this plan, in the phase `starting`.
     #[must_use]
@@ -236,6 +245,34 @@ impl Machine {
             State::Terminating(stop) => stop.deadline,
             _ => None,
         }
+    }
+
+    /// What decides about the future, with times as they look from `now`: machines of one plan that
+    /// agree in it behave alike from then on. For the test that walks through all of them.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn view(&self, now: Duration) -> View {
+        let left = |at: Duration| at.saturating_sub(now);
+        let age = |at: Duration| now.saturating_sub(at);
+        let mut state = self.state.clone();
+        match &mut state {
+            State::Starting | State::Running | State::Stopped { .. } => {}
+            State::Terminating(stop) => {
+                let hint_to_come = self.main.is_none() && !stop.hint_told;
+                let half_to_come = stop.deadline.is_some() && !stop.half_told;
+                let age_matters = if hint_to_come || half_to_come { Duration::MAX } else { LOOK_MAX * 4 };
+                stop.since = age(stop.since).min(age_matters);
+                stop.deadline = stop.deadline.map(left);
+                stop.interrupt = stop.interrupt.map(|(at, origin)| (age(at).min(REPEAT_AFTER), origin));
+                stop.next_look = left(stop.next_look);
+            }
+            State::Killing { next_pass, give_up, .. } => {
+                *next_pass = left(*next_pass);
+                *give_up = give_up.map(left);
+            }
+        }
+        let run_limit = self.plan.run_limit.filter(|_| self.phase() <= Phase::Running);
+        View { state, main_has_ended: self.main.is_some(), run_limit: run_limit.map(left) }
     }
 
     /// The next moment at which a [`Event::Tick`] will do something; nothing when only an event can.
