@@ -296,9 +296,12 @@ impl Machine {
     /// Takes one event that happened `now` and adds what is to be done to `effects`. Whatever is due
     /// by `now` is done as well, after the event: an exit at the deadline is not a kill.
     pub fn handle(&mut self, now: Duration, event: Event, effects: &mut Vec<Effect>) {
+        if self.is_stopped() {
+            return;
+        }
         match event {
             Event::Started => self.started(effects),
-            Event::NotStarted => self.state = State::Stopped { survivors: false },
+            Event::NotStarted => self.not_started(),
             Event::Signal(received) => self.signal(now, received, effects),
             Event::MainStopped => self.main_stopped(effects),
             Event::MainExited(exit) => self.main = self.main.or(Some(exit)),
@@ -314,6 +317,12 @@ impl Machine {
         if self.state == State::Starting {
             self.state = State::Running;
             effects.push(Effect::Say(Note::Started));
+        }
+    }
+
+    fn not_started(&mut self) {
+        if self.state == State::Starting {
+            self.state = State::Stopped { survivors: false };
         }
     }
 
