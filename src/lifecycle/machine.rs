@@ -389,8 +389,11 @@ impl Machine {
         effects.extend(by_terminal.map(|received| Effect::AskedByTerminal(received.signal)));
         let to = if cause == Cause::Abandoned { Target::All } else { self.plan.to };
         match (to, self.main) {
-            (_, Some(_)) => effects.push(Effect::AskOrphans(self.plan.straggler_signal(), Orphans::All)),
             (Target::All, None) => effects.push(Effect::AskEveryone(asked)),
+            (Target::All, Some(_)) => effects.push(Effect::AskEveryone(self.plan.straggler_signal())),
+            (Target::Main, Some(_)) => {
+                effects.push(Effect::AskOrphans(self.plan.straggler_signal(), Orphans::All));
+            }
             (Target::Main, None) if by_terminal.is_none() => effects.push(Effect::AskMain(asked)),
             (Target::Main, None) => {}
         }
