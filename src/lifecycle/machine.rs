@@ -145,14 +145,23 @@ pub enum Note {
 struct Stop {
     since: Duration,
     deadline: Option<Duration>,
-    /// The first Ctrl+C (or SIGINT), to tell a repeat from a duplicate.
-    interrupt: Option<(Duration, Origin)>,
-    /// Stop signals that the main process has seen in this stop.
-    passed_on: SignalSet,
+    interrupts: Interrupts,
+    /// Stop signals from outside the tree: each is passed on at most once.
+    heard: SignalSet,
+    /// Stop signals that the main process has got: it gets none of them again.
+    given: SignalSet,
     next_look: Duration,
     half_told: bool,
     hint_told: bool,
     exit_told: bool,
+}
+
+/// The first SIGINT of each sender, to tell a repeat from a duplicate: the terminal's, and that of the
+/// process that last sent one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Default)]
+struct Interrupts {
+    key: Option<Duration>,
+    sent: Option<(Origin, Duration)>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Hash)]
@@ -263,7 +272,9 @@ impl Machine {
                 let age_matters = if hint_to_come || half_to_come { Duration::MAX } else { LOOK_MAX * 4 };
                 stop.since = age(stop.since).min(age_matters);
                 stop.deadline = stop.deadline.map(left);
-                stop.interrupt = stop.interrupt.map(|(at, origin)| (age(at).min(REPEAT_AFTER), origin));
+                let Interrupts { key, sent } = &mut stop.interrupts;
+                *key = key.map(|at| age(at).min(REPEAT_AFTER));
+                *sent = sent.map(|(origin, at)| (origin, age(at).min(REPEAT_AFTER)));
                 stop.next_look = left(stop.next_look);
             }
             State::Killing { next_pass, give_up, .. } => {
@@ -341,6 +352,12 @@ impl Machine {
             return;
         }
         let forwarded = self.plan.forwarded(received.signal);
+        if let (State::Terminating(stop), Some(signal)) = (&self.state, forwarded)
+            && stop.given.contains(signal)
+        {
+            effects.push(Effect::Say(Note::Repeated(received, None)));
+            return;
+        }
         effects.extend(forwarded.map(Effect::Forward));
         effects.push(Effect::Say(Note::Forwarded(received, forwarded)));
     }
@@ -352,20 +369,27 @@ impl Machine {
             return;
         };
         if received.signal == Signal::INT {
-            let (first, origin) = *stop.interrupt.get_or_insert((now, received.origin));
-            let gap = now.saturating_sub(first);
-            if origin == received.origin && gap >= REPEAT_AFTER {
-                self.kill(now, Note::KillAsked(received), effects);
-                return;
-            }
-            if origin == received.origin && !gap.is_zero() {
-                return;
+            match stop.interrupts.first_of(received.origin) {
+                Some(first) if now.saturating_sub(first) >= REPEAT_AFTER => {
+                    self.kill(now, Note::KillAsked(received), effects);
+                    return;
+                }
+                Some(_) => return,
+                None => stop.interrupts.note(now, received.origin),
             }
         }
-        let is_new = !stop.passed_on.contains(received.signal);
-        stop.passed_on = stop.passed_on.with(received.signal);
-        let wanted = is_new && !received.main_has_it && !received.from_tree && self.main.is_none();
-        let passed_on = self.plan.forwarded(received.signal).filter(|_| wanted);
+        let is_another = !received.from_tree && !stop.heard.contains(received.signal);
+        if !received.from_tree {
+            stop.heard = stop.heard.with(received.signal);
+        }
+        if received.main_has_it {
+            stop.given = stop.given.with(received.signal);
+            effects.push(Effect::AskedByTerminal(received.signal));
+        }
+        let wanted = is_another && !received.main_has_it && self.main.is_none();
+        let passed_on = self.plan.forwarded(received.signal);
+        let passed_on = passed_on.filter(|signal| wanted && !stop.given.contains(*signal));
+        stop.given = passed_on.into_iter().fold(stop.given, SignalSet::with);
         effects.extend(passed_on.map(Effect::Forward));
         effects.push(Effect::Say(Note::Repeated(received, passed_on)));
     }
@@ -397,12 +421,17 @@ impl Machine {
             (Target::Main, None) if by_terminal.is_none() => effects.push(Effect::AskMain(asked)),
             (Target::Main, None) => {}
         }
-        let interrupt = received.filter(|received| received.signal == Signal::INT);
+        let mut interrupts = Interrupts::default();
+        if let Some(received) = received.filter(|received| received.signal == Signal::INT) {
+            interrupts.note(now, received.origin);
+        }
         self.state = State::Terminating(Stop {
             since: now,
             deadline,
-            interrupt: interrupt.map(|received| (now, received.origin)),
-            passed_on: received.map(|received| received.signal).into_iter().chain([asked]).collect(),
+            interrupts,
+            heard: received.map(|received| received.signal).into_iter().collect(),
+            // By a terminal the main process got its key's signal, whatever -s or --map say.
+            given: [by_terminal.map_or(asked, |received| received.signal)].into_iter().collect(),
             next_look: now.saturating_add(LOOK_MIN),
             half_told: false,
             hint_told: false,
@@ -528,6 +557,22 @@ impl Machine {
 /// The earlier of the two; a deadline that is none never comes.
 fn sooner(deadline: Option<Duration>, other: Duration) -> Duration {
     deadline.map_or(other, |deadline| deadline.min(other))
+}
+
+impl Interrupts {
+    fn first_of(&self, origin: Origin) -> Option<Duration> {
+        match origin {
+            Origin::Kernel => self.key,
+            Origin::Process { .. } => self.sent.filter(|(sender, _)| *sender == origin).map(|(_, at)| at),
+        }
+    }
+
+    fn note(&mut self, now: Duration, origin: Origin) {
+        match origin {
+            Origin::Kernel => self.key = Some(now),
+            Origin::Process { .. } => self.sent = Some((origin, now)),
+        }
+    }
 }
 
 impl Stop {
