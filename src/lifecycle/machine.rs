@@ -271,11 +271,14 @@ impl Machine {
                 let half_to_come = stop.deadline.is_some() && !stop.half_told;
                 let age_matters = if hint_to_come || half_to_come { Duration::MAX } else { LOOK_MAX * 4 };
                 stop.since = age(stop.since).min(age_matters);
-                stop.deadline = stop.deadline.map(left);
+                let is_too_late = |at: Duration| stop.deadline.is_some_and(|end| at + REPEAT_AFTER >= end);
+                let first =
+                    |at: Duration| if is_too_late(at) { Duration::ZERO } else { age(at).min(REPEAT_AFTER) };
                 let Interrupts { key, sent } = &mut stop.interrupts;
-                *key = key.map(|at| age(at).min(REPEAT_AFTER));
-                *sent = sent.map(|(origin, at)| (origin, age(at).min(REPEAT_AFTER)));
+                *key = key.map(first);
+                *sent = sent.map(|(origin, at)| (origin, first(at)));
                 stop.next_look = left(stop.next_look);
+                stop.deadline = stop.deadline.map(left);
             }
             State::Killing { next_pass, give_up, .. } => {
                 *next_pass = left(*next_pass);
@@ -292,7 +295,7 @@ impl Machine {
     pub fn deadline(&self) -> Option<Duration> {
         match &self.state {
             State::Starting | State::Stopped { .. } => None,
-            State::Running => self.plan.run_limit_stop(),
+            State::Running => self.run_limit_stop(),
             State::Terminating(stop) => {
                 let hint = self.hint_at(stop).filter(|_| !stop.hint_told);
                 let half = stop.half_at().filter(|_| !stop.half_told);
@@ -304,11 +307,17 @@ impl Machine {
         }
     }
 
-    /// Takes one event that happened `now` and adds what is to be done to `effects`. Whatever is due
-    /// by `now` is done as well, after the event: an exit at the deadline is not a kill.
+    /// Takes one event that happened `now` and adds what is to be done to `effects`. What is due by
+    /// `now` is done as well, a kill before the event. Only an end comes before what is due: who has
+    /// ended by the deadline has ended in time. After [`Event::MainExited`] more is to be reaped, so
+    /// [`Event::Remains`] or [`Event::TreeEmpty`] has to follow.
     pub fn handle(&mut self, now: Duration, event: Event, effects: &mut Vec<Effect>) {
         if self.is_stopped() {
             return;
+        }
+        let is_end = matches!(event, Event::MainExited(_) | Event::TreeEmpty);
+        if !is_end {
+            self.out_of_time(now, effects);
         }
         match event {
             Event::Started => self.started(effects),
@@ -321,7 +330,9 @@ impl Machine {
             Event::Abandoned => self.abandoned(now, effects),
             Event::Tick => {}
         }
-        self.due(now, effects);
+        if !is_end {
+            self.due(now, effects);
+        }
     }
 
     fn started(&mut self, effects: &mut Vec<Effect>) {
@@ -513,16 +524,29 @@ impl Machine {
         effects.push(Effect::Say(Note::Killing));
     }
 
-    /// Does what is due by `now`. Harmless when nothing is.
+    /// Ends what has lasted as long as it may.
+    fn out_of_time(&mut self, now: Duration, effects: &mut Vec<Effect>) {
+        let is_due = |at: Option<Duration>| at.is_some_and(|at| at <= now);
+        match &self.state {
+            State::Running if is_due(self.run_limit_stop()) => self.stop(now, Cause::RunLimit, effects),
+            State::Terminating(stop) if is_due(stop.deadline) => self.kill(now, Note::Killing, effects),
+            State::Killing { give_up, .. } if is_due(*give_up) => self.end(true, effects),
+            State::Starting | State::Running | State::Terminating(_) => {}
+            State::Killing { .. } | State::Stopped { .. } => {}
+        }
+    }
+
+    /// When the run limit asks for the stop; not of a main process that has ended by itself.
+    fn run_limit_stop(&self) -> Option<Duration> {
+        self.plan.run_limit_stop().filter(|_| self.main.is_none())
+    }
+
+    /// Does what is due from time to time. Harmless when nothing is.
     fn due(&mut self, now: Duration, effects: &mut Vec<Effect>) {
         let is_due = |at: Option<Duration>| at.is_some_and(|at| at <= now);
-        if self.state == State::Running && is_due(self.plan.run_limit_stop()) {
-            self.stop(now, Cause::RunLimit, effects);
-        }
         let ask = self.ask_orphans();
         let hint_at = if let State::Terminating(stop) = &self.state { self.hint_at(stop) } else { None };
         match &mut self.state {
-            State::Terminating(stop) if is_due(stop.deadline) => self.kill(now, Note::Killing, effects),
             State::Terminating(stop) => {
                 if is_due(Some(stop.next_look)) {
                     let pause = (now.saturating_sub(stop.since) / 4).clamp(LOOK_MIN, LOOK_MAX);
@@ -538,7 +562,6 @@ impl Machine {
                     effects.push(Effect::Say(Note::ShellHint));
                 }
             }
-            State::Killing { give_up, .. } if is_due(*give_up) => self.end(true, effects),
             State::Killing { next_pass, pause, .. } if is_due(Some(*next_pass)) => {
                 *pause = pause.saturating_mul(2).min(KILL_PAUSE_MAX);
                 *next_pass = now.saturating_add(*pause);
