@@ -512,11 +512,10 @@ impl Machine {
     }
 
     fn kill(&mut self, now: Duration, why: Note, effects: &mut Vec<Effect>) {
-        self.state = State::Killing {
-            next_pass: now.saturating_add(KILL_PAUSE_MIN),
-            pause: KILL_PAUSE_MIN,
-            give_up: self.plan.kill_wait.after(now),
-        };
+        let next_pass = now.saturating_add(KILL_PAUSE_MIN);
+        // With less patience than SIGKILL takes, everybody would count as a survivor.
+        let give_up = self.plan.kill_wait.after(now).map(|at| at.max(next_pass));
+        self.state = State::Killing { next_pass, pause: KILL_PAUSE_MIN, give_up };
         effects.push(Effect::KillTree);
         if why != Note::Killing {
             effects.push(Effect::Say(why));
