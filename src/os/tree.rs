@@ -287,6 +287,7 @@ impl Tree {
     /// who ignore it.
     pub fn asked_by_terminal(&mut self, signal: Signal) {
         self.learn();
+        let is_first = self.asked.is_empty();
         let own_group = nix::unistd::getpgrp().as_raw();
         for stat in self.members().iter().filter(|stat| stat.group == own_group) {
             let ignored = Directory::open(stat.pid).and_then(|process| process.ignored());
@@ -296,7 +297,9 @@ impl Tree {
                 self.asked.insert(stat.pid, stat.start_ticks);
             }
         }
-        self.settle();
+        if is_first {
+            self.settle();
+        }
     }
 
     /// SIGKILL to everybody who has not got it yet. Returns those it was sent to.
