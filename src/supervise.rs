@@ -167,11 +167,14 @@ impl Supervisor {
 
     /// Whatever is due. Who has ended by then has ended in time, so children come first.
     fn tick(&mut self) {
-        let is_due = self.machine.deadline().is_some_and(|at| at <= self.clock.now());
-        if is_due {
+        if self.is_due() {
             self.reap();
             self.handle(Event::Tick, None);
         }
+    }
+
+    fn is_due(&self) -> bool {
+        self.machine.deadline().is_some_and(|at| at <= self.clock.now())
     }
 
     /// Reaps what there is, up to a batch; true if there may be more.
@@ -225,6 +228,10 @@ impl Supervisor {
             return;
         }
         let Some(to_group) = self.was_sent_to_group(delivery, way) else { return };
+        // The machine does what is due with every event: as in a tick, the children come first.
+        if self.is_due() {
+            self.reap();
+        }
         let received = self.look_at(delivery, to_group);
         self.handle_at(at, Event::Signal(received), Some(delivery));
     }

@@ -10,28 +10,46 @@ mod exit_status;
 mod hang_up;
 mod harness;
 mod job_control;
+mod kill;
+mod limits;
 mod options;
+mod outcomes;
+mod run_limit;
+mod signals;
 mod start;
+mod stop;
+mod stop_again;
 #[expect(dead_code, reason = "the tests that use the rest are yet to come")]
 mod support;
 mod surroundings;
+mod survivors;
 mod terminal;
 mod terminal_programs;
+mod without_proc;
 
 fn main() {
     let arguments = libtest_mimic::Arguments::from_args();
     let trials = [
         cli::trials(),
-        harness::trials(),
-        hang_up::trials(),
-        terminal_programs::trials(),
-        terminal::trials(),
-        job_control::trials(),
         execute::trials(),
         exit_status::trials(),
+        hang_up::trials(),
+        harness::trials(),
+        job_control::trials(),
+        kill::trials(),
+        limits::trials(),
         options::trials(),
+        outcomes::trials(),
+        run_limit::trials(),
+        signals::trials(),
         start::trials(),
+        stop::trials(),
+        stop_again::trials(),
         surroundings::trials(),
+        survivors::trials(),
+        terminal::trials(),
+        terminal_programs::trials(),
+        without_proc::trials(),
     ]
     .into_iter()
     .flatten()
