@@ -5,12 +5,13 @@
 //! what belongs to the process (directory, mask, dispositions); a child's state is set in the child.
 
 mod harness;
+mod servers;
 #[expect(dead_code, reason = "the tests that use the rest are yet to come")]
 mod support;
 
 fn main() {
     let arguments = libtest_mimic::Arguments::from_args();
-    let trials = [harness::trials()].into_iter().flatten().collect();
+    let trials = [harness::trials(), servers::trials()].into_iter().flatten().collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     support::needs::tell_ignored();
     conclusion.exit();
