@@ -362,7 +362,13 @@ fn destination(file: &OsStr) -> Result<Destination, UsageError> {
             file.to_string_lossy()
         )))
     };
-    if let Some(number) = file.to_str().and_then(|text| text.strip_prefix("fd:")) {
+    let text = match file.to_str() {
+        // Standard streams are closed once the command runs, and a path would then lead nowhere.
+        Some("/dev/stdout") => Some("fd:1"),
+        Some("/dev/stderr") => Some("fd:2"),
+        other => other,
+    };
+    if let Some(number) = text.and_then(|text| text.strip_prefix("fd:").or(text.strip_prefix("/dev/fd/"))) {
         return match number.parse() {
             Ok(number) if number >= 0 && crate::os::descriptor::Sink::inherited(number).is_some() => {
                 Ok(Destination::Descriptor(number))

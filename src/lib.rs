@@ -3,6 +3,7 @@
 //! - [`cli`] turns the command line and the environment into plain values.
 //! - [`lifecycle`] decides: a pure state machine, events in, effects out.
 //! - [`os`] does: processes, signals, descriptors, the terminal.
+//! - [`guard`] watches over it from a second process.
 //! - [`supervise`] is the loop between the two.
 //! - [`observe`] tells: the log and the record.
 //! - [`start`] puts a run together.
@@ -10,6 +11,7 @@
 //! `docs/architecture.md` has the bird's-eye view and the invariants.
 
 pub mod cli;
+pub mod guard;
 pub mod lifecycle;
 pub mod observe;
 pub mod os;

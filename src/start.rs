@@ -1,13 +1,14 @@
-//! Puts a run together: command line, start of the main process, supervision, end.
+//! Puts a run together: command line, guard, start of the main process, supervision, end.
 
 use std::collections::HashSet;
 use std::ffi::{CStr, CString, OsString};
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use crate::cli::{self, Request, Settings};
+use crate::guard;
 use crate::lifecycle::exit::{Ending, WINDDOWN_FAILED};
 use crate::lifecycle::machine::Machine;
 use crate::lifecycle::signal::{Signal, SignalSet};
@@ -15,13 +16,13 @@ use crate::observe::log::{Format, Level, Log};
 use crate::observe::record::{Destination, Record};
 use crate::observe::{Fact, Observer};
 use crate::os::clock::Clock;
-use crate::os::descriptor::{Sink, close_inherited};
-use crate::os::inbox;
-use crate::os::reap::{self, Change};
+use crate::os::descriptor::{keep_from_workload, leave_surroundings};
+use crate::os::link::{self, InnerEnd, OuterEnd, Side};
 use crate::os::spawn::{self, Command, SpawnError, Spawned};
 use crate::os::terminal::Terminal;
 use crate::os::tree::{self, Process, Tree};
-use crate::supervise::{Pending, Supervisor};
+use crate::os::{environment, inbox, reap};
+use crate::supervise::{GroupSignals, Pending, Supervisor};
 
 /// What the workload learns about its limit: milliseconds, absent when it is infinite.
 const LIMIT_VARIABLE: &str = "SHUTDOWN_LIMIT_MS";
@@ -33,9 +34,8 @@ pub fn main(mask: SignalSet) -> u8 {
     let clock = Clock::start();
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let variables: Vec<(OsString, OsString)> = std::env::vars_os().collect();
-    let is_pid_1 = std::process::id() == 1;
-    match cli::parse(&arguments, &variables, is_pid_1) {
-        Ok(Request::Run(settings)) => finish(run(&settings, mask, clock)),
+    match cli::parse(&arguments, &variables, is_pid_1()) {
+        Ok(Request::Run(settings)) => finish(Run::new(&settings, mask, clock).start()),
         Ok(Request::Print(text)) => {
             inbox::set_mask(mask);
             print(&text)
@@ -48,8 +48,11 @@ pub fn main(mask: SignalSet) -> u8 {
     }
 }
 
+fn is_pid_1() -> bool {
+    std::process::id() == 1
+}
+
 fn print(text: &str) -> u8 {
-    use std::io::Write;
     match io::stdout().write_all(text.as_bytes()) {
         Ok(()) => 0,
         Err(_) => WINDDOWN_FAILED,
@@ -63,144 +66,178 @@ fn finish(ending: Ending) -> u8 {
     ending.status()
 }
 
-fn run(settings: &Settings, mask: SignalSet, clock: Clock) -> Ending {
-    if std::process::id() != 1 {
-        // SAFETY: concerns only this process. Descendants whose parent has gone become our children.
-        unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1) };
-    }
-    let inherited_ignored = [Signal::HUP, Signal::TSTP, Signal::CHLD]
-        .into_iter()
-        .filter(|signal| inbox::is_ignored(*signal))
-        .collect();
-    // With SIGCHLD ignored the kernel would reap our children itself, and never tell.
-    inbox::set_ignored(Signal::CHLD, false);
-    let foreign = if has_children() { tree::foreign() } else { HashSet::new() };
-    let terminal = Terminal::open();
-    if let Some(Destination::Descriptor(number)) = settings.record {
-        keep_from_workload(number);
-    }
-    let spawned = start(settings, mask, inherited_ignored, terminal.is_none());
-    let mut observer = observer(settings, clock);
-    match spawned {
-        Ok(Spawned { pid, descriptor }) => {
-            let main = Process { pid, name: command_name(settings) };
-            let tree = Tree::new(main, descriptor, terminal.is_none(), foreign);
-            leave_surroundings(settings, terminal.as_ref(), &tree);
-            let mut supervisor = Supervisor {
-                machine: Machine::new(settings.plan.clone()),
-                tree,
-                observer,
-                terminal,
-                clock,
-                inherited_ignored,
-                remap_exit: settings.remap_exit.clone(),
-                pending: Pending::default(),
-            };
-            supervisor.run()
-        }
-        Err(error) => not_started(&error, &mut observer, clock),
-    }
-}
-
-fn observer(settings: &Settings, clock: Clock) -> Observer {
-    let log = Log::new(settings.log_format, settings.log_level, settings.limit_origin.clone(), clock);
-    let record = settings.record.clone().map(|destination| {
-        Record::new(destination, &settings.command, settings.plan.limit, &settings.limit_origin, &clock)
-    });
-    Observer { log, record }
-}
-
-fn not_started(error: &SpawnError, observer: &mut Observer, clock: Clock) -> Ending {
-    let ending = Ending::Status(error.exit_status());
-    observer.tell(clock.now(), &Fact::NotStarted(error.to_string()));
-    if let Some(record) = &mut observer.record {
-        record.not_started();
-    }
-    observer.write_record(clock.now(), std::iter::empty(), ending.status());
-    ending
-}
-
-/// Reaps what has ended of the children that were there before us, and says whether any are left.
-fn has_children() -> bool {
-    loop {
-        match reap::next() {
-            Change::NoChild => return false,
-            Change::Nothing => return true,
-            Change::Ended { .. } | Change::Stopped { .. } | Change::Continued { .. } => {}
-        }
-    }
-}
-
-fn start(
-    settings: &Settings,
+/// A run before its main process is there, with what winddown was given.
+struct Run<'a> {
+    settings: &'a Settings,
+    clock: Clock,
     mask: SignalSet,
     inherited_ignored: SignalSet,
-    own_group: bool,
-) -> Result<Spawned, SpawnError> {
-    let arguments: Vec<CString> =
-        settings.command.iter().filter_map(|word| CString::new(word.as_bytes()).ok()).collect();
-    let limit = settings.plan.limit.length().map(|length| format!("{LIMIT_VARIABLE}={}", length.as_millis()));
-    let limit = limit.and_then(|text| CString::new(text).ok());
-    let environment = environment(&settings.consumed, limit.as_deref());
-    spawn::spawn(&Command {
-        arguments: &arguments,
-        environment: &environment,
-        mask,
-        child_ignored: inherited_ignored.contains(Signal::CHLD),
-        own_group,
-        dies_with_parent: std::process::id() != 1,
-    })
+    terminal: Option<Terminal>,
+    foreign: HashSet<i32>,
 }
 
-/// Our own environment byte for byte, without what was meant for winddown.
-fn environment<'a>(consumed: &[OsString], limit: Option<&'a CStr>) -> Vec<&'a CStr> {
-    let is_ours = |entry: &CStr| {
-        let bytes = entry.to_bytes();
-        let name = bytes.split(|byte| *byte == b'=').next().unwrap_or_default();
-        name == LIMIT_VARIABLE.as_bytes() || consumed.iter().any(|variable| variable.as_bytes() == name)
-    };
-    inherited_environment().into_iter().filter(|entry| !is_ours(entry)).chain(limit).collect()
-}
-
-fn inherited_environment<'a>() -> Vec<&'a CStr> {
-    unsafe extern "C" {
-        static environ: *const *const std::ffi::c_char;
+impl<'a> Run<'a> {
+    fn new(settings: &'a Settings, mask: SignalSet, clock: Clock) -> Self {
+        let ignored = [Signal::HUP, Signal::TSTP, Signal::CHLD].into_iter();
+        let inherited_ignored = ignored.filter(|signal| inbox::is_ignored(*signal)).collect();
+        // With SIGCHLD ignored the kernel would reap our children itself, and never tell.
+        inbox::set_ignored(Signal::CHLD, false);
+        if !is_pid_1() {
+            reap::adopt_orphans();
+        }
+        let foreign = if reap::has_children() { tree::foreign() } else { HashSet::new() };
+        if let Some(number) = record_descriptor(settings) {
+            keep_from_workload(number);
+        }
+        Self { settings, clock, mask, inherited_ignored, terminal: Terminal::open(), foreign }
     }
-    let mut entries = Vec::new();
-    // SAFETY: set up by the C runtime before `main`, and nothing in this process changes it.
-    let mut entry = unsafe { environ };
-    // SAFETY: `environ` is a null-terminated list, and we stop at its null.
-    while !entry.is_null() && unsafe { !(*entry).is_null() } {
-        // SAFETY: each entry is a C string that lives as long as the process.
-        entries.push(unsafe { CStr::from_ptr(*entry) });
-        // SAFETY: within the list, or at its null.
-        entry = unsafe { entry.add(1) };
-    }
-    entries
-}
 
-fn command_name(settings: &Settings) -> String {
-    let command = settings.command.first().map(Path::new).and_then(Path::file_name);
-    command.unwrap_or_default().to_string_lossy().into_owned()
-}
-
-fn keep_from_workload(number: RawFd) {
-    // SAFETY: sets a flag of a descriptor that the user has given to us.
-    unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
-}
-
-/// After the exec: a directory we stay in can't be unmounted, and a pipe we hold open never ends.
-fn leave_surroundings(settings: &Settings, terminal: Option<&Terminal>, tree: &Tree) {
-    let record =
-        if let Some(Destination::Descriptor(number)) = settings.record { Some(number) } else { None };
-    let _ = nix::unistd::chdir("/");
-    let kept: Vec<RawFd> =
-        record.into_iter().chain(terminal.map(Terminal::descriptor)).chain(tree.descriptor()).collect();
-    close_inherited(&kept);
-    for stream in [0, 1] {
-        if record != Some(stream) && Sink::inherited(stream).is_some() {
-            // SAFETY: nothing here reads stdin or writes to stdout once the workload runs.
-            unsafe { libc::close(stream) };
+    fn start(mut self) -> Ending {
+        if !self.settings.guard {
+            return self.supervise(None, None);
+        }
+        match link::fork() {
+            Ok(Side::Outer(end)) => self.guard(&end),
+            Ok(Side::Inner(end)) => {
+                reap::adopt_orphans();
+                self.foreign = HashSet::new();
+                if self.terminal.is_none() {
+                    // What is sent to the group of the process that callers see is for that one.
+                    let _ =
+                        nix::unistd::setpgid(nix::unistd::Pid::from_raw(0), nix::unistd::Pid::from_raw(0));
+                }
+                // How it ended is on the page; the outer process ends with it.
+                self.supervise(Some(end), None);
+                Ending::Status(0)
+            }
+            Err(error) => self.supervise(None, Some(error)),
         }
     }
+
+    /// The outer process: waits, and takes over if it has to.
+    fn guard(self, end: &OuterEnd) -> Ending {
+        self.leave_surroundings(Some(end.descriptor()));
+        let stops_with_it = self.terminal.is_some() && !self.inherited_ignored.contains(Signal::TSTP);
+        if let Some(ending) = guard::watch(end, stops_with_it) {
+            return ending;
+        }
+        let Some(main) = end.page.main_pid() else {
+            let why = "the supervising process was killed before the command was started";
+            self.observer().tell(self.clock.now(), &Fact::NotStarted(why.to_owned()));
+            return Ending::Status(WINDDOWN_FAILED);
+        };
+        let mut tree = self.tree(Spawned { pid: main, descriptor: None });
+        // It dies with the process that started it.
+        tree.main_dies_with_parent();
+        self.supervisor(tree, None).take_over()
+    }
+
+    fn supervise(self, link: Option<InnerEnd>, no_guard: Option<io::Error>) -> Ending {
+        match self.spawn() {
+            Ok(spawned) => {
+                if let Some(link) = &link {
+                    link.page.set_main_pid(spawned.pid);
+                }
+                let tree = self.tree(spawned);
+                let link_descriptor = link.as_ref().map(InnerEnd::descriptor);
+                self.leave_surroundings(link_descriptor.into_iter().chain(tree.descriptor()));
+                let mut supervisor = self.supervisor(tree, link);
+                if let Some(error) = no_guard {
+                    supervisor.observer.tell(supervisor.clock.now(), &Fact::NoGuard(error));
+                }
+                supervisor.run()
+            }
+            Err(error) => {
+                let ending = self.not_started(&error);
+                if let Some(link) = &link {
+                    link.page.set_ending(ending);
+                }
+                ending
+            }
+        }
+    }
+
+    fn spawn(&self) -> Result<Spawned, SpawnError> {
+        let settings = self.settings;
+        let words = settings.command.iter();
+        let arguments: Vec<CString> = words.filter_map(|word| CString::new(word.as_bytes()).ok()).collect();
+        let limit = settings.plan.limit.length();
+        let limit =
+            limit.and_then(|length| CString::new(format!("{LIMIT_VARIABLE}={}", length.as_millis())).ok());
+        spawn::spawn(&Command {
+            arguments: &arguments,
+            environment: &environment_for_workload(&settings.consumed, limit.as_deref()),
+            mask: self.mask,
+            child_ignored: self.inherited_ignored.contains(Signal::CHLD),
+            own_group: self.terminal.is_none(),
+            dies_with_parent: !is_pid_1(),
+        })
+    }
+
+    fn not_started(&self, error: &SpawnError) -> Ending {
+        let ending = Ending::Status(error.exit_status());
+        let mut observer = self.observer();
+        observer.tell(self.clock.now(), &Fact::NotStarted(error.to_string()));
+        if let Some(record) = &mut observer.record {
+            record.not_started();
+        }
+        observer.write_record(self.clock.now(), std::iter::empty(), ending.status());
+        ending
+    }
+
+    fn tree(&self, spawned: Spawned) -> Tree {
+        let command = self.settings.command.first().map(Path::new).and_then(Path::file_name);
+        let name = command.unwrap_or_default().to_string_lossy().into_owned();
+        let main = Process { pid: spawned.pid, name };
+        Tree::new(main, spawned.descriptor, self.terminal.is_none(), self.foreign.clone())
+    }
+
+    fn observer(&self) -> Observer {
+        let settings = self.settings;
+        let origin = &settings.limit_origin;
+        let log = Log::new(settings.log_format, settings.log_level, origin.clone(), self.clock);
+        let record = settings.record.clone().map(|destination| {
+            Record::new(destination, &settings.command, settings.plan.limit, origin, &self.clock)
+        });
+        Observer { log, record }
+    }
+
+    fn supervisor(self, tree: Tree, link: Option<InnerEnd>) -> Supervisor {
+        Supervisor {
+            machine: Machine::new(self.settings.plan.clone()),
+            tree,
+            observer: self.observer(),
+            link,
+            terminal: self.terminal,
+            group_signals: GroupSignals::default(),
+            clock: self.clock,
+            inherited_ignored: self.inherited_ignored,
+            remap_exit: self.settings.remap_exit.clone(),
+            pending: Pending::default(),
+        }
+    }
+
+    /// Once the command no longer needs what we were given.
+    fn leave_surroundings(&self, keep: impl IntoIterator<Item = RawFd>) {
+        let terminal = self.terminal.as_ref().map(Terminal::descriptor);
+        let keep: Vec<RawFd> =
+            keep.into_iter().chain(terminal).chain(record_descriptor(self.settings)).collect();
+        leave_surroundings(&keep);
+    }
+}
+
+fn record_descriptor(settings: &Settings) -> Option<RawFd> {
+    match settings.record {
+        Some(Destination::Descriptor(number)) => Some(number),
+        Some(Destination::File(_)) | None => None,
+    }
+}
+
+/// Our own environment, without what was meant for winddown, and with the limit.
+fn environment_for_workload<'a>(consumed: &[OsString], limit: Option<&'a CStr>) -> Vec<&'a CStr> {
+    let is_ours = |entry: &CStr| {
+        let name = entry.to_bytes().split(|byte| *byte == b'=').next().unwrap_or_default();
+        name == LIMIT_VARIABLE.as_bytes() || consumed.iter().any(|variable| variable.as_bytes() == name)
+    };
+    environment::entries().into_iter().filter(|entry| !is_ours(entry)).chain(limit).collect()
 }

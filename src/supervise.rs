@@ -12,6 +12,7 @@ use crate::observe::log::Level;
 use crate::observe::{Fact, Observer, Purpose, Sender, Survivor};
 use crate::os::clock::Clock;
 use crate::os::inbox::{self, Delivery};
+use crate::os::link::InnerEnd;
 use crate::os::reap::{self, Change};
 use crate::os::terminal::{self, Terminal};
 use crate::os::tree::{Process, Sent, Tree};
@@ -29,10 +30,14 @@ pub struct Supervisor {
     pub tree: Tree,
     /// Tells.
     pub observer: Observer,
+    /// The process that callers see, if this run is guarded.
+    pub link: Option<InnerEnd>,
     /// Our controlling terminal; the main process then shares our group.
     pub terminal: Option<Terminal>,
     /// Counts from the start of the run.
     pub clock: Clock,
+    /// Whether a signal that was sent to the terminal's whole group came by itself already.
+    pub group_signals: GroupSignals,
     /// Signals that were ignored when winddown was started, as far as they matter.
     pub inherited_ignored: SignalSet,
     /// Exit statuses of the main process to rewrite.
@@ -53,28 +58,72 @@ pub struct Pending {
     ended_children: bool,
 }
 
+/// How a signal came to us.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Way {
+    /// It was sent to this process.
+    Direct,
+    /// It was sent to the outer process, which passed it on.
+    Relayed,
+}
+
+/// Signals that came directly to the inner process on a terminal: they were sent to the whole group,
+/// so the copy that the outer process passes on does not count.
+#[derive(Debug, Default)]
+pub struct GroupSignals(Vec<(Signal, Origin, Duration)>);
+
+impl GroupSignals {
+    /// A copy that takes longer than this is another signal of the same sender.
+    const COPY_MAX: Duration = Duration::from_secs(1);
+
+    fn seen(&mut self, signal: Signal, origin: Origin, now: Duration) {
+        self.0.retain(|(_, _, at)| now.saturating_sub(*at) < Self::COPY_MAX);
+        self.0.push((signal, origin, now));
+    }
+
+    fn is_copy(&mut self, signal: Signal, origin: Origin, now: Duration) -> bool {
+        let is_it = |(s, o, at): &(Signal, Origin, Duration)| {
+            *s == signal && *o == origin && now.saturating_sub(*at) < Self::COPY_MAX
+        };
+        let found = self.0.iter().position(is_it);
+        found.map(|index| self.0.swap_remove(index)).is_some()
+    }
+}
+
 impl Supervisor {
     /// Supervises a main process that was just started, until nothing of it is left.
     #[must_use]
     pub fn run(&mut self) -> Ending {
         self.handle(Event::Started, None);
-        let mut reap_more = false;
+        self.supervise()
+    }
+
+    /// Ends what a supervisor that was killed has left to us.
+    #[must_use]
+    pub fn take_over(&mut self) -> Ending {
+        self.handle(Event::Started, None);
+        self.handle(Event::Abandoned, None);
+        self.supervise()
+    }
+
+    fn supervise(&mut self) -> Ending {
+        let mut reap_more = true;
         for turn in 1_usize.. {
-            let patience = if reap_more { Some(Duration::ZERO) } else { self.patience() };
-            let delivery = inbox::take(SignalSet::ALL, patience);
-            let is_child = delivery.is_none_or(|delivery| delivery.signal == Signal::CHLD);
-            if let Some(delivery) = delivery.filter(|_| !is_child) {
-                self.receive(&delivery);
-            }
-            if turn.is_multiple_of(BATCH) {
-                self.take_stop_signals();
-            }
-            if is_child || reap_more || turn.is_multiple_of(BATCH) {
+            if reap_more || turn.is_multiple_of(BATCH) {
+                self.take_relayed();
                 reap_more = self.reap();
             }
             self.tick();
             if self.machine.is_stopped() {
                 break;
+            }
+            let patience = if reap_more { Some(Duration::ZERO) } else { self.patience() };
+            match inbox::take(SignalSet::ALL, patience) {
+                Some(delivery) if delivery.signal != Signal::CHLD => self.receive(&delivery, Way::Direct),
+                Some(_) | None => reap_more = true,
+            }
+            if turn.is_multiple_of(BATCH) {
+                self.take_stop_signals();
             }
         }
         self.end()
@@ -89,7 +138,21 @@ impl Supervisor {
     fn take_stop_signals(&mut self) {
         let stop_on = self.machine.plan().stop_on;
         while let Some(delivery) = inbox::take(stop_on, Some(Duration::ZERO)) {
-            self.receive(&delivery);
+            self.receive(&delivery, Way::Direct);
+        }
+    }
+
+    /// What the outer process has passed on, and whether it is still there.
+    fn take_relayed(&mut self) {
+        let Some(link) = &self.link else { return };
+        if link.is_abandoned() {
+            self.link = None;
+            self.handle(Event::Abandoned, None);
+            return;
+        }
+        for _ in 0..BATCH {
+            let Some(delivery) = self.link.as_ref().and_then(InnerEnd::next) else { return };
+            self.receive(&delivery, Way::Relayed);
         }
     }
 
@@ -146,24 +209,48 @@ impl Supervisor {
     }
 
     /// One signal that came in from outside.
-    fn receive(&mut self, delivery: &Delivery) {
+    fn receive(&mut self, delivery: &Delivery, way: Way) {
         let own_pid = std::process::id().cast_signed();
-        let is_own = matches!(delivery.origin, Origin::Process { pid, .. } if pid == own_pid);
+        let outer_pid = self.link.as_ref().map(|link| link.outer);
+        let is_own = matches!(delivery.origin, Origin::Process { pid, .. } if pid == own_pid || Some(pid) == outer_pid);
         if is_own || !delivery.signal.is_forwardable() {
             return;
         }
-        let received = self.look_at(delivery);
+        let Some(to_group) = self.was_sent_to_group(delivery, way) else { return };
+        let received = self.look_at(delivery, to_group);
         self.handle(Event::Signal(received), Some(delivery));
     }
 
-    fn look_at(&mut self, delivery: &Delivery) -> Received {
+    /// Whether a signal was sent to the whole group that we share with the main process; nothing if
+    /// it is not for us, or a copy.
+    fn was_sent_to_group(&mut self, delivery: &Delivery, way: Way) -> Option<bool> {
+        let Delivery { signal, origin, .. } = *delivery;
+        let now = self.clock.now();
+        // The end of a terminal is told to the session's leader alone.
+        let hangs_up =
+            signal == Signal::HUP && self.terminal.as_ref().is_some_and(|terminal| terminal.leads_session);
+        let by_terminal = self.terminal.is_some() && origin == Origin::Kernel && !hangs_up;
+        match way {
+            Way::Direct if self.link.is_none() => Some(by_terminal),
+            // In a group of our own we heed only what comes through the pipe.
+            Way::Direct if self.terminal.is_none() => None,
+            Way::Direct => {
+                self.group_signals.seen(signal, origin, now);
+                Some(true)
+            }
+            Way::Relayed if by_terminal || self.group_signals.is_copy(signal, origin, now) => None,
+            Way::Relayed => Some(false),
+        }
+    }
+
+    fn look_at(&mut self, delivery: &Delivery, to_group: bool) -> Received {
         let Delivery { signal, origin, .. } = *delivery;
         let is_stop = self.machine.plan().stop_on.contains(signal);
         let is_repeat = is_stop && self.machine.phase() == Phase::Terminating;
         Received {
             signal,
             origin,
-            main_has_it: self.main_has_it(signal, origin),
+            main_has_it: self.main_has_it(signal, origin, to_group),
             hangup: signal == Signal::HUP
                 && self.terminal.is_some()
                 && !self.inherited_ignored.contains(Signal::HUP)
@@ -173,20 +260,14 @@ impl Supervisor {
     }
 
     /// Whether the main process got the same signal in the same moment, by the group we share.
-    fn main_has_it(&mut self, signal: Signal, origin: Origin) -> bool {
+    fn main_has_it(&mut self, signal: Signal, origin: Origin, to_group: bool) -> bool {
         if signal == Signal::CONT && std::mem::take(&mut self.pending.resumed) {
             self.reap();
             return !self.tree.main_is_stopped();
         }
-        if self.terminal.is_none() || !self.main_shares_group() {
-            return false;
-        }
-        match origin {
-            // The end of a terminal is told to the session's leader alone.
-            Origin::Kernel => !(signal == Signal::HUP && terminal::leads_session()),
-            // It signalled its own group (`kill 0`); sent back, it would act twice.
-            Origin::Process { pid, .. } => self.tree.is_main(pid),
-        }
+        // One that signalled its own group (`kill 0`) has it already; sent back, it would act twice.
+        let by_main = matches!(origin, Origin::Process { pid, .. } if self.tree.is_main(pid));
+        self.terminal.is_some() && (to_group || by_main) && self.main_shares_group()
     }
 
     fn main_shares_group(&self) -> bool {
@@ -274,20 +355,18 @@ impl Supervisor {
         }
     }
 
-    /// Ctrl+Z: the shell waits for us, and has to see us stopped. By the default action, which the
-    /// kernel leaves out where no shell could let us go on.
+    /// Ctrl+Z: the shell waits for us, and has to see us stopped.
     fn stop_with_main(&mut self) {
         let stops = self.terminal.is_some()
             && self.main_shares_group()
             && !self.inherited_ignored.contains(Signal::TSTP);
-        if !stops {
+        if stops {
+            self.pending.resumed = true;
+            inbox::stop_self();
+        } else {
             let main = self.tree.main().clone();
             self.pending.facts.push(Fact::MainStopped(main));
-            return;
         }
-        let _ = inbox::take(SignalSet::default().with(Signal::TSTP), Some(Duration::ZERO));
-        self.pending.resumed = true;
-        inbox::act_on(Signal::TSTP);
     }
 
     /// The fact behind a note, with everything that had to be looked up.
@@ -306,11 +385,11 @@ impl Supervisor {
             Note::Repeated(received, forwarded) => {
                 Fact::Repeated { received, sender: sender(received.origin), forwarded }
             }
+            Note::Abandoned => Fact::Abandoned { kill_in: self.kill_in(now).unwrap_or_default() },
             Note::KillAsked(received) => Fact::KillAsked(sender(received.origin)),
-            Note::HalfTime => Fact::HalfTime {
-                left: self.machine.kill_at().map_or(Duration::ZERO, |at| at.saturating_sub(now)),
-                there: self.tree.there(),
-            },
+            Note::HalfTime => {
+                Fact::HalfTime { left: self.kill_in(now).unwrap_or_default(), there: self.tree.there() }
+            }
             Note::ShellHint => {
                 let (shell, child) = self.tree.waiting_shell()?;
                 Fact::ShellWaits { shell, child }
@@ -327,6 +406,11 @@ impl Supervisor {
         })
     }
 
+    /// Until SIGKILL, while a stop with a deadline is under way.
+    fn kill_in(&self, now: Duration) -> Option<Duration> {
+        self.machine.kill_at().map(|at| at.saturating_sub(now))
+    }
+
     fn stop_requested(&mut self, cause: Cause, now: Duration) -> Fact {
         let by = if let Cause::Signal(received) = cause { Some(sender(received.origin)) } else { None };
         let is_killing = self.machine.phase() == Phase::Killing;
@@ -336,11 +420,7 @@ impl Supervisor {
             main: self.tree.main().clone(),
             main_exit: self.machine.main_exit(),
             asked: if is_killing { Vec::new() } else { std::mem::take(&mut self.pending.targets) },
-            kill_in: if is_killing {
-                Some(Duration::ZERO)
-            } else {
-                self.machine.kill_at().map(|at| at.saturating_sub(now))
-            },
+            kill_in: if is_killing { Some(Duration::ZERO) } else { self.kill_in(now) },
         }
     }
 
@@ -389,6 +469,9 @@ impl Supervisor {
         };
         self.observer.tell(now, &fact);
         self.observer.write_record(now, self.tree.killed(), ending.status());
+        if let Some(link) = &self.link {
+            link.page.set_ending(ending);
+        }
         ending
     }
 }

@@ -18,6 +18,8 @@ const SHELL_HINT_AFTER: Duration = Duration::from_secs(1);
 /// Looks for processes that lost their parent come after a quarter of the time gone, within these.
 const LOOK_MIN: Duration = Duration::from_millis(25);
 const LOOK_MAX: Duration = Duration::from_secs(1);
+/// What is left of the limit when winddown itself was killed.
+const ABANDONED_LIMIT: Duration = Duration::from_millis(500);
 /// Passes of SIGKILL over the whole tree: the first pause, doubled up to the last.
 const KILL_PAUSE_MIN: Duration = Duration::from_millis(10);
 const KILL_PAUSE_MAX: Duration = Duration::from_millis(320);
@@ -54,6 +56,8 @@ pub enum Event {
     Remains,
     /// `waitpid` says that no child is left.
     TreeEmpty,
+    /// The process that callers see as winddown was killed, or the one that supervised before us.
+    Abandoned,
     /// Time has passed.
     Tick,
 }
@@ -67,6 +71,8 @@ pub enum Cause {
     RunLimit,
     /// The main process ended by itself and left stragglers.
     MainExited,
+    /// winddown itself was killed.
+    Abandoned,
 }
 
 /// Which of the processes that have become winddown's children.
@@ -114,6 +120,8 @@ pub enum Note {
     StopRequested(Cause),
     /// A further stop request; this signal was passed on for it, if any.
     Repeated(Received, Option<Signal>),
+    /// winddown itself was killed while a stop was under way.
+    Abandoned,
     /// Ctrl+C again: everything is killed at once.
     KillAsked(Received),
     /// The main process was stopped.
@@ -259,6 +267,7 @@ impl Machine {
             Event::MainExited(exit) => self.main = self.main.or(Some(exit)),
             Event::Remains => self.remains(now, effects),
             Event::TreeEmpty => self.tree_empty(effects),
+            Event::Abandoned => self.abandoned(now, effects),
             Event::Tick => {}
         }
         self.due(now, effects);
@@ -322,14 +331,18 @@ impl Machine {
         let received = if let Cause::Signal(received) = cause { Some(received) } else { None };
         let as_received = received.and_then(|received| self.plan.forwarded(received.signal));
         let asked = self.plan.stop_signal.or(as_received).unwrap_or(Signal::TERM);
-        let deadline = self.plan.deadline(now);
+        let mut deadline = self.plan.deadline(now);
+        if cause == Cause::Abandoned {
+            deadline = Some(sooner(deadline, now.saturating_add(ABANDONED_LIMIT)));
+        }
         if deadline.is_some_and(|deadline| deadline <= now) {
             self.kill(now, Note::StopRequested(cause), effects);
             return;
         }
         let by_terminal = received.filter(|received| received.main_has_it);
         effects.extend(by_terminal.map(|received| Effect::AskedByTerminal(received.signal)));
-        match (self.plan.to, self.main) {
+        let to = if cause == Cause::Abandoned { Target::All } else { self.plan.to };
+        match (to, self.main) {
             (_, Some(_)) => effects.push(Effect::AskOrphans(self.plan.straggler_signal(), Orphans::All)),
             (Target::All, None) => effects.push(Effect::AskEveryone(asked)),
             (Target::Main, None) if by_terminal.is_none() => effects.push(Effect::AskMain(asked)),
@@ -347,6 +360,20 @@ impl Machine {
             exit_told: self.main.is_some(),
         });
         effects.push(Effect::Say(Note::StopRequested(cause)));
+    }
+
+    /// Nobody can be told any more how it ends, and whoever killed us wants it to end.
+    fn abandoned(&mut self, now: Duration, effects: &mut Vec<Effect>) {
+        let signal = self.plan.straggler_signal();
+        match &mut self.state {
+            State::Starting | State::Running => self.stop(now, Cause::Abandoned, effects),
+            State::Terminating(stop) => {
+                stop.deadline = Some(sooner(stop.deadline, now.saturating_add(ABANDONED_LIMIT)));
+                effects.push(Effect::AskEveryone(signal));
+                effects.push(Effect::Say(Note::Abandoned));
+            }
+            State::Killing { .. } | State::Stopped { .. } => {}
+        }
     }
 
     fn main_stopped(&self, effects: &mut Vec<Effect>) {
@@ -447,6 +474,11 @@ impl Machine {
     fn hint_at(&self, stop: &Stop) -> Option<Duration> {
         self.main.is_none().then(|| stop.since.saturating_add(SHELL_HINT_AFTER))
     }
+}
+
+/// The earlier of the two; a deadline that is none never comes.
+fn sooner(deadline: Option<Duration>, other: Duration) -> Duration {
+    deadline.map_or(other, |deadline| deadline.min(other))
 }
 
 impl Stop {

@@ -122,7 +122,11 @@ impl Log {
             Fact::NotStarted(_) | Fact::GaveUp { .. } | Fact::RecordFailed { .. } | Fact::Sent(..) => {
                 Level::Error
             }
-            Fact::Phase(_) | Fact::Started(_) | Fact::Forwarded { .. } | Fact::Reaped(..) => Level::Detail,
+            Fact::Phase(_)
+            | Fact::Started(_)
+            | Fact::Forwarded { .. }
+            | Fact::Reaped(..)
+            | Fact::NoGuard(_) => Level::Detail,
             Fact::Ended { .. } if !self.told => Level::Detail,
             _ => Level::Info,
         }
@@ -192,6 +196,8 @@ const fn event(fact: &Fact) -> &'static str {
         Fact::MainStopped(_) => "main-stopped",
         Fact::StopRequested { .. } => "stop-requested",
         Fact::Repeated { .. } => "repeated",
+        Fact::Abandoned { .. } => "abandoned",
+        Fact::NoGuard(_) => "no-guard",
         Fact::KillAsked(_) => "kill-asked",
         Fact::HalfTime { .. } => "half-time",
         Fact::ShellWaits { .. } => "shell-waits",
@@ -227,6 +233,7 @@ fn details(fact: &Fact, limit_origin: &str) -> Value {
             "signal": signal(received.signal), "sender": sender(by), "forwarded": forwarded.map(signal),
         }),
         Fact::KillAsked(by) => json!({ "sender": sender(by) }),
+        Fact::Abandoned { kill_in } => json!({ "kill_in_ms": milliseconds(*kill_in) }),
         Fact::HalfTime { left, there } => {
             json!({ "left_ms": milliseconds(*left), "there": processes(there) })
         }
@@ -245,6 +252,6 @@ fn details(fact: &Fact, limit_origin: &str) -> Value {
         Fact::Ended { outcome, main, main_exit, took, .. } => json!({
             "outcome": outcome, "process": process(main), "exit": main_exit.map(exit), "took_ms": took.map(milliseconds),
         }),
-        Fact::Phase(_) | Fact::NotStarted(_) | Fact::RecordFailed { .. } => json!({}),
+        Fact::Phase(_) | Fact::NotStarted(_) | Fact::NoGuard(_) | Fact::RecordFailed { .. } => json!({}),
     }
 }

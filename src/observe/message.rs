@@ -110,6 +110,8 @@ pub fn line(fact: &Fact, limit_origin: &str) -> Option<String> {
                 None => format!("{signal} from {} while stopping: not passed on", sender(by)),
             }
         }
+        Fact::Abandoned { kill_in } => format!("winddown itself was killed: SIGKILL in {}", short(*kill_in)),
+        Fact::NoGuard(error) => format!("no guard: {error}; if winddown is killed, the workload may live on"),
         Fact::KillAsked(by) => {
             format!("{} again from {}: killing at once", Signal::INT, sender(by))
         }
@@ -157,6 +159,7 @@ fn stop_requested(fact: &Fact, limit_origin: &str) -> Option<String> {
     };
     let when = match kill_in {
         Some(Duration::ZERO) => format!("SIGKILL at once ({limit_origin})"),
+        Some(left) if *cause == Cause::Abandoned => format!("SIGKILL in {}", short(*left)),
         Some(left) => format!("SIGKILL in {} ({limit_origin})", short(*left)),
         None => format!("no SIGKILL ({limit_origin})"),
     };
@@ -170,6 +173,7 @@ fn stop_requested(fact: &Fact, limit_origin: &str) -> Option<String> {
             received.signal
         ),
         Cause::Signal(received) => format!("{} from {who}: stopping, {when}", received.signal),
+        Cause::Abandoned => format!("winddown itself was killed: stopping everything, {when}"),
         Cause::RunLimit => format!("the run limit is reached: stopping, {when}"),
         Cause::MainExited => {
             let how = main_exit.map(exit).unwrap_or_default();

@@ -95,6 +95,13 @@ pub enum Fact {
         /// What the main process got of it.
         forwarded: Option<Signal>,
     },
+    /// winddown itself was killed while a stop was under way; SIGKILL is due this soon.
+    Abandoned {
+        /// Until SIGKILL.
+        kill_in: Duration,
+    },
+    /// No second process could be made.
+    NoGuard(io::Error),
     /// Ctrl+C again.
     KillAsked(Sender),
     /// Half of the limit is over.

@@ -205,6 +205,7 @@ pub(super) const fn cause(cause: Cause) -> &'static str {
         Cause::Signal(_) => "signal",
         Cause::RunLimit => "run-limit",
         Cause::MainExited => "main-exited",
+        Cause::Abandoned => "winddown-killed",
     }
 }
 

@@ -119,9 +119,28 @@ fn written(result: isize) -> io::Result<usize> {
     usize::try_from(result).map_err(|_| io::Error::last_os_error())
 }
 
+/// Leaves the directory and closes stdin, stdout and every descriptor from 3 on, but for those in
+/// `keep`: a directory we stay in can't be unmounted, and a pipe that we hold open never ends.
+pub fn leave_surroundings(keep: &[RawFd]) {
+    let _ = nix::unistd::chdir("/");
+    close_inherited(keep);
+    for stream in [libc::STDIN_FILENO, libc::STDOUT_FILENO] {
+        if !keep.contains(&stream) {
+            // SAFETY: nothing here reads stdin or writes to stdout once the workload runs.
+            unsafe { libc::close(stream) };
+        }
+    }
+}
+
+/// Keeps a descriptor that was meant for winddown from the workload.
+pub fn keep_from_workload(number: RawFd) {
+    // SAFETY: sets a flag of a descriptor that the user has given to us.
+    unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
+}
+
 /// Closes every descriptor from 3 on except those in `keep`: an inherited one would hold a lock, or
 /// keep a pipe from its end, for as long as we live.
-pub fn close_inherited(keep: &[RawFd]) {
+fn close_inherited(keep: &[RawFd]) {
     let mut keep: Vec<u32> = keep.iter().filter_map(|fd| u32::try_from(*fd).ok()).collect();
     keep.sort_unstable();
     let mut first = FIRST.unsigned_abs();

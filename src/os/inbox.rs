@@ -1,6 +1,5 @@
 //! The signal inbox: everything is blocked, and taken one by one with its sender.
 
-use std::io;
 use std::time::Duration;
 
 use crate::lifecycle::signal::{Origin, Signal, SignalSet};
@@ -52,7 +51,13 @@ pub fn take(set: SignalSet, patience: Option<Duration>) -> Option<Delivery> {
     let number = unsafe {
         libc::syscall(libc::SYS_rt_sigtimedwait, &raw const bits, &raw mut info, timeout, SET_SIZE)
     };
-    let signal = i32::try_from(number).ok().and_then(Signal::new)?;
+    if number > 0 { delivery(info) } else { None }
+}
+
+/// Reads the number and the origin out of what the kernel told.
+#[must_use]
+pub fn delivery(info: libc::siginfo_t) -> Option<Delivery> {
+    let signal = Signal::new(info.si_signo)?;
     Some(Delivery { signal, origin: origin(&info), info })
 }
 
@@ -105,17 +110,19 @@ pub fn die_of(signal: Signal) {
     act_on(signal);
 }
 
+/// Stops this process as Ctrl+Z does, until SIGCONT. By the default action, which the kernel leaves
+/// out where no shell could let us go on. The terminal's own SIGTSTP is taken out first, or it would
+/// stop us a second time.
+pub fn stop_self() {
+    let _ = take(SignalSet::default().with(Signal::TSTP), Some(Duration::ZERO));
+    act_on(Signal::TSTP);
+}
+
 /// Lets the signal's default action happen to this process, now.
-pub fn act_on(signal: Signal) {
+fn act_on(signal: Signal) {
     set_ignored(signal, false);
     // SAFETY: signals ourselves.
     unsafe { libc::kill(libc::getpid(), signal.number()) };
     change_mask(libc::SIG_UNBLOCK, SignalSet::default().with(signal));
     change_mask(libc::SIG_BLOCK, SignalSet::default().with(signal));
-}
-
-/// The error of the last system call.
-#[must_use]
-pub fn last_error() -> io::Error {
-    io::Error::last_os_error()
 }

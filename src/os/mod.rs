@@ -2,7 +2,9 @@
 
 pub mod clock;
 pub mod descriptor;
+pub mod environment;
 pub mod inbox;
+pub mod link;
 pub mod procfs;
 pub mod reap;
 pub mod signalling;

@@ -3,6 +3,24 @@
 use crate::lifecycle::exit::Exit;
 use crate::lifecycle::signal::Signal;
 
+/// From now on descendants whose parent has gone become our children. PID 1 has that by itself.
+pub fn adopt_orphans() {
+    // SAFETY: concerns only this process.
+    unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1) };
+}
+
+/// Reaps what has ended of the children that were there before us, and says whether any are left.
+#[must_use]
+pub fn has_children() -> bool {
+    loop {
+        match next() {
+            Change::NoChild => return false,
+            Change::Nothing => return true,
+            Change::Ended { .. } | Change::Stopped { .. } | Change::Continued { .. } => {}
+        }
+    }
+}
+
 /// What `waitpid` had to tell.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Change {

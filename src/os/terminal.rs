@@ -16,6 +16,8 @@ pub struct Terminal {
     descriptor: OwnedFd,
     /// The modes at the start, if our group was in the foreground then: only then are they ours.
     saved: Option<Termios>,
+    /// We lead the session: then the kernel tells us, and us alone, that the terminal was closed.
+    pub leads_session: bool,
 }
 
 impl Terminal {
@@ -25,7 +27,7 @@ impl Terminal {
         let descriptor = above_standard(open_controlling()?.into()).ok()?;
         let in_foreground = tcgetpgrp(&descriptor) == Ok(getpgrp());
         let saved = if in_foreground { termios::tcgetattr(&descriptor).ok() } else { None };
-        Some(Self { descriptor, saved })
+        Some(Self { descriptor, saved, leads_session: getsid(None) == Ok(getpid()) })
     }
 
     /// Puts foreground group and modes back after the main process was killed by a signal and could
@@ -69,11 +71,4 @@ fn open_controlling() -> Option<File> {
 #[must_use]
 pub fn is_gone() -> bool {
     open_controlling().is_none()
-}
-
-/// Whether this process leads its session: then the kernel tells it, and it alone, that the
-/// terminal was closed.
-#[must_use]
-pub fn leads_session() -> bool {
-    getsid(None) == Ok(getpid())
 }

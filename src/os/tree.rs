@@ -144,6 +144,12 @@ impl Tree {
         }
     }
 
+    /// Notes that the main process was sent SIGKILL by the kernel, when its parent died.
+    pub fn main_dies_with_parent(&mut self) {
+        self.main.was_killed = true;
+        self.note_kill(self.main.process.clone(), 0, None);
+    }
+
     /// Notes that a child has been reaped: its id is no longer its own.
     pub fn reaped(&mut self, pid: i32, exit: Exit) {
         self.foreign.remove(&pid);

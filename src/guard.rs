@@ -1,0 +1,56 @@
+//! The outer process of a guarded run: the one that callers see. It passes signals on and waits;
+//! when the inner one is killed, it finishes the job.
+
+use crate::lifecycle::exit::Ending;
+use crate::lifecycle::signal::{Origin, Signal, SignalSet};
+use crate::os::inbox;
+use crate::os::link::OuterEnd;
+use crate::os::reap::{self, Change};
+use crate::os::signalling;
+
+/// What has become of the inner process.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Inner {
+    Runs,
+    Stopped,
+    Ended,
+}
+
+/// Waits for the end of the inner process. Nothing when it was killed before the run had ended.
+#[must_use]
+pub fn watch(end: &OuterEnd, stops_with_it: bool) -> Option<Ending> {
+    let own_pid = std::process::id().cast_signed();
+    loop {
+        let Some(delivery) = inbox::take(SignalSet::ALL, None) else { continue };
+        let is_own =
+            matches!(delivery.origin, Origin::Process { pid, .. } if pid == own_pid || pid == end.inner);
+        if delivery.signal == Signal::CHLD {
+            match reap(end.inner) {
+                Inner::Ended => return end.page.ending(),
+                Inner::Stopped if stops_with_it => {
+                    inbox::stop_self();
+                    // SIGCONT may have been meant for us alone.
+                    let _ = signalling::send(end.inner, Signal::CONT);
+                }
+                Inner::Runs | Inner::Stopped => {}
+            }
+        } else if delivery.signal.is_forwardable() && !is_own {
+            end.relay(&delivery);
+        }
+    }
+}
+
+/// Reaps whatever there is, children from before the start among them.
+fn reap(inner: i32) -> Inner {
+    let mut state = Inner::Runs;
+    loop {
+        match reap::next() {
+            Change::Ended { pid, .. } if pid == inner => return Inner::Ended,
+            Change::Stopped { pid } if pid == inner => state = Inner::Stopped,
+            Change::Continued { pid } if pid == inner => state = Inner::Runs,
+            Change::Nothing => return state,
+            Change::NoChild => return Inner::Ended,
+            Change::Ended { .. } | Change::Stopped { .. } | Change::Continued { .. } => {}
+        }
+    }
+}
