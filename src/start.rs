@@ -206,6 +206,7 @@ impl<'a> Run<'a> {
         Supervisor {
             machine: Machine::new(self.settings.plan.clone()),
             tree,
+            own_pid: std::process::id().cast_signed(),
             observer: self.observer(),
             link,
             terminal: self.terminal,

@@ -10,7 +10,7 @@ use crate::lifecycle::phase::Phase;
 use crate::lifecycle::signal::{Origin, Signal, SignalSet};
 use crate::observe::log::Level;
 use crate::observe::{Fact, Observer, Purpose, Sender, Survivor};
-use crate::os::clock::Clock;
+use crate::os::clock::{self, Clock};
 use crate::os::inbox::{self, Delivery};
 use crate::os::link::InnerEnd;
 use crate::os::reap::{self, Change};
@@ -28,6 +28,8 @@ pub struct Supervisor {
     pub machine: Machine,
     /// Finds and signals processes.
     pub tree: Tree,
+    /// What the system says of this process is the same all its life.
+    pub own_pid: i32,
     /// Tells.
     pub observer: Observer,
     /// The process that callers see, if this run is guarded.
@@ -210,9 +212,8 @@ impl Supervisor {
 
     /// One signal that came in from outside.
     fn receive(&mut self, delivery: &Delivery, way: Way) {
-        let own_pid = std::process::id().cast_signed();
         let outer_pid = self.link.as_ref().map(|link| link.outer);
-        let is_own = matches!(delivery.origin, Origin::Process { pid, .. } if pid == own_pid || Some(pid) == outer_pid);
+        let is_own = matches!(delivery.origin, Origin::Process { pid, .. } if pid == self.own_pid || Some(pid) == outer_pid);
         if is_own || !delivery.signal.is_forwardable() {
             return;
         }
@@ -287,6 +288,9 @@ impl Supervisor {
         for effect in effects.drain(..) {
             self.perform(effect, delivery, now);
         }
+        if phase < Phase::Terminating && self.machine.phase() == Phase::Terminating {
+            clock::wake_exactly();
+        }
         self.pending.effects = effects;
         self.pending.targets.clear();
         let mut facts = std::mem::take(&mut self.pending.facts);
@@ -333,14 +337,13 @@ impl Supervisor {
     }
 
     fn forward(&mut self, signal: Signal, delivery: Option<&Delivery>) {
-        let main = self.tree.main().clone();
+        let main = self.tree.main().pid;
         let result = match delivery {
-            Some(delivery) => signalling::forward(main.pid, signal, delivery),
-            None => signalling::send(main.pid, signal),
+            Some(delivery) => signalling::forward(main, signal, delivery),
+            None => signalling::send(main, signal),
         };
-        self.pending
-            .facts
-            .push(Fact::Sent(Sent { target: main, signal, error: result.err() }, Purpose::Forward));
+        let sent = Sent { target: self.tree.main().clone(), signal, error: result.err() };
+        self.pending.facts.push(Fact::Sent(sent, Purpose::Forward));
     }
 
     fn sent(&mut self, sent: impl IntoIterator<Item = Sent>, purpose: Purpose) {
@@ -458,7 +461,7 @@ impl Supervisor {
             survivors,
             run_limit: cause == Some(Cause::RunLimit),
             remap: &self.remap_exit,
-            is_pid_1: std::process::id() == 1,
+            is_pid_1: self.own_pid == 1,
         });
         let fact = Fact::Ended {
             outcome: Outcome::of(main_exit, was_asked, any_killed, survivors),
