@@ -15,6 +15,7 @@ mod limits;
 mod options;
 mod outcomes;
 mod run_limit;
+mod servers;
 mod signals;
 mod start;
 mod stop;
@@ -41,6 +42,7 @@ fn main() {
         options::trials(),
         outcomes::trials(),
         run_limit::trials(),
+        servers::trials(),
         signals::trials(),
         start::trials(),
         stop::trials(),
