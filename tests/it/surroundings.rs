@@ -25,6 +25,7 @@ trials![
     children_from_before_are_not_waited_for,
     children_from_before_are_reaped,
     children_from_before_may_have_ended_already,
+    children_from_before_may_leave_orphans,
     needs("root", "pid-namespace") => as_pid_1_children_from_before_belong_to_the_tree,
 ];
 
@@ -333,6 +334,32 @@ fn children_from_before_may_have_ended_already() {
         eventually("the helper is reaped", || zombies() == 0);
         run.signal(libc::SIGTERM);
         run.wait().expect_signal(libc::SIGTERM).expect_nothing_left();
+    });
+}
+
+fn children_from_before_may_leave_orphans() {
+    guarded_or_not(|winddown| {
+        let place = TempDir::new();
+        let (log, die, go) = (place.file("log"), place.file("die"), place.file("go"));
+        let helper = format!(
+            "{} --log {log} --spawn child kid [ --on all [ ] --serve ] --print ready --until {die} --kill self KILL",
+            workload_path().display()
+        );
+        // Without a guard, whoever is born later and orphaned can't be told from the workload's.
+        let script = format!("{helper} & until grep -qs ready {log}; do sleep 0.01; done; exec \"$@\"");
+        let winddown = winddown.prefix(["sh", "-c", &script, "sh"]);
+        let run = winddown.workload(&format!("--print up --until {go} --exit 3")).start();
+        run.wait_out("up");
+        let kid = wait_number(&log, "kid pid");
+        place.write("die", "");
+        eventually("the orphan is adopted", || {
+            processes::info(kid).is_some_and(|info| info.parent == run.pid())
+        });
+        place.write("go", "");
+        let ended = run.wait().expect_code(3);
+        assert!(ended.err().is_empty(), "{}", ended.told());
+        assert!(processes::is_alive(kid), "{:?}", lines(&log));
+        assert!(!lines(&log).iter().any(|line| line.contains("got")), "{:?}", lines(&log));
     });
 }
 

@@ -8,6 +8,7 @@ mod pty;
 pub(crate) mod running;
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -77,6 +78,24 @@ impl TempDir {
         let path = self.file(name);
         std::fs::write(&path, text).expect("a file for the test");
         path
+    }
+
+    /// Copies a file into it that every user can execute, and returns its path. A process of its own
+    /// writes it: a descriptor of ours could be in a child of another test at the moment, and what
+    /// is open for writing can't be executed.
+    #[track_caller]
+    pub(crate) fn install(&self, name: &str, from: impl AsRef<Path>) -> String {
+        let path = self.file(name);
+        let status = Command::new("install").args(["-m", "755"]).arg(from.as_ref()).arg(&path).status();
+        assert!(status.is_ok_and(|status| status.success()), "can't install {path}");
+        path
+    }
+
+    /// Writes a script in it and returns its path.
+    #[track_caller]
+    pub(crate) fn executable(&self, name: &str, text: &str) -> String {
+        let from = self.write(&format!(".{name}"), text);
+        self.install(name, from)
     }
 }
 
