@@ -1,6 +1,6 @@
 //! What can't be executed, and scripts without a first line.
 
-use crate::support::builder::{Stream, Winddown};
+use crate::support::builder::{Stream, Winddown, guarded_or_not};
 use crate::support::running::Ended;
 use crate::support::{TempDir, read_json, trials};
 
@@ -15,12 +15,6 @@ trials![
     a_failed_start_has_a_record,
     a_failed_start_without_stderr_has_its_status,
 ];
-
-/// With the guard and without.
-fn guarded_or_not(check: impl Fn(Winddown)) {
-    check(Winddown::new());
-    check(Winddown::new().args(["--no-guard"]));
-}
 
 /// Asserts the exit status, silence on stdout, and one line that names the command and the cause.
 #[track_caller]

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::time::Duration;
 
-use crate::support::builder::{Stream, Winddown, winddown_path, workload_path};
+use crate::support::builder::{Stream, Winddown, guarded_or_not, winddown_path, workload_path};
 use crate::support::{Pty, TempDir, eventually, processes, read_json, trials};
 
 trials![
@@ -28,12 +28,6 @@ trials![
     needs("root", "pid-namespace") => as_pid_1_a_death_is_128_and_the_signal,
     outcomes_are_one_word,
 ];
-
-/// With the guard and without.
-fn guarded_or_not(check: impl Fn(Winddown)) {
-    check(Winddown::new());
-    check(Winddown::new().args(["--no-guard"]));
-}
 
 /// All signals whose default action ends a process.
 fn deadly() -> impl Iterator<Item = i32> {

@@ -47,6 +47,30 @@ pub(crate) fn read_json(path: impl AsRef<Path>) -> serde_json::Value {
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error} in {text}"))
 }
 
+/// The lines of a file so far.
+pub(crate) fn file_lines(file: &str) -> Vec<String> {
+    std::fs::read_to_string(file).unwrap_or_default().lines().map(Into::into).collect()
+}
+
+/// Waits for a line of a file.
+#[track_caller]
+pub(crate) fn wait_file_line(file: &str, line: &str) {
+    eventually(&format!("{line} is in {file}"), || file_lines(file).iter().any(|one| one == line));
+}
+
+/// Waits for the value of a fact in a file.
+#[track_caller]
+pub(crate) fn wait_file_number(file: &str, name: &str) -> i32 {
+    let mut number = None;
+    eventually(&format!("{name} is in {file}"), || {
+        let found =
+            file_lines(file).into_iter().find_map(|line| Some(line.strip_prefix(name)?.trim().to_owned()));
+        number = found.and_then(|found| found.parse().ok());
+        number.is_some()
+    });
+    number.expect("found")
+}
+
 /// A word that no other test, and no other run of the tests, uses.
 fn unique() -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
