@@ -196,6 +196,7 @@ fn printable(text: &str) -> String {
 pub fn milliseconds(duration: Duration) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "exact for runs of up to 285 years")]
     let microseconds = duration.as_micros() as f64;
+    // One division is rounded once: 1.402, never 1.4020000000000001.
     microseconds / 1000.0
 }
 
@@ -273,6 +274,15 @@ fn details(fact: &Fact, limit_origin: &str) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_have_three_digits_at_most() {
+        for (microseconds, text) in
+            [(0, "0.0"), (1402, "1.402"), (16_820, "16.82"), (2001, "2.001"), (1_234_567_891, "1234567.891")]
+        {
+            assert_eq!(json!(milliseconds(Duration::from_micros(microseconds))).to_string(), text);
+        }
+    }
 
     #[test]
     fn names_can_neither_break_a_line_nor_command_the_terminal() {
