@@ -65,6 +65,8 @@ pub struct Log {
     is_terminal: bool,
     coloured: bool,
     lost: usize,
+    /// Only a part of the last line was written: the next one must not be glued to it.
+    torn: bool,
     /// Whether the run is quiet so far: then its end is not worth a line either.
     told: bool,
 }
@@ -87,6 +89,7 @@ impl Log {
             is_terminal,
             coloured: is_terminal && !no_colour,
             lost: 0,
+            torn: false,
             told: false,
         }
     }
@@ -134,10 +137,10 @@ impl Log {
 
     fn text(&self, level: Level, text: &str) -> String {
         let text = printable(text);
-        let lost = if self.lost == 0 {
-            String::new()
-        } else {
-            format!(" ({} lines before this were lost)", self.lost)
+        let lost = match self.lost {
+            0 => String::new(),
+            1 => " (1 line before this one was lost)".to_owned(),
+            count => format!(" ({count} lines before this one were lost)"),
         };
         // A full-screen program may have switched off the translation of line ends.
         let end = if self.is_terminal { "\r\n" } else { "\n" };
@@ -170,10 +173,12 @@ impl Log {
 
     fn write(&mut self, line: &str) {
         let Some(sink) = self.sink else { return };
-        match sink.write(line.as_bytes()) {
-            Ok(length) if length == line.len() => self.lost = 0,
-            Ok(_) | Err(_) => self.lost += 1,
+        let line = if self.torn { format!("\n{line}") } else { line.to_owned() };
+        let written = sink.write(line.as_bytes()).unwrap_or_default();
+        if written > 0 {
+            self.torn = !line.as_bytes()[..written].ends_with(b"\n");
         }
+        self.lost = if written == line.len() { 0 } else { self.lost + 1 };
     }
 }
 
