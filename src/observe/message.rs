@@ -8,6 +8,7 @@ use crate::lifecycle::machine::Cause;
 use crate::lifecycle::outcome::Outcome;
 use crate::lifecycle::plan::Limit;
 use crate::lifecycle::signal::{Origin, Signal};
+use crate::os::reason;
 use crate::os::tree::Process;
 
 /// More than these are counted, not named.
@@ -93,7 +94,7 @@ pub fn line(fact: &Fact, limit_origin: &str) -> Option<String> {
         },
         Fact::Sent(sent, _) => {
             let error = sent.error.as_ref().filter(|error| error.raw_os_error() != Some(libc::ESRCH))?;
-            format!("{} could not be sent to {}: {error}", sent.signal, process(&sent.target))
+            format!("{} could not be sent to {}: {}", sent.signal, process(&sent.target), reason(error))
         }
         Fact::Reaped(child, how) => format!("reaped {}, which {}", process(child), exit(*how)),
         Fact::MainStopped(main) => format!("{} was stopped; SIGCONT lets it go on", process(main)),
@@ -111,7 +112,9 @@ pub fn line(fact: &Fact, limit_origin: &str) -> Option<String> {
             }
         }
         Fact::Abandoned { kill_in } => format!("winddown itself was killed: SIGKILL in {}", short(*kill_in)),
-        Fact::NoGuard(error) => format!("no guard: {error}; if winddown is killed, the workload may live on"),
+        Fact::NoGuard(error) => {
+            format!("no guard: {}; if winddown is killed, the workload may live on", reason(error))
+        }
         Fact::KillAsked(by) => {
             format!("{} again from {}: killing at once", Signal::INT, sender(by))
         }
@@ -137,7 +140,7 @@ pub fn line(fact: &Fact, limit_origin: &str) -> Option<String> {
         Fact::GaveUp { waited, survivors } => gave_up(*waited, survivors),
         Fact::Ended { .. } => ended(fact)?,
         Fact::RecordFailed { file, error } => {
-            format!("--record {file}: {error}; the run is not recorded")
+            format!("--record {file}: {}; the run is not recorded", reason(error))
         }
     })
 }
