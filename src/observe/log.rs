@@ -78,7 +78,7 @@ impl Log {
         let sink = Sink::inherited(STDERR);
         let is_terminal = sink.is_some_and(Sink::is_terminal);
         let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
-            || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+            || std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
         Self {
             sink,
             format,
@@ -231,18 +231,21 @@ const fn event(fact: &Fact) -> &'static str {
 
 /// What a machine would otherwise have to read out of the message.
 fn details(fact: &Fact, limit_origin: &str) -> Value {
-    use super::record::{exit, process, processes, sender, signal};
+    use super::record::{errno_name, exit, process, processes, sender, signal};
     match fact {
         Fact::Started(main) | Fact::MainStopped(main) => json!({ "process": process(main) }),
         Fact::Forwarded { signal: received, sender: by, forwarded } => json!({
             "signal": signal(*received), "sender": sender(by), "forwarded": forwarded.map(signal),
         }),
         Fact::Sent(sent, _) => {
-            json!({ "signal": signal(sent.signal), "process": process(&sent.target) })
+            let error = sent.error.as_ref().map(errno_name);
+            json!({ "signal": signal(sent.signal), "process": process(&sent.target), "error": error })
         }
         Fact::Reaped(child, how) => json!({ "process": process(child), "exit": exit(*how) }),
-        Fact::StopRequested { cause, sender: by, asked, kill_in, .. } => json!({
+        Fact::StopRequested { cause, sender: by, main, main_exit, asked, kill_in } => json!({
             "cause": super::record::cause(*cause),
+            "process": process(main),
+            "exit": main_exit.map(exit),
             "signal": if let Cause::Signal(received) = cause { Some(signal(received.signal)) } else { None },
             "sender": by.as_ref().map(sender),
             "asked": processes(asked),
@@ -272,7 +275,9 @@ fn details(fact: &Fact, limit_origin: &str) -> Value {
         Fact::Ended { outcome, main, main_exit, took, .. } => json!({
             "outcome": outcome, "process": process(main), "exit": main_exit.map(exit), "took_ms": took.map(milliseconds),
         }),
-        Fact::Phase(_) | Fact::NotStarted(_) | Fact::NoGuard(_) | Fact::RecordFailed { .. } => json!({}),
+        Fact::RecordFailed { file, error } => json!({ "file": file, "error": errno_name(error) }),
+        Fact::NoGuard(error) => json!({ "error": errno_name(error) }),
+        Fact::Phase(_) | Fact::NotStarted(_) => json!({}),
     }
 }
 

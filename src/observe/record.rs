@@ -181,7 +181,7 @@ fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     result
 }
 
-fn errno_name(error: &io::Error) -> String {
+pub(super) fn errno_name(error: &io::Error) -> String {
     let errno = error.raw_os_error().map(nix::errno::Errno::from_raw);
     errno.map_or_else(|| error.to_string(), |errno| format!("{errno:?}"))
 }
