@@ -62,7 +62,6 @@ pub struct Log {
     limit_origin: String,
     clock: Clock,
     phase: Phase,
-    is_terminal: bool,
     coloured: bool,
     lost: usize,
     /// Only a part of the last line was written: the next one must not be glued to it.
@@ -86,7 +85,6 @@ impl Log {
             limit_origin,
             clock,
             phase: Phase::Starting,
-            is_terminal,
             coloured: is_terminal && !no_colour,
             lost: 0,
             torn: false,
@@ -143,7 +141,7 @@ impl Log {
             count => format!(" ({count} lines before this one were lost)"),
         };
         // A full-screen program may have switched off the translation of line ends.
-        let end = if self.is_terminal { "\r\n" } else { "\n" };
+        let end = if self.sink.is_some_and(Sink::is_terminal) { "\r\n" } else { "\n" };
         if self.coloured {
             format!("{}winddown:\x1b[0m {text}{lost}{end}", level.colour())
         } else {
