@@ -12,6 +12,7 @@ mod harness;
 mod job_control;
 mod kill;
 mod limits;
+mod log;
 mod options;
 mod outcomes;
 mod run_limit;
@@ -36,6 +37,7 @@ fn main() {
         exit_status::trials(),
         hang_up::trials(),
         harness::trials(),
+        log::trials(),
         job_control::trials(),
         kill::trials(),
         limits::trials(),
