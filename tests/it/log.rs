@@ -341,11 +341,14 @@ fn colour_is_for_terminals_that_want_it() {
 /// A full-screen program has switched off that a new line begins at the left.
 fn lines_are_whole_in_a_raw_terminal() {
     for winddown in VARIANTS {
-        let script = format!("stty -opost; {winddown} -t 300ms $WL --ignore TERM --kill parent TERM --serve");
+        let script = format!(
+            "stty -opost; {winddown} -t 300ms $WL --ignore TERM --kill parent TERM --serve; echo end"
+        );
         let mut pty = Pty::program(["sh", "-c", &script]);
-        pty.wait();
+        pty.expect("end");
         let screen = pty.screen();
         assert!(screen.matches("winddown: ").count() >= 3, "{screen}");
-        assert_eq!(screen.matches('\n').count(), screen.matches("\r\n").count(), "{screen:?}");
+        let lines = screen.split("end").next().unwrap();
+        assert_eq!(lines.matches('\n').count(), lines.matches("\r\n").count(), "{screen:?}");
     }
 }

@@ -13,6 +13,7 @@ mod job_control;
 mod kill;
 mod limits;
 mod log;
+mod log_blocked;
 mod options;
 mod outcomes;
 mod run_limit;
@@ -37,6 +38,7 @@ fn main() {
         exit_status::trials(),
         hang_up::trials(),
         harness::trials(),
+        log_blocked::trials(),
         log::trials(),
         job_control::trials(),
         kill::trials(),
