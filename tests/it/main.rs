@@ -16,6 +16,7 @@ mod log;
 mod log_blocked;
 mod options;
 mod outcomes;
+mod record_schema;
 mod run_limit;
 mod servers;
 mod signals;
@@ -38,6 +39,7 @@ fn main() {
         exit_status::trials(),
         hang_up::trials(),
         harness::trials(),
+        record_schema::trials(),
         log_blocked::trials(),
         log::trials(),
         job_control::trials(),
