@@ -238,7 +238,9 @@ fn a_key_of_the_terminal() {
     in_bash(|pty, winddown| {
         let place = TempDir::new();
         let file = place.file("record");
-        pty.line(&format!("{winddown} --record {file} $WL --print up --serve"));
+        pty.line(&format!(
+            "{winddown} --record {file} $WL --on INT [ --sleep 200 --die INT ] --print up --serve"
+        ));
         pty.expect("\r\nup");
         pty.keys("\x03");
         pty.prompt();
