@@ -21,7 +21,7 @@ use crate::os::link::{self, InnerEnd, OuterEnd, Side};
 use crate::os::spawn::{self, Command, SpawnError, Spawned};
 use crate::os::terminal::Terminal;
 use crate::os::tree::{self, Process, Tree};
-use crate::os::{environment, inbox, reap};
+use crate::os::{environment, inbox, reap, reason};
 use crate::supervise::{GroupSignals, Pending, Supervisor};
 
 /// What the workload learns about its limit: milliseconds, absent when it is infinite.
@@ -40,7 +40,7 @@ pub fn main(mask: SignalSet) -> u8 {
             inbox::set_mask(mask);
             match io::stdout().write_all(text.as_bytes()) {
                 Ok(()) => 0,
-                Err(error) => refuse(clock, format!("cannot write to stdout: {error}")),
+                Err(error) => refuse(clock, format!("cannot write to stdout: {}", reason(&error))),
             }
         }
         Err(error) => refuse(clock, error.to_string()),

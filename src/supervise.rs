@@ -233,7 +233,8 @@ impl Supervisor {
             self.reap();
         }
         let received = self.look_at(delivery, to_group);
-        self.handle_at(at, Event::Signal(received), Some(delivery));
+        let now = if way == Way::Relayed { self.clock.now() } else { at };
+        self.handle_at(at, now, Event::Signal(received), Some(delivery));
     }
 
     /// Whether a signal was sent to the whole group that we share with the main process; nothing if
@@ -300,18 +301,21 @@ impl Supervisor {
 
     /// Asks the machine, does what it says, and tells it.
     fn handle(&mut self, event: Event, delivery: Option<&Delivery>) {
-        self.handle_at(self.clock.now(), event, delivery);
+        let now = self.clock.now();
+        self.handle_at(now, now, event, delivery);
     }
 
-    fn handle_at(&mut self, now: Duration, event: Event, delivery: Option<&Delivery>) {
+    /// The same for what happened a little before `now`: the clock of a stop starts there, whatever is
+    /// done about it happens now.
+    fn handle_at(&mut self, at: Duration, now: Duration, event: Event, delivery: Option<&Delivery>) {
         let phase = self.machine.phase();
         let mut effects = std::mem::take(&mut self.pending.effects);
-        self.machine.handle(now, event, &mut effects);
+        self.machine.handle(at, event, &mut effects);
         if self.machine.phase() != phase {
             self.pending.facts.push(Fact::Phase(self.machine.phase()));
         }
         for effect in effects.drain(..) {
-            self.perform(effect, delivery, now);
+            self.perform(effect, delivery, at);
         }
         if phase < Phase::Terminating && self.machine.phase() == Phase::Terminating {
             clock::wake_exactly();
@@ -320,7 +324,8 @@ impl Supervisor {
         self.pending.targets.clear();
         let mut facts = std::mem::take(&mut self.pending.facts);
         for fact in facts.drain(..) {
-            self.observer.tell(now, &fact);
+            let is_request = matches!(fact, Fact::StopRequested { .. });
+            self.observer.tell(if is_request { at } else { now }, &fact);
         }
         self.pending.facts = facts;
     }

@@ -1,7 +1,9 @@
 //! Descriptors: kept away from the standard streams, and written to without ever waiting.
 
-use std::io::{self, ErrorKind};
+use std::fs::OpenOptions;
+use std::io::{self, ErrorKind, Write};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::OpenOptionsExt;
 
 /// The first number that is no standard stream.
 const FIRST: RawFd = 3;
@@ -29,7 +31,8 @@ pub fn above_standard(descriptor: OwnedFd) -> io::Result<OwnedFd> {
 enum Kind {
     Socket,
     Pipe,
-    /// Terminals and other devices.
+    Terminal,
+    /// Devices that are no terminals.
     Device,
     Regular,
 }
@@ -55,6 +58,8 @@ impl Sink {
         let kind = match stat.st_mode & libc::S_IFMT {
             libc::S_IFSOCK => Kind::Socket,
             libc::S_IFIFO => Kind::Pipe,
+            // SAFETY: a borrowed descriptor number; `isatty` checks it.
+            libc::S_IFCHR if unsafe { libc::isatty(descriptor) } == 1 => Kind::Terminal,
             libc::S_IFCHR => Kind::Device,
             _ => Kind::Regular,
         };
@@ -64,8 +69,7 @@ impl Sink {
     /// Whether it is a terminal.
     #[must_use]
     pub fn is_terminal(self) -> bool {
-        // SAFETY: a borrowed descriptor number; `isatty` checks it.
-        self.kind == Kind::Device && unsafe { libc::isatty(self.descriptor) } == 1
+        self.kind == Kind::Terminal
     }
 
     /// Writes as much as is taken at once.
@@ -79,6 +83,7 @@ impl Sink {
                 Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => self.write_if_ready(bytes),
                 result => result,
             },
+            Kind::Terminal => self.write_to_terminal(bytes),
             Kind::Device => self.write_if_ready(bytes),
             Kind::Regular => self.write_plain(bytes),
         }
@@ -94,6 +99,19 @@ impl Sink {
         let part = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
         // SAFETY: one part, valid for reads for the whole call; the kernel does not write to it.
         written(unsafe { libc::pwritev2(self.descriptor, &raw const part, 1, -1, libc::RWF_NOWAIT) })
+    }
+
+    /// Through a descriptor of our own, which does not wait: a terminal that has room for a part of
+    /// a line is ready to be written to, and would hold us until somebody reads it.
+    fn write_to_terminal(self, bytes: &[u8]) -> io::Result<usize> {
+        let again = OpenOptions::new()
+            .write(true)
+            .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
+            .open(format!("/proc/self/fd/{}", self.descriptor));
+        match again {
+            Ok(mut terminal) => terminal.write(bytes),
+            Err(_) => self.write_if_ready(bytes),
+        }
     }
 
     /// A stopped terminal, or a full pipe of an old kernel, says so before it is written to.

@@ -13,7 +13,7 @@ use std::ptr;
 use thiserror::Error;
 
 use super::descriptor::above_standard;
-use super::inbox;
+use super::{inbox, reason};
 use crate::lifecycle::exit::{NOT_EXECUTABLE, NOT_FOUND, WINDDOWN_FAILED};
 use crate::lifecycle::signal::{Signal, SignalSet};
 
@@ -32,7 +32,7 @@ pub enum SpawnError {
         cause: &'static str,
     },
     /// It is there, but can't be executed.
-    #[error("cannot run '{command}': {cause}")]
+    #[error("cannot run '{command}': {}", reason(cause))]
     NotExecutable {
         /// The command as given.
         command: String,
@@ -40,7 +40,7 @@ pub enum SpawnError {
         cause: io::Error,
     },
     /// No process could be made.
-    #[error("cannot start a process: {0}")]
+    #[error("cannot start a process: {}", reason(.0))]
     NoProcess(#[source] io::Error),
 }
 

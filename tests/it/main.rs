@@ -13,8 +13,11 @@ mod harness;
 mod job_control;
 mod kill;
 mod limits;
+mod log;
+mod log_blocked;
 mod options;
 mod outcomes;
+mod record_schema;
 mod run_limit;
 mod servers;
 mod signals;
@@ -38,6 +41,9 @@ fn main() {
         foreign::trials(),
         hang_up::trials(),
         harness::trials(),
+        record_schema::trials(),
+        log_blocked::trials(),
+        log::trials(),
         job_control::trials(),
         kill::trials(),
         limits::trials(),
