@@ -12,11 +12,13 @@ trials![
     alone => no_other_signal_is_lost_in_the_first_milliseconds,
 ];
 
-/// Starts so many runs and signals each a little later than the one before, from 0 to 5 ms. Two at
-/// a time: one core would make every start look slow.
-fn in_the_first_milliseconds(runs: u32, signal: i32, prepare: fn() -> Winddown, judge: fn(Ended)) {
+/// Starts so many runs, with and without the guard, and signals each a little later than the one
+/// before, from 0 to 5 ms. Two at a time: more would make every start slow.
+fn in_the_first_milliseconds(runs: u32, signal: i32, prepare: fn(Winddown) -> Winddown, judge: fn(Ended)) {
     let one = |number: u32| {
-        let run = prepare().start();
+        let winddown = Winddown::new();
+        let winddown = if number / 2 % 2 == 0 { winddown } else { winddown.args(["--no-guard"]) };
+        let run = prepare(winddown).start();
         let at = run.started() + Duration::from_millis(5) * number / runs;
         while Instant::now() < at {
             std::hint::spin_loop();
@@ -34,11 +36,8 @@ fn in_the_first_milliseconds(runs: u32, signal: i32, prepare: fn() -> Winddown, 
 /// Trap 1: TERM in the first milliseconds. Inherited as blocked it waits until the workload is ready
 /// for it, so each one must be answered.
 fn no_term_is_lost_in_the_first_milliseconds() {
-    let prepare = || {
-        Winddown::new()
-            .args(["-t", "25s"])
-            .blocked([libc::SIGTERM])
-            .workload("--on TERM [ --exit 7 ] --serve")
+    let prepare = |winddown: Winddown| {
+        winddown.args(["-t", "25s"]).blocked([libc::SIGTERM]).workload("--on TERM [ --exit 7 ] --serve")
     };
     in_the_first_milliseconds(1000, libc::SIGTERM, prepare, |ended| {
         let ended = ended.expect_code(7);
@@ -49,7 +48,8 @@ fn no_term_is_lost_in_the_first_milliseconds() {
 /// Trap 1 again, with nothing blocked: before winddown has started, and before the workload is ready
 /// for it, a TERM kills by its default action. It never goes unheard, and nobody is orphaned.
 fn a_term_in_the_first_milliseconds_ends_the_run() {
-    let prepare = || Winddown::new().args(["-t", "25s"]).workload("--on TERM [ --exit 7 ] --serve");
+    let prepare =
+        |winddown: Winddown| winddown.args(["-t", "25s"]).workload("--on TERM [ --exit 7 ] --serve");
     in_the_first_milliseconds(1000, libc::SIGTERM, prepare, |ended| {
         assert!(ended.code() == Some(7) || ended.signal() == Some(libc::SIGTERM), "{}", ended.told());
         ended.expect_nothing_left();
@@ -57,7 +57,8 @@ fn a_term_in_the_first_milliseconds_ends_the_run() {
 }
 
 fn no_other_signal_is_lost_in_the_first_milliseconds() {
-    let prepare = || Winddown::new().blocked([libc::SIGUSR2]).workload("--on USR2 [ --exit 8 ] --serve");
+    let prepare =
+        |winddown: Winddown| winddown.blocked([libc::SIGUSR2]).workload("--on USR2 [ --exit 8 ] --serve");
     in_the_first_milliseconds(200, libc::SIGUSR2, prepare, |ended| {
         ended.expect_code(8);
     });
