@@ -5,6 +5,7 @@
 //! what belongs to the process (directory, mask, dispositions); a child's state is set in the child.
 
 mod cli;
+mod early_signals;
 mod execute;
 mod exit_status;
 mod foreign;
@@ -36,6 +37,7 @@ fn main() {
     let arguments = libtest_mimic::Arguments::from_args();
     let trials = [
         cli::trials(),
+        early_signals::trials(),
         execute::trials(),
         exit_status::trials(),
         foreign::trials(),
