@@ -13,7 +13,7 @@ const REPEAT: Duration = Duration::from_millis(200);
 /// What is left when winddown was killed.
 const ABANDONED: Duration = Duration::from_millis(500);
 /// Nobody is given up on before the kernel had this long to carry a SIGKILL out.
-const LEAST_KILL_WAIT: Duration = Duration::from_millis(10);
+const LEAST_KILL_WAIT: Duration = Duration::from_millis(25);
 /// Those who lost their parent are looked for at least this often, and SIGKILL is repeated.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
