@@ -63,6 +63,12 @@ pub fn next() -> Change {
     }
 }
 
+/// Reaps just the child that could not be executed; it is about to exit, or has.
+pub fn never_ran(pid: i32) {
+    // SAFETY: no memory is passed.
+    unsafe { libc::waitpid(pid, std::ptr::null_mut(), libc::__WALL) };
+}
+
 /// Whether an id is that of a child of ours that has not ended. Takes nothing.
 #[must_use]
 pub fn is_living_child(pid: i32) -> bool {

@@ -13,7 +13,7 @@ use std::ptr;
 use thiserror::Error;
 
 use super::descriptor::above_standard;
-use super::{inbox, reason};
+use super::{inbox, reap, reason};
 use crate::lifecycle::exit::{NOT_EXECUTABLE, NOT_FOUND, WINDDOWN_FAILED};
 use crate::lifecycle::signal::{Signal, SignalSet};
 
@@ -117,8 +117,7 @@ pub fn spawn(command: &Command<'_>) -> Result<Spawned, SpawnError> {
     if job.error == 0 {
         return Ok(spawned);
     }
-    // SAFETY: reaps just the child that could not exec; it has exited already.
-    unsafe { libc::waitpid(spawned.pid, ptr::null_mut(), libc::__WALL) };
+    reap::never_ran(spawned.pid);
     Err(exec_error(&command.arguments[0], io::Error::from_raw_os_error(job.error)))
 }
 

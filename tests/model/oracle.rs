@@ -13,7 +13,7 @@ const REPEAT: Duration = Duration::from_millis(200);
 /// What is left when winddown was killed.
 const ABANDONED: Duration = Duration::from_millis(500);
 /// Nobody is given up on before the kernel had this long to carry a SIGKILL out.
-const LEAST_KILL_WAIT: Duration = Duration::from_millis(10);
+const LEAST_KILL_WAIT: Duration = Duration::from_millis(25);
 /// Those who lost their parent are looked for at least this often, and SIGKILL is repeated.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -102,7 +102,8 @@ impl Oracle {
         let mut view = self.clone();
         view.give_up = self.give_up.map(|at| at.saturating_sub(now));
         if let Some(stop) = &mut view.stop {
-            let age = |at| if stop.is_too_late(at) { Duration::ZERO } else { (now - at).min(REPEAT) };
+            let age =
+                |at| if stop.is_too_late(at) { Duration::ZERO } else { now.saturating_sub(at).min(REPEAT) };
             (stop.key, stop.sent) = (stop.key.map(age), stop.sent.map(|(origin, at)| (origin, age(at))));
             stop.deadline = stop.deadline.map(|at| at.saturating_sub(now));
         }
@@ -204,7 +205,7 @@ impl Oracle {
             (sender, Some((earlier, at))) => (sender == earlier).then_some(at),
             (_, None) => None,
         };
-        first.map(|at| turn.at - at)
+        first.map(|at| turn.at.saturating_sub(at))
     }
 
     /// Each stop request begins one stop, which asks at once those who are to be asked first.
@@ -469,7 +470,7 @@ impl Stop {
             _ if received.signal != Signal::INT => {}
             Origin::Kernel => self.key = self.key.or(Some(at)),
             sender if self.sent.is_none_or(|(earlier, _)| earlier != sender) => {
-                self.sent = Some((sender, at))
+                self.sent = Some((sender, at));
             }
             Origin::Process { .. } => {}
         }

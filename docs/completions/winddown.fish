@@ -1,0 +1,81 @@
+# The first word that is no option is a command, and completed as it is without winddown.
+function __winddown_command
+    set -l words (commandline -opc) (commandline -ct)
+    set -e words[1]
+    argparse -s t/time-limit= s/stop-signal= to= run-limit= kill-wait= leave-stragglers no-guard stop-on= map= remap-exit= log-format= v/verbose q/quiet record= h/help V/version -- $words 2>/dev/null
+    set -q argv[1]; and not string match -q -- '-*' $argv[1]; and string join0 -- $argv
+end
+
+function __winddown_no_command
+    not __winddown_command >/dev/null
+end
+
+complete -c winddown -n 'not __winddown_no_command' -x -a '(__fish_complete_subcommand --commandline (__winddown_command | string split0))'
+complete -c winddown -n __winddown_no_command -l log-format -d 'Log lines on stderr as text or json [default: text]' -r -f -a "text\t'For people'
+json\t'One JSON object a line'"
+complete -c winddown -n __winddown_no_command -s t -l time-limit -d 'From request to SIGKILL; 0 kills at once [default: 10s; 8s as PID 1]' -r -f
+complete -c winddown -n __winddown_no_command -l run-limit -d 'Be done by then: the stop begins earlier by the time limit' -r -f
+complete -c winddown -n __winddown_no_command -l kill-wait -d 'How long to wait after SIGKILL [default: 5s]' -r -f
+complete -c winddown -n __winddown_no_command -l map -d 'Pass FROM on as TO, or not at all if TO is empty' -r -f
+complete -c winddown -n __winddown_no_command -l remap-exit -d 'Exit with TO if COMMAND\'s status is FROM, e.g. 143=0' -r -f
+complete -c winddown -n __winddown_no_command -l to -d 'Who is asked first; SIGKILL always goes to all [default: main]' -r -f -a "main\t''
+all\t''"
+complete -c winddown -n __winddown_no_command -s s -l stop-signal -d 'Ask with this signal [default: the one received, else TERM]' -r -f -a "HUP\t''
+INT\t''
+QUIT\t''
+ILL\t''
+TRAP\t''
+ABRT\t''
+BUS\t''
+FPE\t''
+USR1\t''
+SEGV\t''
+USR2\t''
+PIPE\t''
+ALRM\t''
+TERM\t''
+STKFLT\t''
+CONT\t''
+TSTP\t''
+URG\t''
+XCPU\t''
+XFSZ\t''
+VTALRM\t''
+PROF\t''
+WINCH\t''
+IO\t''
+PWR\t''
+SYS\t''"
+complete -c winddown -n __winddown_no_command -l stop-on -d 'Signals that are stop requests [default: TERM,INT]' -r -f -a "HUP\t''
+INT\t''
+QUIT\t''
+ILL\t''
+TRAP\t''
+ABRT\t''
+BUS\t''
+FPE\t''
+USR1\t''
+SEGV\t''
+USR2\t''
+PIPE\t''
+ALRM\t''
+TERM\t''
+STKFLT\t''
+CONT\t''
+TSTP\t''
+URG\t''
+XCPU\t''
+XFSZ\t''
+VTALRM\t''
+PROF\t''
+WINCH\t''
+IO\t''
+PWR\t''
+SYS\t''"
+complete -c winddown -n __winddown_no_command -l record -d 'Write the run as one JSON object; fd:N for a descriptor' -r -F
+complete -c winddown -n __winddown_no_command -l leave-stragglers -d 'If COMMAND ends by itself, leave the processes it started'
+complete -c winddown -n __winddown_no_command -l no-guard -d 'No second process to end the workload if winddown is killed'
+complete -c winddown -n __winddown_no_command -s v -l verbose -d 'Tell starts, forwarded signals and reaped processes too'
+complete -c winddown -n __winddown_no_command -s q -l quiet -d 'Tell errors only'
+complete -c winddown -n __winddown_no_command -s h -l help -d 'Print help'
+complete -c winddown -n __winddown_no_command -s V -l version -d 'Print version'

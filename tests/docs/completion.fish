@@ -1,0 +1,13 @@
+# The first word that is no option is a command, and completed as it is without winddown.
+function __winddown_command
+    set -l words (commandline -opc) (commandline -ct)
+    set -e words[1]
+    argparse -s @OPTIONS@ -- $words 2>/dev/null
+    set -q argv[1]; and not string match -q -- '-*' $argv[1]; and string join0 -- $argv
+end
+
+function __winddown_no_command
+    not __winddown_command >/dev/null
+end
+
+complete -c winddown -n 'not __winddown_no_command' -x -a '(__fish_complete_subcommand --commandline (__winddown_command | string split0))'

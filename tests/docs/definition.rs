@@ -1,0 +1,72 @@
+//! The definition of the command line with what only manuals and completions need of it.
+
+use clap::builder::PossibleValuesParser;
+use clap::{Arg, Command, ValueHint};
+
+use winddown::cli;
+use winddown::lifecycle::signal::Signal;
+
+/// What an option means, and its default: help texts end in `[default: ..]`.
+pub(crate) fn meaning_and_default(option: &Arg) -> (String, String) {
+    let help = option.get_help().map(ToString::to_string).unwrap_or_default();
+    match help.split_once(" [default: ").and_then(|(meaning, rest)| Some((meaning, rest.strip_suffix(']')?)))
+    {
+        Some((meaning, default)) => (meaning.to_owned(), default.to_owned()),
+        None if option.get_action().takes_values() => (help, "none".to_owned()),
+        None => (help, "off".to_owned()),
+    }
+}
+
+/// Signals that can ask for a stop, by name.
+fn signals() -> Vec<&'static str> {
+    let signals = (1..=31).filter_map(Signal::new).filter(|signal| signal.is_forwardable());
+    signals.map(|signal| &*signal.name().leak()).collect()
+}
+
+/// With the values that can be listed, and what the others are.
+pub(crate) fn for_completions() -> Command {
+    let other = ["time_limit", "run_limit", "kill_wait", "map", "remap_exit"];
+    let definition = other.into_iter().fold(cli::definition(), |definition, name| {
+        definition.mut_arg(name, |option| option.value_hint(ValueHint::Other))
+    });
+    definition
+        .mut_arg("to", |option| option.value_parser(PossibleValuesParser::new(["main", "all"])))
+        .mut_arg("stop_signal", |option| option.value_parser(PossibleValuesParser::new(signals())))
+        .mut_arg("stop_on", |option| option.value_parser(PossibleValuesParser::new(signals())))
+        .mut_arg("record", |option| option.value_hint(ValueHint::FilePath))
+        .mut_arg("command", |command| command.hide(false).value_hint(ValueHint::CommandWithArguments))
+}
+
+/// `--time-limit` and `WINDDOWN_TIME_LIMIT`, and so on.
+pub(crate) fn options_and_variables() -> Vec<(String, String)> {
+    let definition = cli::definition();
+    let options = definition.get_arguments();
+    let pair = |option: &Arg| Some((format!("--{}", option.get_long()?), cli::variable_of(option)?));
+    options.filter_map(pair).collect()
+}
+
+/// As fish's `argparse` has them: `t/time-limit=`.
+pub(crate) fn options_for_fish() -> Vec<String> {
+    let mut definition = cli::definition();
+    definition.build();
+    let options = definition.get_arguments();
+    options
+        .filter_map(|option| {
+            let short = option.get_short().map_or_else(String::new, |short| format!("{short}/"));
+            let value = if option.get_action().takes_values() { "=" } else { "" };
+            Some(format!("{short}{}{value}", option.get_long()?))
+        })
+        .collect()
+}
+
+/// Options whose next word is theirs, in all their spellings.
+pub(crate) fn options_with_value() -> Vec<String> {
+    let definition = cli::definition();
+    let options = definition.get_arguments().filter(|option| option.get_action().takes_values());
+    options
+        .flat_map(|option| {
+            let short = option.get_short().map(|short| format!("-{short}"));
+            short.into_iter().chain(option.get_long().map(|long| format!("--{long}")))
+        })
+        .collect()
+}
