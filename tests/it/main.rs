@@ -5,6 +5,8 @@
 //! what belongs to the process (directory, mask, dispositions); a child's state is set in the child.
 
 mod cli;
+mod container_limits;
+mod containers;
 mod execute;
 mod exit_status;
 mod hang_up;
@@ -14,6 +16,7 @@ mod kill;
 mod limits;
 mod options;
 mod outcomes;
+mod pid1;
 mod run_limit;
 mod servers;
 mod signals;
@@ -32,6 +35,8 @@ fn main() {
     let arguments = libtest_mimic::Arguments::from_args();
     let trials = [
         cli::trials(),
+        container_limits::trials(),
+        containers::trials(),
         execute::trials(),
         exit_status::trials(),
         hang_up::trials(),
@@ -41,6 +46,7 @@ fn main() {
         limits::trials(),
         options::trials(),
         outcomes::trials(),
+        pid1::trials(),
         run_limit::trials(),
         servers::trials(),
         signals::trials(),
@@ -57,6 +63,7 @@ fn main() {
     .flatten()
     .collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
+    support::docker::clean_up();
     support::needs::tell_ignored();
     conclusion.exit();
 }
