@@ -76,7 +76,10 @@ impl Sink {
         match self.kind {
             Kind::Socket => self.send(bytes),
             Kind::Pipe => match self.write_no_wait(bytes) {
-                Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => self.write_if_ready(bytes),
+                // Not for pipes of old kernels; not at all in containers whose profile does not know it.
+                Err(error) if matches!(error.raw_os_error(), Some(libc::EOPNOTSUPP | libc::ENOSYS | libc::EPERM)) => {
+                    self.write_if_ready(&bytes[..bytes.len().min(libc::PIPE_BUF)])
+                }
                 result => result,
             },
             Kind::Device => self.write_if_ready(bytes),
@@ -96,7 +99,8 @@ impl Sink {
         written(unsafe { libc::pwritev2(self.descriptor, &raw const part, 1, -1, libc::RWF_NOWAIT) })
     }
 
-    /// A stopped terminal, or a full pipe of an old kernel, says so before it is written to.
+    /// A stopped terminal, or a full pipe, says so before it is written to. A pipe that is not full has
+    /// room for `PIPE_BUF` bytes.
     fn write_if_ready(self, bytes: &[u8]) -> io::Result<usize> {
         let mut poll = libc::pollfd { fd: self.descriptor, events: libc::POLLOUT, revents: 0 };
         // SAFETY: one valid `pollfd`; a zero timeout never waits.
