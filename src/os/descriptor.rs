@@ -156,8 +156,21 @@ fn close_inherited(keep: &[RawFd]) {
         if first < kept {
             let last = if kept == u32::MAX { kept } else { kept - 1 };
             // SAFETY: closes only numbers that nothing in this process uses, as the caller says.
-            unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+            if unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) } != 0 {
+                close_one_by_one(first, last);
+            }
         }
         first = kept.saturating_add(1);
+    }
+}
+
+/// The same before Linux 5.9, and where a container's profile does not know the call.
+fn close_one_by_one(first: u32, last: u32) {
+    let open = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+    // All of them before the first is closed: the list is read through a descriptor too.
+    let open: Vec<u32> = open.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    for number in open.into_iter().filter(|number| (first..=last).contains(number)) {
+        // SAFETY: as above.
+        unsafe { libc::close(number.cast_signed()) };
     }
 }
