@@ -77,7 +77,12 @@ impl Sink {
             Kind::Socket => self.send(bytes),
             Kind::Pipe => match self.write_no_wait(bytes) {
                 // Not for pipes of old kernels; not at all in containers whose profile does not know it.
-                Err(error) if matches!(error.raw_os_error(), Some(libc::EOPNOTSUPP | libc::ENOSYS | libc::EPERM)) => {
+                Err(error)
+                    if matches!(
+                        error.raw_os_error(),
+                        Some(libc::EOPNOTSUPP | libc::ENOSYS | libc::EPERM)
+                    ) =>
+                {
                     self.write_if_ready(&bytes[..bytes.len().min(libc::PIPE_BUF)])
                 }
                 result => result,
