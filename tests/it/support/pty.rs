@@ -168,7 +168,8 @@ impl Pty {
     pub(crate) fn resize(&self, rows: u16, columns: u16) {
         let size = libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         // SAFETY: reads a live size.
-        let result = unsafe { libc::ioctl(self.output().source().as_raw_fd(), libc::TIOCSWINSZ, &raw const size) };
+        let result =
+            unsafe { libc::ioctl(self.output().source().as_raw_fd(), libc::TIOCSWINSZ, &raw const size) };
         assert_eq!(result, 0, "TIOCSWINSZ: {}", std::io::Error::last_os_error());
     }
 
