@@ -514,11 +514,13 @@ impl Supervisor {
     }
 }
 
-/// A sender with the name it has by now.
+/// A sender with the name it has by now. In the /proc of another PID namespace the id is a stranger's.
 fn sender(origin: Origin) -> Sender {
-    let name = match origin {
-        Origin::Process { pid, .. } if pid > 0 => procfs::name(pid),
+    let known = match origin {
+        Origin::Process { pid, .. } if pid > 0 && procfs::is_ours() => Some(procfs::name(pid)),
         Origin::Kernel | Origin::Process { .. } => None,
     };
-    Sender { origin, name }
+    let is_gone = known == Some(None);
+    let name = known.flatten();
+    Sender { origin, name, is_gone }
 }

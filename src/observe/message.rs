@@ -78,7 +78,8 @@ fn from(signal: Signal, sender: &Sender) -> String {
         (Origin::Process { pid: 0, uid }, _) => format!("outside the container (pid 0, uid {uid})"),
         (Origin::Process { pid, uid }, Some(name)) => format!("{name} (pid {pid}, uid {uid})"),
         (Origin::Process { pid, uid }, None) => {
-            format!("a process that is gone (pid {pid}, uid {uid})")
+            let gone = if sender.is_gone { " that is gone" } else { "" };
+            format!("a process{gone} (pid {pid}, uid {uid})")
         }
     };
     format!("from {sender}")

@@ -80,7 +80,15 @@ impl Sink {
         match self.kind {
             Kind::Socket => self.send(bytes),
             Kind::Pipe => match self.write_no_wait(bytes) {
-                Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => self.write_if_ready(bytes),
+                // Not for pipes of old kernels; not at all in containers whose profile does not know it.
+                Err(error)
+                    if matches!(
+                        error.raw_os_error(),
+                        Some(libc::EOPNOTSUPP | libc::ENOSYS | libc::EPERM)
+                    ) =>
+                {
+                    self.write_if_ready(&bytes[..bytes.len().min(libc::PIPE_BUF)])
+                }
                 result => result,
             },
             Kind::Terminal => self.write_to_terminal(bytes),
@@ -114,7 +122,8 @@ impl Sink {
         }
     }
 
-    /// A stopped terminal, or a full pipe of an old kernel, says so before it is written to.
+    /// A stopped terminal, or a full pipe, says so before it is written to. A pipe that is not full has
+    /// room for `PIPE_BUF` bytes.
     fn write_if_ready(self, bytes: &[u8]) -> io::Result<usize> {
         let mut poll = libc::pollfd { fd: self.descriptor, events: libc::POLLOUT, revents: 0 };
         // SAFETY: one valid `pollfd`; a zero timeout never waits.
@@ -170,8 +179,21 @@ fn close_inherited(keep: &[RawFd]) {
         if first < kept {
             let last = if kept == u32::MAX { kept } else { kept - 1 };
             // SAFETY: closes only numbers that nothing in this process uses, as the caller says.
-            unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+            if unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) } != 0 {
+                close_one_by_one(first, last);
+            }
         }
         first = kept.saturating_add(1);
+    }
+}
+
+/// The same before Linux 5.9, and where a container's profile does not know the call.
+fn close_one_by_one(first: u32, last: u32) {
+    let open = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+    // All of them before the first is closed: the list is read through a descriptor too.
+    let open: Vec<u32> = open.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    for number in open.into_iter().filter(|number| (first..=last).contains(number)) {
+        // SAFETY: as above.
+        unsafe { libc::close(number.cast_signed()) };
     }
 }

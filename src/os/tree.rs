@@ -441,7 +441,10 @@ impl Tree {
         let directory = Directory::open(stat.pid).ok_or_else(gone)?;
         let now = directory.stat().filter(|now| now.start_ticks == stat.start_ticks).ok_or_else(gone)?;
         match directory.signal(signal) {
-            Err(error) if error.raw_os_error() == Some(libc::ENOSYS) => signalling::send(now.pid, signal),
+            // EPERM: from a container's profile, or really; `kill` tells which.
+            Err(error) if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) => {
+                signalling::send(now.pid, signal)
+            }
             result => result,
         }
     }

@@ -5,6 +5,8 @@
 //! what belongs to the process (directory, mask, dispositions); a child's state is set in the child.
 
 mod cli;
+mod container_limits;
+mod containers;
 mod early_signals;
 mod execute;
 mod exit_status;
@@ -18,6 +20,7 @@ mod log;
 mod log_blocked;
 mod options;
 mod outcomes;
+mod pid1;
 mod record_schema;
 mod run_limit;
 mod servers;
@@ -37,20 +40,23 @@ fn main() {
     let arguments = libtest_mimic::Arguments::from_args();
     let trials = [
         cli::trials(),
+        container_limits::trials(),
+        containers::trials(),
         early_signals::trials(),
         execute::trials(),
         exit_status::trials(),
         foreign::trials(),
         hang_up::trials(),
         harness::trials(),
-        record_schema::trials(),
-        log_blocked::trials(),
-        log::trials(),
         job_control::trials(),
         kill::trials(),
         limits::trials(),
+        log::trials(),
+        log_blocked::trials(),
         options::trials(),
         outcomes::trials(),
+        pid1::trials(),
+        record_schema::trials(),
         run_limit::trials(),
         servers::trials(),
         signals::trials(),

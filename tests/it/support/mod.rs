@@ -1,6 +1,7 @@
 //! What the tests are built with.
 
 pub(crate) mod builder;
+pub(crate) mod docker;
 pub(crate) mod needs;
 mod output;
 pub(crate) mod processes;
