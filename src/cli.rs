@@ -4,6 +4,8 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
+use clap::error::{ContextKind, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, CommandFactory, FromArgMatches, Parser};
 use thiserror::Error;
@@ -58,25 +60,25 @@ pub struct Cli {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Stopping")]
 pub struct StopOptions {
-    /// For the whole shutdown, then SIGKILL; 0 kills at once [default: 10s; 8s as PID 1]
-    #[arg(short = 't', long, value_name = "DURATION", value_parser = limit)]
+    /// From request to SIGKILL; 0 kills at once [default: 10s; 8s as PID 1]
+    #[arg(short = 't', long, value_name = "DURATION", value_parser = text(limit), allow_hyphen_values = true)]
     pub time_limit: Option<Limit>,
     /// Ask with this signal [default: the one received, else TERM]
-    #[arg(short = 's', long, value_name = "SIGNAL", value_parser = stop_signal)]
+    #[arg(short = 's', long, value_name = "SIGNAL", value_parser = text(stop_signal), allow_hyphen_values = true)]
     pub stop_signal: Option<Signal>,
     /// Who is asked first; SIGKILL always goes to all [default: main]
-    #[arg(long, value_name = "main|all", value_parser = target)]
+    #[arg(long, value_name = "main|all", value_parser = text(target), allow_hyphen_values = true)]
     pub to: Option<Target>,
     /// Be done by then: the stop begins earlier by the time limit
-    #[arg(long, value_name = "DURATION", value_parser = run_limit)]
-    pub run_limit: Option<Duration>,
+    #[arg(long, value_name = "DURATION", value_parser = text(run_limit), allow_hyphen_values = true)]
+    pub run_limit: Option<Limit>,
     /// How long to wait after SIGKILL [default: 5s]
-    #[arg(long, value_name = "DURATION", value_parser = limit)]
+    #[arg(long, value_name = "DURATION", value_parser = text(limit), allow_hyphen_values = true)]
     pub kill_wait: Option<Limit>,
     /// If COMMAND ends by itself, leave the processes it started
     #[arg(long)]
     pub leave_stragglers: bool,
-    /// Do without the second process that ends the workload if winddown is killed
+    /// No second process to end the workload if winddown is killed
     #[arg(long)]
     pub no_guard: bool,
 }
@@ -86,13 +88,13 @@ pub struct StopOptions {
 #[command(next_help_heading = "Signals")]
 pub struct SignalOptions {
     /// Signals that are stop requests [default: TERM,INT]
-    #[arg(long, value_name = "SIGNALS", value_parser = signal_set)]
+    #[arg(long, value_name = "SIGNALS", value_parser = text(signal_set), allow_hyphen_values = true)]
     pub stop_on: Option<SignalSet>,
     /// Pass FROM on as TO, or not at all if TO is empty
-    #[arg(long, value_name = "FROM=TO", value_parser = mapping, value_delimiter = ',')]
+    #[arg(long, value_name = "FROM=TO", value_parser = text(mapping), allow_hyphen_values = true, value_delimiter = ',')]
     pub map: Vec<Mapping>,
     /// Exit with TO if COMMAND's status is FROM, e.g. 143=0
-    #[arg(long, value_name = "FROM=TO", value_parser = status_pair, value_delimiter = ',')]
+    #[arg(long, value_name = "FROM=TO", value_parser = text(status_pair), allow_hyphen_values = true, value_delimiter = ',')]
     pub remap_exit: Vec<(u8, u8)>,
 }
 
@@ -101,17 +103,17 @@ pub struct SignalOptions {
 #[command(next_help_heading = "Output")]
 pub struct ReportOptions {
     /// Log lines on stderr as text or json [default: text]
-    #[arg(long, value_name = "text|json", hide_possible_values = true)]
+    #[arg(long, value_name = "text|json", hide_possible_values = true, allow_hyphen_values = true)]
     pub log_format: Option<Format>,
     /// Tell starts, forwarded signals and reaped processes too
-    #[arg(short, long)]
+    #[arg(short, long, overrides_with = "quiet")]
     pub verbose: bool,
     /// Tell errors only
-    #[arg(short, long)]
+    #[arg(short, long, overrides_with = "verbose")]
     pub quiet: bool,
     /// Write the run as one JSON object; fd:N for a descriptor
-    #[arg(long, value_name = "FILE", value_parser = clap::builder::OsStringValueParser::new())]
-    pub record: Option<OsString>,
+    #[arg(long, value_name = "FILE", value_parser = OsStringValueParser::new().try_map(destination), allow_hyphen_values = true)]
+    pub record: Option<Destination>,
 }
 
 /// Everything a run needs to know.
@@ -191,9 +193,10 @@ pub fn parse(
     };
     let ours = known_variables(&definition, variables);
     let words = words_from_variables(&definition, &matches, &ours)?;
-    let limit_variable = words.iter().any(|word| word.to_string_lossy().starts_with("--time-limit="));
+    let origins = Origins(words.iter().map(|(variable, _)| variable.clone()).collect());
     if !words.is_empty() {
         let program = arguments.first().cloned().into_iter();
+        let words = words.into_iter().map(|(_, word)| word);
         let all = program.chain(words).chain(arguments.iter().skip(1).cloned());
         matches = definition
             .clone()
@@ -202,12 +205,18 @@ pub fn parse(
     }
     let cli = Cli::from_arg_matches(&matches).map_err(|error| UsageError::Invalid(one_line(&error)))?;
     let consumed = ours.iter().map(|(variable, _, _)| variable.clone()).collect();
-    let limit_origin = match (limit_variable, cli.stop.time_limit) {
-        (true, _) => "WINDDOWN_TIME_LIMIT",
-        (false, Some(_)) => "-t",
-        (false, None) => "default",
-    };
-    settings(cli, limit_origin, consumed, is_pid_1).map(|settings| Request::Run(Box::new(settings)))
+    settings(cli, &origins, consumed, is_pid_1).map(|settings| Request::Run(Box::new(settings)))
+}
+
+/// The variables that have set something, for messages that tell where a setting came from.
+struct Origins(Vec<String>);
+
+impl Origins {
+    /// The option or the variable, whichever was used.
+    fn name(&self, option: &str) -> String {
+        let variable = variable_name(option.trim_start_matches('-'));
+        if self.0.contains(&variable) { variable } else { option.to_owned() }
+    }
 }
 
 /// A variable that is ours, the option it stands for, and its value.
@@ -217,7 +226,11 @@ type Variable<'a> = (OsString, &'a Arg, &'a OsStr);
 #[must_use]
 pub fn variable_of(option: &Arg) -> Option<String> {
     let long = option.get_long().filter(|long| !["help", "version"].contains(long))?;
-    Some(format!("{VARIABLE_PREFIX}{}", long.to_uppercase().replace('-', "_")))
+    Some(variable_name(long))
+}
+
+fn variable_name(long: &str) -> String {
+    format!("{VARIABLE_PREFIX}{}", long.to_uppercase().replace('-', "_"))
 }
 
 fn known_variables<'a>(
@@ -233,12 +246,12 @@ fn known_variables<'a>(
     variables.iter().filter_map(known).collect()
 }
 
-/// The variables as words of a command line, without those that the real one overrides.
+/// Variables with the word of a command line that each stands for, without those that the real one overrides.
 fn words_from_variables(
     definition: &clap::Command,
     matches: &ArgMatches,
     ours: &[Variable<'_>],
-) -> Result<Vec<OsString>, UsageError> {
+) -> Result<Vec<(String, OsString)>, UsageError> {
     let mut words = Vec::new();
     for (variable, option, value) in ours {
         let given = matches.value_source(option.get_id().as_str()) == Some(ValueSource::CommandLine);
@@ -257,7 +270,7 @@ fn words_from_variables(
         if let Err(error) = definition.clone().try_get_matches_from(alone) {
             return Err(UsageError::Invalid(format!("{variable}: {}", one_line(&error))));
         }
-        words.push(word);
+        words.push((variable.into_owned(), word));
     }
     Ok(words)
 }
@@ -272,6 +285,21 @@ fn is_on(variable: &str, value: &OsStr) -> Result<bool, UsageError> {
 
 /// clap's message without its decoration: what is wrong, and its tip.
 fn one_line(error: &clap::Error) -> String {
+    let context = |kind| error.get(kind).map(ToString::to_string);
+    let option = context(ContextKind::InvalidArg).unwrap_or_default();
+    match error.kind() {
+        // clap's tip for these, `-- --option`, would run a command of that name.
+        ErrorKind::UnknownArgument => {
+            let similar = context(ContextKind::SuggestedArg);
+            let similar = similar.map(|known| format!(", but there is '{known}'")).unwrap_or_default();
+            return format!("there is no option '{option}'{similar} (see --help)");
+        }
+        ErrorKind::TooManyValues => {
+            let value = context(ContextKind::InvalidValue).unwrap_or_default();
+            return format!("option '{option}' takes no value; leave out '{value}' (see --help)");
+        }
+        _ => {}
+    }
     let text = error.render().to_string();
     let told = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("Usage:"));
     let words: Vec<&str> = told.filter(|line| !line.starts_with("For more information")).collect();
@@ -281,7 +309,7 @@ fn one_line(error: &clap::Error) -> String {
 
 fn settings(
     cli: Cli,
-    limit_origin: &str,
+    origins: &Origins,
     consumed: Vec<OsString>,
     is_pid_1: bool,
 ) -> Result<Settings, UsageError> {
@@ -289,22 +317,25 @@ fn settings(
         return Err(UsageError::NoCommand);
     }
     let stop_on = cli.signals.stop_on.unwrap_or_else(|| [Signal::TERM, Signal::INT].into_iter().collect());
+    let run_limit = cli.stop.run_limit.and_then(Limit::length);
+    let limit_origin =
+        if cli.stop.time_limit.is_some() { origins.name("--time-limit") } else { "default".to_owned() };
     let plan = Plan {
-        limit: time_limit(cli.stop.time_limit, cli.stop.run_limit, is_pid_1)?,
+        limit: time_limit(cli.stop.time_limit, run_limit, is_pid_1, origins)?,
         stop_signal: cli.stop.stop_signal,
         to: cli.stop.to.unwrap_or_default(),
         stop_on,
         map: cli.signals.map,
-        run_limit: cli.stop.run_limit,
+        run_limit,
         kill_wait: cli.stop.kill_wait.unwrap_or(Limit::Finite(DEFAULT_KILL_WAIT)),
         leave_stragglers: cli.stop.leave_stragglers,
     };
     if plan.stop_signal.is_none() {
-        refuse_dropped_stop(&plan)?;
+        refuse_dropped_stop(&plan, origins)?;
     }
     Ok(Settings {
         plan,
-        limit_origin: limit_origin.to_owned(),
+        limit_origin: limit_origin.replace("--time-limit", "-t"),
         remap_exit: cli.signals.remap_exit,
         log_format: cli.report.log_format.unwrap_or_default(),
         log_level: match (cli.report.quiet, cli.report.verbose) {
@@ -312,7 +343,7 @@ fn settings(
             (false, true) => Level::Detail,
             (false, false) => Level::Info,
         },
-        record: cli.report.record.as_deref().map(destination).transpose()?,
+        record: cli.report.record,
         guard: !cli.stop.no_guard && !is_pid_1,
         command: cli.command,
         consumed,
@@ -324,6 +355,7 @@ fn time_limit(
     given: Option<Limit>,
     run_limit: Option<Duration>,
     is_pid_1: bool,
+    origins: &Origins,
 ) -> Result<Limit, UsageError> {
     let default = if is_pid_1 { PID_1_LIMIT } else { DEFAULT_LIMIT };
     match (given, run_limit) {
@@ -336,7 +368,9 @@ fn time_limit(
             );
             let run_limit = humantime::format_duration(run_limit);
             Err(UsageError::Invalid(format!(
-                "--time-limit {limit} does not fit into --run-limit {run_limit}; give a shorter time limit"
+                "{} {limit} does not fit into {} {run_limit}; give a shorter time limit",
+                origins.name("--time-limit"),
+                origins.name("--run-limit")
             )))
         }
         (Some(limit), _) => Ok(limit),
@@ -344,24 +378,28 @@ fn time_limit(
 }
 
 /// A stop signal that `--map` drops would start the clock and tell nobody.
-fn refuse_dropped_stop(plan: &Plan) -> Result<(), UsageError> {
+fn refuse_dropped_stop(plan: &Plan, origins: &Origins) -> Result<(), UsageError> {
     let dropped = plan.map.iter().map(|mapping| mapping.from);
     let mut unheard = dropped.filter(|from| plan.stop_on.contains(*from) && plan.forwarded(*from).is_none());
     unheard.next().map_or(Ok(()), |signal| {
         let name = signal.name();
         Err(UsageError::Invalid(format!(
-            "--map {name}= drops a stop signal, so nothing would be asked; give --stop-signal, or take {name} out of --stop-on"
+            "{} {name}= drops a stop signal, so nothing would be asked; give --stop-signal, or take {name} out of {}",
+            origins.name("--map"),
+            origins.name("--stop-on")
         )))
     })
 }
 
-fn destination(file: &OsStr) -> Result<Destination, UsageError> {
-    let invalid = |reason: &str| {
-        Err(UsageError::Invalid(format!(
-            "invalid value '{}' for '--record <FILE>': {reason}",
-            file.to_string_lossy()
-        )))
-    };
+/// Text of any bytes: what is no text is refused by the option's own parser, which names its remedy.
+fn text<T: Clone + Send + Sync + 'static>(
+    parse: fn(&str) -> Result<T, String>,
+) -> impl TypedValueParser<Value = T> {
+    OsStringValueParser::new().try_map(move |value| parse(&value.to_string_lossy()))
+}
+
+fn destination(file: OsString) -> Result<Destination, &'static str> {
+    const NO_NAME: &str = "a file name is needed";
     let text = match file.to_str() {
         // Standard streams are closed once the command runs, and a path would then lead nowhere.
         Some("/dev/stdout") => Some("fd:1"),
@@ -369,25 +407,21 @@ fn destination(file: &OsStr) -> Result<Destination, UsageError> {
         other => other,
     };
     if let Some(number) = text.and_then(|text| text.strip_prefix("fd:").or(text.strip_prefix("/dev/fd/"))) {
-        return match number.parse() {
-            Ok(number) if number >= 0 && crate::os::descriptor::Sink::inherited(number).is_some() => {
-                Ok(Destination::Descriptor(number))
-            }
-            Ok(_) => invalid("that descriptor is not open; redirect it, e.g. 3>run.json"),
-            Err(_) => invalid("a descriptor is a number; use fd:3"),
+        let number = number.parse().map_err(|_| "a descriptor is a number; use fd:3")?;
+        let is_open = number >= 0 && crate::os::descriptor::Sink::inherited(number).is_some();
+        return if is_open {
+            Ok(Destination::Descriptor(number))
+        } else {
+            Err("that descriptor is not open; redirect it, e.g. 3>run.json")
         };
     }
-    let Ok(path) = std::path::absolute(PathBuf::from(file)) else {
-        return invalid("a file name is needed");
-    };
-    let Some(parent) = path.parent().filter(|_| path.file_name().is_some()) else {
-        return invalid("a file name is needed");
-    };
+    let path = std::path::absolute(PathBuf::from(file)).map_err(|_| NO_NAME)?;
+    let parent = path.parent().filter(|_| path.file_name().is_some()).ok_or(NO_NAME)?;
     if path.is_dir() {
-        return invalid("that is a directory; name a file in it");
+        return Err("that is a directory; name a file in it");
     }
     if !parent.is_dir() {
-        return invalid("its directory does not exist; create it first");
+        return Err("its directory does not exist; create it first");
     }
     Ok(Destination::File(path))
 }
@@ -408,9 +442,9 @@ fn limit(text: &str) -> Result<Limit, String> {
     if text == "infinity" { Ok(Limit::Infinite) } else { duration(text).map(Limit::Finite) }
 }
 
-fn run_limit(text: &str) -> Result<Duration, String> {
-    match duration(text) {
-        Ok(Duration::ZERO) => Err("a run limit is longer than 0".to_owned()),
+fn run_limit(text: &str) -> Result<Limit, String> {
+    match limit(text) {
+        Ok(Limit::Finite(Duration::ZERO)) => Err("a run limit is longer than 0; use e.g. 1h".to_owned()),
         result => result,
     }
 }
@@ -435,7 +469,7 @@ fn received(text: &str) -> Result<Signal, String> {
     if signal.is_forwardable() {
         Ok(signal)
     } else {
-        Err(format!("{signal} is never received for the workload"))
+        Err(format!("{signal} never comes to winddown for the workload; use e.g. TERM, INT or HUP"))
     }
 }
 
@@ -463,3 +497,6 @@ fn target(text: &str) -> Result<Target, String> {
         _ => Err("use main or all".to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests;

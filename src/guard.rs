@@ -29,7 +29,7 @@ pub fn watch(end: &OuterEnd, clock: &Clock, stops_with_it: bool) -> Option<Endin
             match reap(end.inner) {
                 Inner::Ended => return end.page.ending(),
                 Inner::Stopped if stops_with_it => {
-                    inbox::stop_self();
+                    let _ = inbox::stop_self();
                     // SIGCONT may have been meant for us alone.
                     let _ = signalling::send(end.inner, Signal::CONT);
                 }

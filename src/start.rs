@@ -38,25 +38,24 @@ pub fn main(mask: SignalSet) -> u8 {
         Ok(Request::Run(settings)) => finish(Run::new(&settings, mask, clock).start()),
         Ok(Request::Print(text)) => {
             inbox::set_mask(mask);
-            print(&text)
+            match io::stdout().write_all(text.as_bytes()) {
+                Ok(()) => 0,
+                Err(error) => refuse(clock, format!("cannot write to stdout: {error}")),
+            }
         }
-        Err(error) => {
-            let mut log = Log::new(Format::Text, Level::Error, String::new(), clock);
-            log.tell(clock.now(), &Fact::NotStarted(error.to_string()));
-            WINDDOWN_FAILED
-        }
+        Err(error) => refuse(clock, error.to_string()),
     }
+}
+
+/// Says why nothing was started.
+fn refuse(clock: Clock, why: String) -> u8 {
+    let mut log = Log::new(Format::Text, Level::Error, String::new(), clock);
+    log.tell(clock.now(), &Fact::NotStarted(why));
+    WINDDOWN_FAILED
 }
 
 fn is_pid_1() -> bool {
     std::process::id() == 1
-}
-
-fn print(text: &str) -> u8 {
-    match io::stdout().write_all(text.as_bytes()) {
-        Ok(()) => 0,
-        Err(_) => WINDDOWN_FAILED,
-    }
 }
 
 fn finish(ending: Ending) -> u8 {

@@ -167,11 +167,14 @@ impl Supervisor {
 
     /// Whatever is due. Who has ended by then has ended in time, so children come first.
     fn tick(&mut self) {
-        let is_due = self.machine.deadline().is_some_and(|at| at <= self.clock.now());
-        if is_due {
+        if self.is_due() {
             self.reap();
             self.handle(Event::Tick, None);
         }
+    }
+
+    fn is_due(&self) -> bool {
+        self.machine.deadline().is_some_and(|at| at <= self.clock.now())
     }
 
     /// Reaps what there is, up to a batch; true if there may be more.
@@ -225,6 +228,10 @@ impl Supervisor {
             return;
         }
         let Some(to_group) = self.was_sent_to_group(delivery, way) else { return };
+        // The machine does what is due with every event: as in a tick, the children come first.
+        if self.is_due() {
+            self.reap();
+        }
         let received = self.look_at(delivery, to_group);
         self.handle_at(at, Event::Signal(received), Some(delivery));
     }
@@ -239,7 +246,7 @@ impl Supervisor {
             signal == Signal::HUP && self.terminal.as_ref().is_some_and(|terminal| terminal.leads_session);
         let by_terminal = self.terminal.is_some() && origin == Origin::Kernel && !hangs_up;
         match way {
-            Way::Direct if self.link.is_none() => Some(by_terminal),
+            Way::Direct if self.link.is_none() => Some(by_terminal || self.is_shells_hang_up(delivery)),
             // In a group of our own we heed only what comes through the pipe.
             Way::Direct if self.terminal.is_none() => None,
             Way::Direct => {
@@ -249,6 +256,15 @@ impl Supervisor {
             Way::Relayed if by_terminal || self.group_signals.is_copy(signal, origin, now) => None,
             Way::Relayed => Some(false),
         }
+    }
+
+    /// A shell whose terminal has gone tells its jobs, and always the whole group of each.
+    fn is_shells_hang_up(&self, delivery: &Delivery) -> bool {
+        let Origin::Process { pid, .. } = delivery.origin else { return false };
+        delivery.signal == Signal::HUP
+            && self.terminal.is_some()
+            && terminal::is_session_leader(pid)
+            && terminal::is_gone()
     }
 
     fn look_at(&mut self, delivery: &Delivery, to_group: bool) -> Received {
@@ -352,8 +368,11 @@ impl Supervisor {
             Some(delivery) => signalling::forward(main, signal, delivery),
             None => signalling::send(main, signal),
         };
-        let sent = Sent { target: self.tree.main().clone(), signal, error: result.err() };
-        self.pending.facts.push(Fact::Sent(sent, Purpose::Forward));
+        // The usual case is on the way of every signal: nothing is built that nobody reads.
+        if result.is_err() || self.observer.record.is_some() {
+            let sent = Sent { target: self.tree.main().clone(), signal, error: result.err() };
+            self.pending.facts.push(Fact::Sent(sent, Purpose::Forward));
+        }
     }
 
     fn sent(&mut self, sent: impl IntoIterator<Item = Sent>, purpose: Purpose) {
@@ -368,16 +387,18 @@ impl Supervisor {
         }
     }
 
-    /// Ctrl+Z: the shell waits for us, and has to see us stopped.
+    /// Ctrl+Z: the shell waits for us, and has to see us stopped. Also when a shell of its own group
+    /// that has the terminal was suspended: it gets the terminal back.
     fn stop_with_main(&mut self) {
-        let stops = self.terminal.is_some()
-            && self.main_shares_group()
-            && !self.inherited_ignored.contains(Signal::TSTP);
-        if stops {
-            self.pending.resumed = true;
-            inbox::stop_self();
-        } else {
-            let main = self.tree.main().clone();
+        let main = self.tree.main().clone();
+        let terminal = self.terminal.as_ref().filter(|_| !self.inherited_ignored.contains(Signal::TSTP));
+        let holder = terminal.and_then(|terminal| terminal.holder(main.pid));
+        let stops = terminal.is_some() && (holder.is_some() || self.main_shares_group());
+        self.pending.resumed = stops && inbox::stop_self();
+        if let (Some(terminal), Some(group)) = (terminal, holder) {
+            terminal.hand_to(group);
+        }
+        if !self.pending.resumed {
             self.pending.facts.push(Fact::MainStopped(main));
         }
     }

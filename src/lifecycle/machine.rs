@@ -145,14 +145,23 @@ pub enum Note {
 struct Stop {
     since: Duration,
     deadline: Option<Duration>,
-    /// The first Ctrl+C (or SIGINT), to tell a repeat from a duplicate.
-    interrupt: Option<(Duration, Origin)>,
-    /// Stop signals that the main process has seen in this stop.
-    passed_on: SignalSet,
+    interrupts: Interrupts,
+    /// Stop signals from outside the tree: each is passed on at most once.
+    heard: SignalSet,
+    /// Stop signals that the main process has got: it gets none of them again.
+    given: SignalSet,
     next_look: Duration,
     half_told: bool,
     hint_told: bool,
     exit_told: bool,
+}
+
+/// The first SIGINT of each sender, to tell a repeat from a duplicate: the terminal's, and that of the
+/// process that last sent one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Default)]
+struct Interrupts {
+    key: Option<Duration>,
+    sent: Option<(Origin, Duration)>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Hash)]
@@ -172,6 +181,15 @@ pub struct Machine {
     main: Option<Exit>,
     cause: Option<Cause>,
     stop_at: Option<Duration>,
+}
+
+/// See [`Machine::view`].
+#[doc(hidden)]
+#[derive(Clone, PartialEq, Eq, Debug, Hash)]
+pub struct View {
+    state: State,
+    main_has_ended: bool,
+    run_limit: Option<Duration>,
 }
 
 impl Machine {
@@ -238,13 +256,46 @@ impl Machine {
         }
     }
 
+    /// What decides about the future, with times as they look from `now`: machines of one plan that
+    /// agree in it behave alike from then on. For the test that walks through all of them.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn view(&self, now: Duration) -> View {
+        let left = |at: Duration| at.saturating_sub(now);
+        let age = |at: Duration| now.saturating_sub(at);
+        let mut state = self.state.clone();
+        match &mut state {
+            State::Starting | State::Running | State::Stopped { .. } => {}
+            State::Terminating(stop) => {
+                let hint_to_come = self.main.is_none() && !stop.hint_told;
+                let half_to_come = stop.deadline.is_some() && !stop.half_told;
+                let age_matters = if hint_to_come || half_to_come { Duration::MAX } else { LOOK_MAX * 4 };
+                stop.since = age(stop.since).min(age_matters);
+                let is_too_late = |at: Duration| stop.deadline.is_some_and(|end| at + REPEAT_AFTER >= end);
+                let first =
+                    |at: Duration| if is_too_late(at) { Duration::ZERO } else { age(at).min(REPEAT_AFTER) };
+                let Interrupts { key, sent } = &mut stop.interrupts;
+                *key = key.map(first);
+                *sent = sent.map(|(origin, at)| (origin, first(at)));
+                stop.next_look = left(stop.next_look);
+                stop.deadline = stop.deadline.map(left);
+            }
+            State::Killing { next_pass, give_up, .. } => {
+                *next_pass = left(*next_pass);
+                *give_up = give_up.map(left);
+            }
+        }
+        let run_limit = self.plan.run_limit.filter(|_| self.phase() <= Phase::Running);
+        View { state, main_has_ended: self.main.is_some(), run_limit: run_limit.map(left) }
+    }
+
     /// The next moment at which a [`Event::Tick`] will do something; nothing when only an event can.
     /// May change with every call of [`Machine::handle`].
     #[must_use]
     pub fn deadline(&self) -> Option<Duration> {
         match &self.state {
             State::Starting | State::Stopped { .. } => None,
-            State::Running => self.plan.run_limit_stop(),
+            State::Running => self.run_limit_stop(),
             State::Terminating(stop) => {
                 let hint = self.hint_at(stop).filter(|_| !stop.hint_told);
                 let half = stop.half_at().filter(|_| !stop.half_told);
@@ -256,12 +307,21 @@ impl Machine {
         }
     }
 
-    /// Takes one event that happened `now` and adds what is to be done to `effects`. Whatever is due
-    /// by `now` is done as well, after the event: an exit at the deadline is not a kill.
+    /// Takes one event that happened `now` and adds what is to be done to `effects`. What is due by
+    /// `now` is done as well, a kill before the event. Only an end comes before what is due: who has
+    /// ended by the deadline has ended in time. After [`Event::MainExited`] more is to be reaped, so
+    /// [`Event::Remains`] or [`Event::TreeEmpty`] has to follow.
     pub fn handle(&mut self, now: Duration, event: Event, effects: &mut Vec<Effect>) {
+        if self.is_stopped() {
+            return;
+        }
+        let is_end = matches!(event, Event::MainExited(_) | Event::TreeEmpty);
+        if !is_end {
+            self.out_of_time(now, effects);
+        }
         match event {
             Event::Started => self.started(effects),
-            Event::NotStarted => self.state = State::Stopped { survivors: false },
+            Event::NotStarted => self.not_started(),
             Event::Signal(received) => self.signal(now, received, effects),
             Event::MainStopped => self.main_stopped(effects),
             Event::MainExited(exit) => self.main = self.main.or(Some(exit)),
@@ -270,13 +330,21 @@ impl Machine {
             Event::Abandoned => self.abandoned(now, effects),
             Event::Tick => {}
         }
-        self.due(now, effects);
+        if !is_end {
+            self.due(now, effects);
+        }
     }
 
     fn started(&mut self, effects: &mut Vec<Effect>) {
         if self.state == State::Starting {
             self.state = State::Running;
             effects.push(Effect::Say(Note::Started));
+        }
+    }
+
+    fn not_started(&mut self) {
+        if self.state == State::Starting {
+            self.state = State::Stopped { survivors: false };
         }
     }
 
@@ -295,6 +363,12 @@ impl Machine {
             return;
         }
         let forwarded = self.plan.forwarded(received.signal);
+        if let (State::Terminating(stop), Some(signal)) = (&self.state, forwarded)
+            && stop.given.contains(signal)
+        {
+            effects.push(Effect::Say(Note::Repeated(received, None)));
+            return;
+        }
         effects.extend(forwarded.map(Effect::Forward));
         effects.push(Effect::Say(Note::Forwarded(received, forwarded)));
     }
@@ -306,20 +380,27 @@ impl Machine {
             return;
         };
         if received.signal == Signal::INT {
-            let (first, origin) = *stop.interrupt.get_or_insert((now, received.origin));
-            let gap = now.saturating_sub(first);
-            if origin == received.origin && gap >= REPEAT_AFTER {
-                self.kill(now, Note::KillAsked(received), effects);
-                return;
-            }
-            if origin == received.origin && !gap.is_zero() {
-                return;
+            match stop.interrupts.first_of(received.origin) {
+                Some(first) if now.saturating_sub(first) >= REPEAT_AFTER => {
+                    self.kill(now, Note::KillAsked(received), effects);
+                    return;
+                }
+                Some(_) => return,
+                None => stop.interrupts.note(now, received.origin),
             }
         }
-        let is_new = !stop.passed_on.contains(received.signal);
-        stop.passed_on = stop.passed_on.with(received.signal);
-        let wanted = is_new && !received.main_has_it && !received.from_tree && self.main.is_none();
-        let passed_on = self.plan.forwarded(received.signal).filter(|_| wanted);
+        let is_another = !received.from_tree && !stop.heard.contains(received.signal);
+        if !received.from_tree {
+            stop.heard = stop.heard.with(received.signal);
+        }
+        if received.main_has_it {
+            stop.given = stop.given.with(received.signal);
+            effects.push(Effect::AskedByTerminal(received.signal));
+        }
+        let wanted = is_another && !received.main_has_it && self.main.is_none();
+        let passed_on = self.plan.forwarded(received.signal);
+        let passed_on = passed_on.filter(|signal| wanted && !stop.given.contains(*signal));
+        stop.given = passed_on.into_iter().fold(stop.given, SignalSet::with);
         effects.extend(passed_on.map(Effect::Forward));
         effects.push(Effect::Say(Note::Repeated(received, passed_on)));
     }
@@ -343,17 +424,25 @@ impl Machine {
         effects.extend(by_terminal.map(|received| Effect::AskedByTerminal(received.signal)));
         let to = if cause == Cause::Abandoned { Target::All } else { self.plan.to };
         match (to, self.main) {
-            (_, Some(_)) => effects.push(Effect::AskOrphans(self.plan.straggler_signal(), Orphans::All)),
             (Target::All, None) => effects.push(Effect::AskEveryone(asked)),
+            (Target::All, Some(_)) => effects.push(Effect::AskEveryone(self.plan.straggler_signal())),
+            (Target::Main, Some(_)) => {
+                effects.push(Effect::AskOrphans(self.plan.straggler_signal(), Orphans::All));
+            }
             (Target::Main, None) if by_terminal.is_none() => effects.push(Effect::AskMain(asked)),
             (Target::Main, None) => {}
         }
-        let interrupt = received.filter(|received| received.signal == Signal::INT);
+        let mut interrupts = Interrupts::default();
+        if let Some(received) = received.filter(|received| received.signal == Signal::INT) {
+            interrupts.note(now, received.origin);
+        }
         self.state = State::Terminating(Stop {
             since: now,
             deadline,
-            interrupt: interrupt.map(|received| (now, received.origin)),
-            passed_on: received.map(|received| received.signal).into_iter().chain([asked]).collect(),
+            interrupts,
+            heard: received.map(|received| received.signal).into_iter().collect(),
+            // By a terminal the main process got its key's signal, whatever -s or --map say.
+            given: [by_terminal.map_or(asked, |received| received.signal)].into_iter().collect(),
             next_look: now.saturating_add(LOOK_MIN),
             half_told: false,
             hint_told: false,
@@ -423,11 +512,10 @@ impl Machine {
     }
 
     fn kill(&mut self, now: Duration, why: Note, effects: &mut Vec<Effect>) {
-        self.state = State::Killing {
-            next_pass: now.saturating_add(KILL_PAUSE_MIN),
-            pause: KILL_PAUSE_MIN,
-            give_up: self.plan.kill_wait.after(now),
-        };
+        let next_pass = now.saturating_add(KILL_PAUSE_MIN);
+        // With less patience than SIGKILL takes, everybody would count as a survivor.
+        let give_up = self.plan.kill_wait.after(now).map(|at| at.max(next_pass));
+        self.state = State::Killing { next_pass, pause: KILL_PAUSE_MIN, give_up };
         effects.push(Effect::KillTree);
         if why != Note::Killing {
             effects.push(Effect::Say(why));
@@ -435,16 +523,29 @@ impl Machine {
         effects.push(Effect::Say(Note::Killing));
     }
 
-    /// Does what is due by `now`. Harmless when nothing is.
+    /// Ends what has lasted as long as it may.
+    fn out_of_time(&mut self, now: Duration, effects: &mut Vec<Effect>) {
+        let is_due = |at: Option<Duration>| at.is_some_and(|at| at <= now);
+        match &self.state {
+            State::Running if is_due(self.run_limit_stop()) => self.stop(now, Cause::RunLimit, effects),
+            State::Terminating(stop) if is_due(stop.deadline) => self.kill(now, Note::Killing, effects),
+            State::Killing { give_up, .. } if is_due(*give_up) => self.end(true, effects),
+            State::Starting | State::Running | State::Terminating(_) => {}
+            State::Killing { .. } | State::Stopped { .. } => {}
+        }
+    }
+
+    /// When the run limit asks for the stop; not of a main process that has ended by itself.
+    fn run_limit_stop(&self) -> Option<Duration> {
+        self.plan.run_limit_stop().filter(|_| self.main.is_none())
+    }
+
+    /// Does what is due from time to time. Harmless when nothing is.
     fn due(&mut self, now: Duration, effects: &mut Vec<Effect>) {
         let is_due = |at: Option<Duration>| at.is_some_and(|at| at <= now);
-        if self.state == State::Running && is_due(self.plan.run_limit_stop()) {
-            self.stop(now, Cause::RunLimit, effects);
-        }
         let ask = self.ask_orphans();
         let hint_at = if let State::Terminating(stop) = &self.state { self.hint_at(stop) } else { None };
         match &mut self.state {
-            State::Terminating(stop) if is_due(stop.deadline) => self.kill(now, Note::Killing, effects),
             State::Terminating(stop) => {
                 if is_due(Some(stop.next_look)) {
                     let pause = (now.saturating_sub(stop.since) / 4).clamp(LOOK_MIN, LOOK_MAX);
@@ -460,7 +561,6 @@ impl Machine {
                     effects.push(Effect::Say(Note::ShellHint));
                 }
             }
-            State::Killing { give_up, .. } if is_due(*give_up) => self.end(true, effects),
             State::Killing { next_pass, pause, .. } if is_due(Some(*next_pass)) => {
                 *pause = pause.saturating_mul(2).min(KILL_PAUSE_MAX);
                 *next_pass = now.saturating_add(*pause);
@@ -479,6 +579,22 @@ impl Machine {
 /// The earlier of the two; a deadline that is none never comes.
 fn sooner(deadline: Option<Duration>, other: Duration) -> Duration {
     deadline.map_or(other, |deadline| deadline.min(other))
+}
+
+impl Interrupts {
+    fn first_of(&self, origin: Origin) -> Option<Duration> {
+        match origin {
+            Origin::Kernel => self.key,
+            Origin::Process { .. } => self.sent.filter(|(sender, _)| *sender == origin).map(|(_, at)| at),
+        }
+    }
+
+    fn note(&mut self, now: Duration, origin: Origin) {
+        match origin {
+            Origin::Kernel => self.key = Some(now),
+            Origin::Process { .. } => self.sent = Some((origin, now)),
+        }
+    }
 }
 
 impl Stop {

@@ -133,6 +133,7 @@ impl Log {
     }
 
     fn text(&self, level: Level, text: &str) -> String {
+        let text = printable(text);
         let lost = if self.lost == 0 {
             String::new()
         } else {
@@ -176,13 +177,26 @@ impl Log {
     }
 }
 
+/// Names of commands, files and processes are anybody's: none may break the line, or command the
+/// terminal.
+fn printable(text: &str) -> String {
+    let mut printable = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() {
+            printable.extend(character.escape_default());
+        } else {
+            printable.push(character);
+        }
+    }
+    printable
+}
+
 /// Milliseconds with three digits behind the point: the kernel's clock knows more, nobody else does.
 #[must_use]
 pub fn milliseconds(duration: Duration) -> f64 {
-    let microseconds = u32::try_from(duration.as_micros() % 1000).unwrap_or_default();
-    #[expect(clippy::cast_precision_loss, reason = "exact for runs of up to 285,000 years")]
-    let whole = duration.as_millis() as f64;
-    whole + f64::from(microseconds) / 1000.0
+    #[expect(clippy::cast_precision_loss, reason = "exact for runs of up to 285 years")]
+    let microseconds = duration.as_micros() as f64;
+    microseconds / 1000.0
 }
 
 const fn event(fact: &Fact) -> &'static str {
@@ -253,5 +267,16 @@ fn details(fact: &Fact, limit_origin: &str) -> Value {
             "outcome": outcome, "process": process(main), "exit": main_exit.map(exit), "took_ms": took.map(milliseconds),
         }),
         Fact::Phase(_) | Fact::NotStarted(_) | Fact::NoGuard(_) | Fact::RecordFailed { .. } => json!({}),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_can_neither_break_a_line_nor_command_the_terminal() {
+        assert_eq!(printable("a\nb\x1b[2Jc"), "a\\nb\\u{1b}[2Jc");
+        assert_eq!(printable("plain 'text', ünd ∞"), "plain 'text', ünd ∞");
     }
 }

@@ -133,7 +133,11 @@ pub fn leave_surroundings(keep: &[RawFd]) {
 }
 
 /// Keeps a descriptor that was meant for winddown from the workload.
+/// The standard streams are the workload's too, whatever else they serve for.
 pub fn keep_from_workload(number: RawFd) {
+    if number < FIRST {
+        return;
+    }
     // SAFETY: sets a flag of a descriptor that the user has given to us.
     unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
 }

@@ -110,12 +110,21 @@ pub fn die_of(signal: Signal) {
     act_on(signal);
 }
 
-/// Stops this process as Ctrl+Z does, until SIGCONT. By the default action, which the kernel leaves
-/// out where no shell could let us go on. The terminal's own SIGTSTP is taken out first, or it would
-/// stop us a second time.
-pub fn stop_self() {
+/// Stops this process as Ctrl+Z does, until SIGCONT, and says whether it did. By the default action,
+/// which the kernel leaves out where no shell could let us go on. The terminal's own SIGTSTP is taken
+/// out first, or it would stop us a second time.
+#[must_use]
+pub fn stop_self() -> bool {
     let _ = take(SignalSet::default().with(Signal::TSTP), Some(Duration::ZERO));
     act_on(Signal::TSTP);
+    is_pending(Signal::CONT)
+}
+
+fn is_pending(signal: Signal) -> bool {
+    let mut pending = 0_u64;
+    // SAFETY: the set is valid for writes, and as long as the size says.
+    unsafe { libc::syscall(libc::SYS_rt_sigpending, &raw mut pending, SET_SIZE) };
+    SignalSet::from_bits(pending).contains(signal)
 }
 
 /// Lets the signal's default action happen to this process, now.

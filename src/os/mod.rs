@@ -1,5 +1,6 @@
 //! The kernel's side: the only home of process ids, descriptors and `unsafe`.
 
+pub mod by_id;
 pub mod clock;
 pub mod descriptor;
 pub mod environment;

@@ -28,6 +28,8 @@ pub struct Stat {
     pub threads: u32,
     /// Clock ticks since boot: with the id, this names a process for good.
     pub start_ticks: u64,
+    /// As `waitpid` will tell it; 0 while it lives, and when it is not ours to know.
+    pub exit_status: i32,
 }
 
 impl Stat {
@@ -35,6 +37,13 @@ impl Stat {
     #[must_use]
     pub const fn is_stopped(&self) -> bool {
         self.state == 'T'
+    }
+
+    /// Whether it has ended and only waits to be reaped. One whose first thread alone has ended is in
+    /// state `Z` too, but lives.
+    #[must_use]
+    pub const fn is_gone(&self) -> bool {
+        self.state == 'X' || (self.state == 'Z' && self.threads <= 1)
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -52,6 +61,8 @@ impl Stat {
             // The 20th and the 22nd field; the session is the sixth.
             threads: fields.nth(13)?.parse().ok()?,
             start_ticks: fields.nth(1)?.parse().ok()?,
+            // The 52nd and last field.
+            exit_status: fields.nth(29).and_then(|field| field.trim_end().parse().ok()).unwrap_or(0),
         })
     }
 }
@@ -177,6 +188,13 @@ pub fn name(pid: i32) -> Option<String> {
     stat(pid).map(|stat| stat.name)
 }
 
+/// The file name of the program that a process runs, as far as we may know.
+#[must_use]
+pub fn executable(pid: i32) -> Option<String> {
+    let link = std::fs::read_link(format!("/proc/{pid}/exe")).ok()?;
+    Some(link.file_name()?.to_string_lossy().into_owned())
+}
+
 /// Where a process waits in the kernel (`do_wait`, ...), as far as we may know.
 #[must_use]
 pub fn wait_channel(pid: i32) -> Option<String> {
@@ -190,6 +208,8 @@ mod tests {
     #[test]
     fn a_name_with_blanks_and_parentheses_is_read() {
         let line = "42 (a) b (c) S 1 2 3 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 3 0 987654 1 2 3";
+        let last = "4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 9\n";
+        assert_eq!(Stat::parse(&format!("{line} {last}")).expect("a line").exit_status, 9);
         let stat = Stat::parse(line).expect("a line");
         assert_eq!((stat.name.as_str(), stat.parent, stat.group, stat.session), ("a) b (c", 1, 2, 3));
         assert_eq!((stat.threads, stat.start_ticks), (3, 987_654));

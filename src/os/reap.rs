@@ -63,6 +63,20 @@ pub fn next() -> Change {
     }
 }
 
+/// Whether an id is that of a child of ours that has not ended. Takes nothing.
+#[must_use]
+pub fn is_living_child(pid: i32) -> bool {
+    let (Ok(id), flags) = (libc::id_t::try_from(pid), libc::WEXITED | libc::WNOHANG | libc::WNOWAIT) else {
+        return false;
+    };
+    // SAFETY: `siginfo_t` is plain data that the kernel fills in.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    // SAFETY: `info` is valid for writes for the whole call.
+    let result = unsafe { libc::waitid(libc::P_PID, id, &raw mut info, flags | libc::__WALL) };
+    // SAFETY: zero without an ended child; else the kernel has set it.
+    result == 0 && unsafe { info.si_pid() } == 0
+}
+
 fn exit(status: i32) -> Exit {
     let death = libc::WIFSIGNALED(status).then(|| libc::WTERMSIG(status));
     match death.and_then(Signal::new) {

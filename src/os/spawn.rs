@@ -3,13 +3,16 @@
 //! `clone` with `CLONE_VM | CLONE_VFORK` on a stack of its own, as `posix_spawn` does: no page table
 //! is copied, and the error of a failed exec is simply there when the parent goes on.
 
-use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::ffi::{CStr, CString, OsStr, c_char, c_int, c_void};
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::ptr;
 
 use thiserror::Error;
 
+use super::descriptor::above_standard;
 use super::inbox;
 use crate::lifecycle::exit::{NOT_EXECUTABLE, NOT_FOUND, WINDDOWN_FAILED};
 use crate::lifecycle::signal::{Signal, SignalSet};
@@ -128,14 +131,24 @@ fn exec_error(command: &CStr, cause: io::Error) -> SpawnError {
     if cause.raw_os_error() != Some(libc::ENOENT) {
         return SpawnError::NotExecutable { command: name, cause };
     }
-    // SAFETY: `command` is a valid C string.
-    let exists = name.contains('/') && unsafe { libc::access(command.as_ptr(), libc::F_OK) } == 0;
+    let exists = if name.contains('/') {
+        Path::new(OsStr::from_bytes(command.to_bytes())).exists()
+    } else {
+        is_in_path(command)
+    };
     let cause = match (exists, name.contains('/')) {
         (true, _) => "its interpreter (the first line, or the dynamic loader) was not found",
         (false, true) => "no such file",
         (false, false) => "no such command in PATH",
     };
     SpawnError::NotFound { command: name, cause }
+}
+
+/// Whether exec's search has found the command, and failed on something that the file itself needs.
+fn is_in_path(command: &CStr) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let name = OsStr::from_bytes(command.to_bytes());
+    !name.is_empty() && std::env::split_paths(&path).any(|place| place.join(name).exists())
 }
 
 /// Memory for the child to run on until exec.
@@ -185,7 +198,7 @@ fn clone(stack: &Stack, job: &mut Job) -> io::Result<Spawned> {
     }
     // SAFETY: the kernel has just given us this descriptor; nobody else owns it.
     let descriptor = (descriptor >= 0).then(|| unsafe { OwnedFd::from_raw_fd(descriptor) });
-    Ok(Spawned { pid, descriptor })
+    Ok(Spawned { pid, descriptor: descriptor.and_then(|descriptor| above_standard(descriptor).ok()) })
 }
 
 /// Runs in the child. Signals stay blocked until the workload's own mask is set.

@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 
 use nix::sys::signal::killpg;
 use nix::sys::termios::{self, SetArg, Termios};
-use nix::unistd::{Pid, getpgrp, getpid, getsid, tcgetpgrp, tcsetpgrp};
+use nix::unistd::{Pid, getpgid, getpgrp, getpid, getsid, tcgetpgrp, tcsetpgrp};
 
 use super::descriptor::above_standard;
 
@@ -27,7 +27,7 @@ impl Terminal {
         let descriptor = above_standard(open_controlling()?.into()).ok()?;
         let in_foreground = tcgetpgrp(&descriptor) == Ok(getpgrp());
         let saved = if in_foreground { termios::tcgetattr(&descriptor).ok() } else { None };
-        Some(Self { descriptor, saved, leads_session: getsid(None) == Ok(getpid()) })
+        Some(Self { descriptor, saved, leads_session: is_session_leader(getpid().as_raw()) })
     }
 
     /// Puts foreground group and modes back after the main process was killed by a signal and could
@@ -44,6 +44,20 @@ impl Terminal {
         // The group first: a background group may not set modes. Neither stops us, TTOU is blocked.
         let _ = tcsetpgrp(&self.descriptor, ours);
         let _ = termios::tcsetattr(&self.descriptor, SetArg::TCSADRAIN, saved);
+    }
+
+    /// The process's group, if it is in the foreground and not ours.
+    #[must_use]
+    pub fn holder(&self, pid: i32) -> Option<Pid> {
+        let group = getpgid(Some(Pid::from_raw(pid))).ok()?;
+        (group != getpgrp() && tcgetpgrp(&self.descriptor) == Ok(group)).then_some(group)
+    }
+
+    /// Lets another group have the foreground, if it is ours to give. TTOU is blocked.
+    pub fn hand_to(&self, group: Pid) {
+        if tcgetpgrp(&self.descriptor) == Ok(getpgrp()) {
+            let _ = tcsetpgrp(&self.descriptor, group);
+        }
     }
 
     /// Its descriptor, to be kept open.
@@ -71,4 +85,10 @@ fn open_controlling() -> Option<File> {
 #[must_use]
 pub fn is_gone() -> bool {
     open_controlling().is_none()
+}
+
+/// Whether that process leads our session: the shell whose job we are.
+#[must_use]
+pub fn is_session_leader(pid: i32) -> bool {
+    getsid(None) == Ok(Pid::from_raw(pid))
 }

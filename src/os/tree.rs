@@ -12,8 +12,9 @@ use crate::lifecycle::exit::Exit;
 use crate::lifecycle::machine::Orphans;
 use crate::lifecycle::signal::{Signal, SignalSet};
 
+use super::by_id::{self, Search};
 use super::procfs::{self, Directory, Stat};
-use super::signalling;
+use super::{reap, signalling};
 
 /// `pidfd_send_signal(2)`: to the process group, since Linux 6.9.
 const PIDFD_SIGNAL_PROCESS_GROUP: u32 = 1 << 2;
@@ -51,6 +52,8 @@ pub struct Tree {
     main: Main,
     /// Whether /proc can be read and shows our PID namespace.
     proc_is_usable: bool,
+    /// Finds our children where it does not.
+    search: Search,
     /// Processes that were below us before the main process was.
     foreign: HashSet<i32>,
     /// Asked in this stop, with the start time that tells a process from a later one of its id.
@@ -86,8 +89,11 @@ enum Life {
 #[must_use]
 pub fn foreign() -> HashSet<i32> {
     let own_pid = own_pid();
-    if own_pid == 1 || !procfs::is_ours() {
+    if own_pid == 1 {
         return HashSet::new();
+    }
+    if !procfs::is_ours() {
+        return by_id::all().into_iter().collect();
     }
     descendants_of(own_pid, &HashSet::new()).iter().map(|stat| stat.pid).collect()
 }
@@ -107,8 +113,9 @@ impl Tree {
     ) -> Self {
         Self {
             own_pid: own_pid(),
+            search: Search::new(main.pid),
             main: Main { process: main, descriptor, has_own_group, life: Life::Running, was_killed: false },
-            proc_is_usable: true,
+            proc_is_usable: procfs::is_ours(),
             foreign,
             asked: HashMap::new(),
             settled: HashSet::new(),
@@ -190,7 +197,9 @@ impl Tree {
     /// Whether a process belongs to the workload.
     #[must_use]
     pub fn contains(&self, pid: i32) -> bool {
-        pid == self.main.process.pid || self.members().iter().any(|stat| stat.pid == pid)
+        pid == self.main.process.pid
+            || self.members().iter().any(|stat| stat.pid == pid)
+            || (!self.proc_is_usable && self.is_untold(pid))
     }
 
     /// Everybody who is there, the main process first. Zombies are not: they only wait to be reaped.
@@ -198,10 +207,14 @@ impl Tree {
     pub fn there(&self) -> Vec<Process> {
         let members = self.members();
         let mut there: Vec<Process> =
-            members.iter().filter(|stat| stat.state != 'Z').map(Process::from).collect();
+            members.iter().filter(|stat| !stat.is_gone()).map(Process::from).collect();
         there.sort_by_key(|process| (process.pid != self.main.process.pid, process.pid));
         if there.is_empty() && self.main_is_alive() {
             there.push(self.main.process.clone());
+        }
+        if !self.proc_is_usable {
+            let others = self.search.near().filter(|pid| !self.is_main(*pid) && !self.foreign.contains(pid));
+            there.extend(others.map(unnamed));
         }
         there
     }
@@ -209,6 +222,8 @@ impl Tree {
     /// Signals the main process, and lets it go on if it is stopped.
     pub fn ask_main(&mut self, signal: Signal) -> Vec<Sent> {
         let mut sent = Vec::new();
+        // Before the signal: whoever loses its parent by it is to be asked at once.
+        self.settle();
         if self.main_is_alive() {
             let error = signalling::send(self.main.process.pid, signal).err();
             self.learn();
@@ -219,8 +234,15 @@ impl Tree {
                 sent.extend(self.continue_main());
             }
         }
-        self.settled = self.children().into_iter().filter(|pid| *pid != self.main.process.pid).collect();
         sent
+    }
+
+    /// Notes who is a child of ours already.
+    fn settle(&mut self) {
+        if !self.proc_is_usable {
+            return;
+        }
+        self.settled = self.children().into_iter().filter(|pid| *pid != self.main.process.pid).collect();
     }
 
     /// SIGCONT to the main process.
@@ -235,6 +257,10 @@ impl Tree {
 
     /// Asks those who have become children of ours, each once.
     pub fn ask_orphans(&mut self, signal: Signal, which: Orphans) -> Vec<Sent> {
+        if !self.proc_is_usable {
+            // Who was a child of ours before is not known: all of them once the main process has gone.
+            return if which == Orphans::All { self.ask_untold(signal) } else { Vec::new() };
+        }
         let children = self.children();
         let wanted = |pid: &i32| {
             *pid != self.main.process.pid
@@ -242,14 +268,14 @@ impl Tree {
                 && (which == Orphans::All || !self.settled.contains(pid))
         };
         let stats: Vec<Stat> = children.iter().copied().filter(wanted).filter_map(procfs::stat).collect();
-        stats.iter().flat_map(|stat| self.ask(stat, signal)).collect()
+        stats.iter().filter(|stat| !stat.is_gone()).flat_map(|stat| self.ask(stat, signal)).collect()
     }
 
     /// Asks the whole tree, each process once, the main process first.
     pub fn ask_everyone(&mut self, signal: Signal) -> Vec<Sent> {
         let mut sent =
             if self.asked.contains_key(&self.main.process.pid) { Vec::new() } else { self.ask_main(signal) };
-        for stat in self.members() {
+        for stat in self.members().into_iter().filter(|stat| !stat.is_gone()) {
             if self.asked.get(&stat.pid) != Some(&stat.start_ticks) {
                 sent.extend(self.ask(&stat, signal));
             }
@@ -261,6 +287,7 @@ impl Tree {
     /// who ignore it.
     pub fn asked_by_terminal(&mut self, signal: Signal) {
         self.learn();
+        let is_first = self.asked.is_empty();
         let own_group = nix::unistd::getpgrp().as_raw();
         for stat in self.members().iter().filter(|stat| stat.group == own_group) {
             let ignored = Directory::open(stat.pid).and_then(|process| process.ignored());
@@ -270,7 +297,9 @@ impl Tree {
                 self.asked.insert(stat.pid, stat.start_ticks);
             }
         }
-        self.settled = self.children().into_iter().filter(|pid| *pid != self.main.process.pid).collect();
+        if is_first {
+            self.settle();
+        }
     }
 
     /// SIGKILL to everybody who has not got it yet. Returns those it was sent to.
@@ -283,15 +312,22 @@ impl Tree {
         if self.main_is_alive() && !self.main.was_killed {
             self.main.was_killed = true;
             let error = signalling::send(self.main.process.pid, Signal::KILL).err();
-            sent.push(self.note_kill(self.main.process.clone(), 0, error));
+            sent.extend(self.note_kill(self.main.process.clone(), 0, error));
         }
-        let members = self.members();
-        sent.extend(members.iter().filter_map(|stat| self.kill_member(stat)));
+        if self.proc_is_usable {
+            let members = self.members();
+            sent.extend(members.iter().filter_map(|stat| self.kill_member(stat)));
+        } else {
+            sent.extend(self.kill_untold(self.search.near().chain(self.search.far())));
+        }
         sent
     }
 
     /// SIGKILL to those who have become children of ours and have not got it yet.
     pub fn kill_orphans(&mut self) -> Vec<Sent> {
+        if !self.proc_is_usable {
+            return self.kill_untold(self.search.near());
+        }
         // Once sent to a child it needs no look: the id stays the same process's until we reap it.
         let new = self.children().into_iter().filter(|pid| !self.killed.contains_key(pid));
         let new: Vec<Stat> = new.filter_map(procfs::stat).collect();
@@ -320,10 +356,12 @@ impl Tree {
     #[must_use]
     pub fn waiting_shell(&self) -> Option<(Process, Process)> {
         const SHELLS: [&str; 7] = ["sh", "bash", "dash", "ash", "busybox", "ksh", "zsh"];
-        let is_shell = SHELLS.contains(&self.main.process.name.as_str());
+        // A script that was executed itself has its own name; its interpreter is the shell.
+        let program = procfs::executable(self.main.process.pid);
+        let is_shell = SHELLS.contains(&program.as_ref().unwrap_or(&self.main.process.name).as_str());
         let waits = is_shell && procfs::wait_channel(self.main.process.pid)?.contains("wait");
         let members = self.members();
-        let child = members.iter().find(|stat| stat.parent == self.main.process.pid && stat.state != 'Z');
+        let child = members.iter().find(|stat| stat.parent == self.main.process.pid && !stat.is_gone());
         child
             .filter(|stat| waits && !self.asked.contains_key(&stat.pid))
             .map(|stat| (self.main.process.clone(), Process::from(stat)))
@@ -357,20 +395,27 @@ impl Tree {
     /// SIGKILL to one that has not got it yet.
     fn kill_member(&mut self, stat: &Stat) -> Option<Sent> {
         let got_it = self.killed.get(&stat.pid).is_some_and(|(start, _)| *start == stat.start_ticks);
-        if got_it || (self.main.was_killed && self.is_main(stat.pid)) {
+        // The signal to its group may have killed it already.
+        let ended_before = stat.is_gone() && stat.exit_status != libc::SIGKILL;
+        if got_it || ended_before || (self.main.was_killed && self.is_main(stat.pid)) {
             return None;
         }
         let error = self.signal_member(stat, Signal::KILL).err();
-        Some(self.note_kill(Process::from(stat), stat.start_ticks, error))
+        self.note_kill(Process::from(stat), stat.start_ticks, error)
     }
 
-    fn note_kill(&mut self, target: Process, start_ticks: u64, error: Option<io::Error>) -> Sent {
-        match error.as_ref().map(io::Error::raw_os_error) {
-            None => drop(self.killed.insert(target.pid, (start_ticks, target.clone()))),
-            Some(Some(libc::ESRCH)) => {}
-            Some(_) => drop(self.unkillable.insert(target.pid, target.clone())),
-        }
-        Sent { target, signal: Signal::KILL, error }
+    /// Each is tried in every pass, but that one may not be killed is told once.
+    fn note_kill(&mut self, target: Process, start_ticks: u64, error: Option<io::Error>) -> Option<Sent> {
+        let is_told = match error.as_ref().map(io::Error::raw_os_error) {
+            None => {
+                self.unkillable.remove(&target.pid);
+                self.killed.insert(target.pid, (start_ticks, target.clone()));
+                false
+            }
+            Some(Some(libc::ESRCH)) => false,
+            Some(_) => self.unkillable.insert(target.pid, target.clone()).is_some(),
+        };
+        (!is_told).then_some(Sent { target, signal: Signal::KILL, error })
     }
 
     fn ask(&mut self, stat: &Stat, signal: Signal) -> Vec<Sent> {
@@ -404,10 +449,44 @@ impl Tree {
         if self.proc_is_usable { descendants_of(self.own_pid, &self.foreign) } else { Vec::new() }
     }
 
+    /// Whether this is a living child of ours, but neither the main process nor from before the start.
+    fn is_untold(&self, pid: i32) -> bool {
+        !self.is_main(pid) && !self.foreign.contains(&pid) && reap::is_living_child(pid)
+    }
+
+    /// Asks our children, each once, without /proc. Whether one is stopped is not known then.
+    fn ask_untold(&mut self, signal: Signal) -> Vec<Sent> {
+        let mut sent = Vec::new();
+        for pid in self.search.near() {
+            if self.is_untold(pid) && self.asked.insert(pid, 0).is_none() {
+                for signal in [signal, Signal::CONT] {
+                    let error = signalling::send(pid, signal).err();
+                    sent.push(Sent { target: unnamed(pid), signal, error });
+                }
+            }
+        }
+        sent
+    }
+
+    /// SIGKILL to our children among those found, without /proc. What is below one becomes a child of
+    /// ours by it. Each time to all of them: an id may have become another process's.
+    fn kill_untold(&mut self, found: impl Iterator<Item = i32>) -> Vec<Sent> {
+        let mut sent = Vec::new();
+        for pid in found {
+            if self.is_untold(pid) {
+                let error = signalling::send(pid, Signal::KILL).err();
+                if !self.killed.contains_key(&pid) {
+                    sent.extend(self.note_kill(unnamed(pid), 0, error));
+                }
+            }
+        }
+        sent
+    }
+
     /// Our own children but those from before the start.
     fn children(&self) -> Vec<i32> {
         if !self.proc_is_usable {
-            return Vec::new();
+            return self.search.near().filter(|pid| !self.foreign.contains(pid)).collect();
         }
         let children = procfs::children_of_self().unwrap_or_else(|| {
             let members = self.members();
@@ -415,6 +494,11 @@ impl Tree {
         });
         children.into_iter().filter(|pid| !self.foreign.contains(pid)).collect()
     }
+}
+
+/// A process of which /proc does not tell the name.
+const fn unnamed(pid: i32) -> Process {
+    Process { pid, name: String::new() }
 }
 
 /// Everybody below `ancestor`, parents first, without the processes in `except` and what is below

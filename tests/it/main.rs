@@ -4,13 +4,58 @@
 //! `WINDDOWN_TEST_ALL=1` it fails instead. Tests run as threads of one process: none may change
 //! what belongs to the process (directory, mask, dispositions); a child's state is set in the child.
 
+mod cli;
+mod execute;
+mod exit_status;
+mod hang_up;
 mod harness;
+mod job_control;
+mod kill;
+mod limits;
+mod options;
+mod outcomes;
+mod run_limit;
+mod servers;
+mod signals;
+mod start;
+mod stop;
+mod stop_again;
 #[expect(dead_code, reason = "the tests that use the rest are yet to come")]
 mod support;
+mod surroundings;
+mod survivors;
+mod terminal;
+mod terminal_programs;
+mod without_proc;
 
 fn main() {
     let arguments = libtest_mimic::Arguments::from_args();
-    let trials = [harness::trials()].into_iter().flatten().collect();
+    let trials = [
+        cli::trials(),
+        execute::trials(),
+        exit_status::trials(),
+        hang_up::trials(),
+        harness::trials(),
+        job_control::trials(),
+        kill::trials(),
+        limits::trials(),
+        options::trials(),
+        outcomes::trials(),
+        run_limit::trials(),
+        servers::trials(),
+        signals::trials(),
+        start::trials(),
+        stop::trials(),
+        stop_again::trials(),
+        surroundings::trials(),
+        survivors::trials(),
+        terminal::trials(),
+        terminal_programs::trials(),
+        without_proc::trials(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     support::needs::tell_ignored();
     conclusion.exit();

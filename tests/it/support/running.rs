@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::output::{Output, fact};
-use super::processes::{Tag, children, open_pidfd};
+use super::processes::{Tag, children, open_pidfd, state};
 use super::{PATIENCE, eventually};
 
 /// The ends of the pipes, of those streams that are pipes.
@@ -62,10 +62,10 @@ impl Running {
         if in_namespace {
             let outer = pid;
             eventually("unshare has started its child", || {
-                children(outer).first().is_some_and(|inner| {
-                    pid = inner.pid;
-                    true
-                })
+                let inner = children(outer).first().map(|inner| inner.pid);
+                pid = inner.unwrap_or(outer);
+                // A short run may be over before it was seen.
+                inner.is_some() || state(outer) == Some('Z')
             });
         }
         Self { child, pid, streams, started, tag }

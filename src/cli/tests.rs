@@ -1,0 +1,330 @@
+mod values;
+
+use std::os::unix::ffi::OsStringExt;
+
+use super::*;
+
+/// Every option of the main job that sets something: long name, value, another value, and one that
+/// is refused. Switches have none.
+const VALUES: [(&str, &str, &str, &str); 11] = [
+    ("time-limit", "3s", "4s", "soon"),
+    ("stop-signal", "QUIT", "HUP", "STOP"),
+    ("to", "all", "main", "everyone"),
+    ("run-limit", "1h", "2h", "0"),
+    ("kill-wait", "250ms", "infinity", "-1"),
+    ("stop-on", "USR1,QUIT", "HUP", "TERM,KILL"),
+    ("map", "HUP=USR1,USR2=", "HUP=USR2", "HUP"),
+    ("remap-exit", "143=0,1=2", "3=4", "256=0"),
+    ("log-format", "json", "text", "xml"),
+    ("record", "/run.json", "/other.json", "/no/such/directory/run.json"),
+    ("record", "/dev/run.json", "/run.json", "fd:"),
+];
+const SWITCHES: [&str; 4] = ["leave-stragglers", "no-guard", "verbose", "quiet"];
+
+fn words(words: &[&str]) -> Vec<OsString> {
+    ["winddown"].iter().chain(words).map(OsString::from).collect()
+}
+
+fn parse_with(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Settings, String> {
+    let variables: Vec<_> =
+        variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value))).collect();
+    match parse(&words(arguments), &variables, false) {
+        Ok(Request::Run(settings)) => Ok(*settings),
+        Ok(Request::Print(text)) => panic!("{arguments:?} printed {text}"),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn settings_of(arguments: &[&str], variables: &[(&str, &str)]) -> Settings {
+    parse_with(arguments, variables).unwrap_or_else(|error| panic!("{arguments:?} {variables:?}: {error}"))
+}
+
+fn error_of(arguments: &[&str], variables: &[(&str, &str)]) -> String {
+    match parse_with(arguments, variables) {
+        Ok(settings) => panic!("{arguments:?} {variables:?}: {settings:?}"),
+        Err(error) => error,
+    }
+}
+
+/// Everything but where it came from.
+fn effect(mut settings: Settings) -> String {
+    settings.consumed.clear();
+    settings.limit_origin.clear();
+    format!("{settings:?}")
+}
+
+#[test]
+fn the_table_of_options_is_complete() {
+    let definition = definition();
+    let mut known: Vec<_> = definition.get_arguments().filter_map(variable_of).collect();
+    let listed = VALUES.iter().map(|(long, ..)| *long).chain(SWITCHES);
+    let mut listed: Vec<_> = listed.map(variable_name).collect();
+    known.sort();
+    listed.sort();
+    listed.dedup();
+    assert_eq!(known, listed);
+}
+
+#[test]
+fn each_option_means_the_same_in_its_variable() {
+    let plain = effect(settings_of(&["true"], &[]));
+    for (long, value, ..) in VALUES {
+        let by_option = settings_of(&[&format!("--{long}={value}"), "true"], &[]);
+        let by_word = settings_of(&[&format!("--{long}"), value, "true"], &[]);
+        let by_variable = settings_of(&["true"], &[(&variable_name(long), value)]);
+        assert_eq!(by_variable.consumed, [OsString::from(variable_name(long))]);
+        let by_option = effect(by_option);
+        assert_ne!(by_option, plain, "{long} does nothing");
+        assert_eq!(by_option, effect(by_word), "{long}");
+        assert_eq!(by_option, effect(by_variable), "{long}");
+    }
+}
+
+#[test]
+fn each_switch_means_the_same_in_its_variable() {
+    let plain = effect(settings_of(&["true"], &[]));
+    for long in SWITCHES {
+        let by_option = effect(settings_of(&[&format!("--{long}"), "true"], &[]));
+        assert_ne!(by_option, plain, "{long} does nothing");
+        for (values, expected) in
+            [(["1", "true", "YES", "on"], &by_option), (["0", "False", "no", "off"], &plain)]
+        {
+            for value in values {
+                let by_variable = settings_of(&["true"], &[(&variable_name(long), value)]);
+                assert_eq!(by_variable.consumed.len(), 1, "{long}");
+                assert_eq!(&effect(by_variable), expected, "{long} {value}");
+            }
+        }
+        let error = error_of(&["true"], &[(&variable_name(long), "maybe")]);
+        assert_eq!(error, format!("{}: invalid value 'maybe'; use 1 or 0", variable_name(long)));
+    }
+}
+
+#[test]
+fn short_names_mean_what_long_ones_do() {
+    for (short, long) in [
+        (["-t", "3s"].as_slice(), ["--time-limit", "3s"].as_slice()),
+        (&["-t3s"], &["--time-limit=3s"]),
+        (&["-s", "QUIT"], &["--stop-signal", "QUIT"]),
+        (&["-v"], &["--verbose"]),
+        (&["-q"], &["--quiet"]),
+        (&["-vt", "3s"], &["--verbose", "--time-limit", "3s"]),
+    ] {
+        let of = |options: &[&str]| effect(settings_of(&[options, &["true"]].concat(), &[]));
+        assert_eq!(of(short), of(long), "{short:?}");
+    }
+}
+
+#[test]
+fn the_command_line_wins_over_the_variable() {
+    for (long, value, other, wrong) in VALUES {
+        let option = format!("--{long}={value}");
+        let alone = effect(settings_of(&[&option, "true"], &[]));
+        for overridden in [other, wrong] {
+            let both = settings_of(&[&option, "true"], &[(&variable_name(long), overridden)]);
+            assert_eq!(both.consumed.len(), 1, "{long}: consumed all the same");
+            assert_eq!(effect(both), alone, "{long}");
+        }
+    }
+}
+
+#[test]
+fn verbose_and_quiet_override_each_other_in_their_order() {
+    let level = |arguments: &[&str], variables: &[(&str, &str)]| {
+        settings_of(&[arguments, &["true"]].concat(), variables).log_level
+    };
+    assert_eq!(level(&["-v", "-q"], &[]), Level::Error);
+    assert_eq!(level(&["-q", "-v"], &[]), Level::Detail);
+    assert_eq!(level(&["-v"], &[("WINDDOWN_QUIET", "1")]), Level::Detail);
+    assert_eq!(level(&["-q"], &[("WINDDOWN_VERBOSE", "1")]), Level::Error);
+    assert_eq!(level(&[], &[]), Level::Info);
+}
+
+#[test]
+fn an_empty_variable_is_consumed_and_sets_nothing() {
+    let plain = settings_of(&["true"], &[]);
+    let options = VALUES.iter().map(|(long, ..)| *long).chain(SWITCHES);
+    for name in options.map(variable_name) {
+        let empty = settings_of(&["true"], &[(&name, "")]);
+        assert_eq!(empty.consumed, [OsString::from(&name)]);
+        assert_eq!(empty.limit_origin, plain.limit_origin);
+        assert_eq!(effect(empty), format!("{plain:?}").replace("\"default\"", "\"\""), "{name}");
+    }
+}
+
+#[test]
+fn names_that_are_no_option_are_left_alone() {
+    let unknown = [
+        "WINDDOWN_",
+        "WINDDOWN_HELP",
+        "WINDDOWN_VERSION",
+        "WINDDOWN_COMMAND",
+        "WINDDOWN_FOO",
+        "WINDDOWN_TIME_LIMITS",
+        "WINDDOWN_TIME-LIMIT",
+        "WINDDOWN_time_limit",
+        "winddown_time_limit",
+        "TIME_LIMIT",
+        "XWINDDOWN_TIME_LIMIT",
+        "WINDDOWN_T",
+    ];
+    let settings = settings_of(&["true"], &unknown.map(|name| (name, "x")));
+    assert_eq!(settings.consumed, Vec::<OsString>::new());
+    assert_eq!(settings.limit_origin, "default");
+}
+
+#[test]
+fn a_wrong_value_is_named_with_its_option_and_its_variable() {
+    for (long, _, _, wrong) in VALUES {
+        let by_option = error_of(&[&format!("--{long}"), wrong, "true"], &[]);
+        let by_variable = error_of(&["true"], &[(&variable_name(long), wrong)]);
+        assert!(by_option.contains(&format!("--{long}")), "{by_option}");
+        let part = wrong.rsplit(',').next().expect("one");
+        assert!(by_option.contains(part), "{by_option}");
+        assert!(!by_option.contains("WINDDOWN_"), "{by_option}");
+        assert_eq!(by_variable, format!("{}: {by_option}", variable_name(long)));
+    }
+}
+
+#[test]
+fn usage_errors_are_one_line_with_a_remedy() {
+    for (arguments, parts) in [
+        (["-t", "5x", "true"].as_slice(), ["--time-limit", "'5x'", "use e.g. 10s"].as_slice()),
+        (&["-t", "-5", "true"], &["--time-limit", "'-5'", "use e.g. 10s"]),
+        (&["-t", "a\nb", "true"], &["--time-limit", "'a b'", "use e.g. 10s"]),
+        (&["-t", "--", "true"], &["--time-limit", "'--'", "use e.g. 10s"]),
+        (&["-t"], &["--time-limit", "value is required", "--help"]),
+        (&["-s", "FROB", "true"], &["--stop-signal", "'FROB'", "RTMIN+3"]),
+        (&["-s", "CHLD", "true"], &["--stop-signal", "'CHLD'", "use e.g. TERM"]),
+        (&["--to", "me", "true"], &["--to", "'me'", "use main or all"]),
+        (&["--log-format", "xml", "true"], &["--log-format", "'xml'", "text, json"]),
+        (&["--map", "HUP", "true"], &["--map", "'HUP'", "HUP=USR1"]),
+        (&["--map", "KILL=TERM", "true"], &["--map", "'KILL=TERM'", "use e.g. TERM"]),
+        (&["--remap-exit", "143", "true"], &["--remap-exit", "'143'", "143=0"]),
+        (&["--stop-on", "STOP", "true"], &["--stop-on", "'STOP'", "use e.g. TERM"]),
+        (&["--stop-on", "", "true"], &["--stop-on", "''", "use a name"]),
+        (&["--run-limit", "0", "true"], &["--run-limit", "'0'", "use e.g. 1h"]),
+        (&["--record", "/", "true"], &["--record", "'/'", "a file name is needed"]),
+        (&["--record", "/dev", "true"], &["--record", "'/dev'", "name a file in it"]),
+        (&["--record", "/no/such/x", "true"], &["--record", "'/no/such/x'", "create it first"]),
+        (&["--record", "fd:999", "true"], &["--record", "'fd:999'", "3>run.json"]),
+        (&["--record", "fd:-1", "true"], &["--record", "'fd:-1'", "3>run.json"]),
+        (&["--frob", "true"], &["'--frob'", "--help"]),
+        (&["-x", "true"], &["'-x'", "--help"]),
+        (&["-vx", "true"], &["'-x'", "--help"]),
+        (&["--time", "3s", "true"], &["'--time'", "'--time-limit'"]),
+        (&["--quiet=1", "true"], &["'--quiet'", "'1'", "leave out"]),
+        (&[], &["no command given", "COMMAND", "--help"]),
+        (&["--"], &["no command given", "COMMAND", "--help"]),
+        (&["-v"], &["no command given", "COMMAND", "--help"]),
+    ] {
+        let error = error_of(arguments, &[]);
+        assert!(!error.contains('\n'), "{error}");
+        // clap's remedy for what it takes for an option would run a command of that name.
+        assert!(!error.contains("'-- "), "{error}");
+        for part in parts {
+            assert!(error.contains(part), "{arguments:?}: {part} is not in: {error}");
+        }
+    }
+}
+
+#[test]
+fn a_value_that_is_no_text_is_refused_by_name() {
+    for (long, ..) in VALUES.iter().filter(|(long, ..)| *long != "record") {
+        let arguments = [
+            "winddown".into(),
+            format!("--{long}").into(),
+            OsString::from_vec(b"T\xff".to_vec()),
+            "true".into(),
+        ];
+        let error = parse(&arguments, &[], false).expect_err("no text").to_string();
+        assert!(error.contains(&format!("'T\u{fffd}' for '--{long} ")), "{error}");
+    }
+}
+
+#[test]
+fn settings_that_do_not_fit_are_named_as_they_were_given() {
+    let error = error_of(&["-t", "5", "--run-limit", "5s", "true"], &[]);
+    assert!(error.starts_with("--time-limit 5s does not fit into --run-limit 5s;"), "{error}");
+    let error = error_of(&["-t", "infinity", "true"], &[("WINDDOWN_RUN_LIMIT", "1m")]);
+    assert!(error.starts_with("--time-limit infinity does not fit into WINDDOWN_RUN_LIMIT 1m;"), "{error}");
+    let error = error_of(&["--run-limit", "5s", "true"], &[("WINDDOWN_TIME_LIMIT", "6")]);
+    assert!(error.starts_with("WINDDOWN_TIME_LIMIT 6s does not fit into --run-limit 5s;"), "{error}");
+    let error = error_of(&["--map", "HUP=,TERM=", "true"], &[]);
+    assert!(error.starts_with("--map TERM= drops a stop signal"), "{error}");
+    let error = error_of(&["--stop-on", "USR1", "true"], &[("WINDDOWN_MAP", "USR1=")]);
+    assert!(error.starts_with("WINDDOWN_MAP USR1= drops a stop signal"), "{error}");
+}
+
+#[test]
+fn options_end_at_the_first_word_that_is_none() {
+    // Trap 22: an init that swallows the flags of its workload.
+    for (arguments, command) in [
+        (["-v", "cmd", "-t", "x", "--help"].as_slice(), ["cmd", "-t", "x", "--help"].as_slice()),
+        (&["cmd", "--", "-v"], &["cmd", "--", "-v"]),
+        (&["--", "cmd", "--", "-v"], &["cmd", "--", "-v"]),
+        (&["--", "-v"], &["-v"]),
+        (&["--", "--", "x"], &["--", "x"]),
+        (&["-", "-v"], &["-", "-v"]),
+        (&["", "-v"], &["", "-v"]),
+        (&["cmd", "", "-h"], &["cmd", "", "-h"]),
+        (&["cmd", "check"], &["cmd", "check"]),
+        (&["cmd", "--no-such-option=1"], &["cmd", "--no-such-option=1"]),
+        (&["-t", "3s", "cmd", "-s"], &["cmd", "-s"]),
+        (&["help"], &["help"]),
+        (&["run"], &["run"]),
+    ] {
+        assert_eq!(settings_of(arguments, &[]).command, command, "{arguments:?}");
+    }
+}
+
+#[test]
+fn subcommands_are_words_at_the_very_front_only() {
+    for word in SUBCOMMANDS {
+        for arguments in [[word].as_slice(), &[word, "--", "x"], &[word, "--help"]] {
+            let error = error_of(arguments, &[]);
+            assert!(error.contains(&format!("'{word}'")), "{error}");
+            assert!(error.contains(&format!("winddown -- {word}")), "{error}");
+        }
+        for before in ["--", "-v", "--to=all"] {
+            assert_eq!(settings_of(&[before, word, "x"], &[]).command, [word, "x"], "{before}");
+        }
+        let settings = settings_of(&["-t", "1", word], &[]);
+        assert_eq!(settings.command, [word]);
+    }
+}
+
+#[test]
+fn the_help_fits_a_screen_and_is_grouped() {
+    let printed = |word: &str| match parse(&words(&[word]), &[("WINDDOWN_TO".into(), "x".into())], false) {
+        Ok(Request::Print(text)) => text,
+        other => panic!("{other:?}"),
+    };
+    let help = printed("--help");
+    assert_eq!(help, printed("-h"));
+    assert!(help.lines().count() <= 40, "{help}");
+    for line in help.lines() {
+        assert!(line.chars().count() <= 100, "{line}");
+    }
+    for heading in ["Usage:", "Stopping:", "Signals:", "Output:", "Examples:"] {
+        assert!(help.lines().any(|line| line.starts_with(heading)), "{heading} {help}");
+    }
+    let examples = help.split_once("Examples:\n").expect("examples").1;
+    let examples = examples.lines().take_while(|line| line.starts_with("  winddown "));
+    assert_eq!(examples.count(), 2);
+    for option in definition().get_arguments().filter_map(Arg::get_long) {
+        assert!(help.contains(&format!("--{option} ")), "{option}");
+    }
+    assert!(!help.contains('\x1b'));
+    assert_eq!(printed("--version"), concat!("winddown ", env!("CARGO_PKG_VERSION"), "\n"));
+}
+
+#[test]
+fn the_examples_of_the_help_are_valid() {
+    let help = definition().render_help().to_string();
+    let examples = help.lines().filter_map(|line| line.strip_prefix("  winddown "));
+    for example in examples {
+        let words: Vec<&str> = example.split("   ").next().expect("one").split(' ').collect();
+        settings_of(&words, &[]);
+    }
+}

@@ -1,0 +1,265 @@
+//! The command line and its variables, as a process sees them. What a value means is tested beside
+//! the parser (src/cli/tests.rs), what an option does in options.rs.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use crate::support::builder::{Stream, Winddown, winddown_path, workload_path};
+use crate::support::running::Ended;
+use crate::support::{TempDir, read_json, trials};
+
+trials![
+    everything_can_be_set_in_the_environment,
+    variables_of_winddown_are_not_the_workloads,
+    a_winddown_within_is_not_configured_by_accident,
+    the_command_line_wins,
+    an_empty_variable_is_unset,
+    usage_errors_are_one_line_and_start_nothing,
+    wrong_variables_start_nothing_and_are_named,
+    the_workloads_flags_are_its_own,
+    without_dashes_options_end_at_the_first_word,
+    subcommand_words_are_commands_anywhere_but_in_front,
+    help_and_version_go_to_stdout_alone,
+    help_that_nobody_reads_is_no_error_message,
+];
+
+/// The variables of the environment that `env -0` has printed.
+fn environment(ended: &Ended) -> Vec<String> {
+    let bytes = ended.out_bytes();
+    bytes.split(|byte| *byte == 0).map(|entry| String::from_utf8_lossy(entry).into_owned()).collect()
+}
+
+/// Asserts one error line of winddown, and exit status 125.
+#[track_caller]
+fn refused(ended: Ended, parts: &[&str]) {
+    let ended = ended.expect_code(125).expect_nothing_left();
+    assert_eq!(ended.out_bytes(), b"", "{}", ended.told());
+    let lines = ended.err();
+    assert_eq!(lines.len(), 1, "{}", ended.told());
+    for part in ["winddown: "].iter().chain(parts) {
+        assert!(lines[0].contains(part), "{part} is not in {}", lines[0]);
+    }
+}
+
+/// Some platforms allow only `winddown COMMAND ARG...`.
+fn everything_can_be_set_in_the_environment() {
+    let place = TempDir::new();
+    let record = place.file("run.json");
+    let workload = workload_path();
+    let run = Winddown::new()
+        .args([workload.as_os_str()])
+        .args("--on TERM [ --exit 9 ] --on USR2 [ --exit 7 ] --say env:SHUTDOWN_LIMIT_MS,args".split(' '))
+        .args(["--serve", "--", "-t", "x"])
+        .env("WINDDOWN_TIME_LIMIT", "12.5")
+        .env("WINDDOWN_STOP_SIGNAL", "USR2")
+        .env("WINDDOWN_TO", "all")
+        .env("WINDDOWN_STOP_ON", "QUIT")
+        .env("WINDDOWN_MAP", "USR1=")
+        .env("WINDDOWN_REMAP_EXIT", "7=42")
+        .env("WINDDOWN_RUN_LIMIT", "1h")
+        .env("WINDDOWN_KILL_WAIT", "1s")
+        .env("WINDDOWN_LEAVE_STRAGGLERS", "yes")
+        .env("WINDDOWN_NO_GUARD", "1")
+        .env("WINDDOWN_LOG_FORMAT", "json")
+        .env("WINDDOWN_VERBOSE", "1")
+        .env("WINDDOWN_RECORD", &record)
+        .start();
+    assert_eq!(run.fact("env:SHUTDOWN_LIMIT_MS"), "12500");
+    assert_eq!(run.fact("args"), "2d74 78");
+    run.signal(libc::SIGQUIT);
+    let ended = run.wait().expect_code(42).expect_nothing_left();
+    for line in ended.err() {
+        serde_json::from_str::<serde_json::Value>(&line).expect("every line is JSON");
+    }
+    let record = read_json(record);
+    assert_eq!(record["limit"]["origin"], "WINDDOWN_TIME_LIMIT");
+    assert_eq!(record["limit"]["ms"], 12_500.0);
+    assert_eq!(record["exit"]["code"], 7);
+}
+
+fn variables_of_winddown_are_not_the_workloads() {
+    let place = TempDir::new();
+    let ours = [
+        ("WINDDOWN_TIME_LIMIT", "3s"),
+        ("WINDDOWN_STOP_SIGNAL", "QUIT"),
+        ("WINDDOWN_TO", "all"),
+        ("WINDDOWN_STOP_ON", "TERM"),
+        ("WINDDOWN_MAP", "HUP=USR1"),
+        ("WINDDOWN_REMAP_EXIT", "1=2"),
+        ("WINDDOWN_RUN_LIMIT", "1h"),
+        ("WINDDOWN_KILL_WAIT", "1s"),
+        ("WINDDOWN_LEAVE_STRAGGLERS", "0"),
+        ("WINDDOWN_NO_GUARD", "0"),
+        ("WINDDOWN_LOG_FORMAT", "text"),
+        ("WINDDOWN_VERBOSE", ""),
+        ("WINDDOWN_QUIET", "0"),
+        ("WINDDOWN_RECORD", &place.file("run.json")),
+    ];
+    let others = [
+        ("WINDDOWN_", "1"),
+        ("WINDDOWN_FOO", "2"),
+        ("WINDDOWN_HELP", "3"),
+        ("WINDDOWN_VERSION", "4"),
+        ("WINDDOWN_time_limit", "5"),
+        ("WINDDOWN_TIME_LIMIT_", "6"),
+        ("SHUTDOWN_FOO", "7"),
+        ("SHUTDOWN_LIMIT_MS", "of an outer winddown"),
+    ];
+    let mut run = Winddown::new().command(["env", "-0"]);
+    for (name, value) in ours.iter().chain(&others) {
+        run = run.env(name, value);
+    }
+    let ended = run.run().expect_code(0);
+    let inherited = environment(&ended);
+    for (name, _) in ours {
+        let prefix = format!("{name}=");
+        assert!(!inherited.iter().any(|entry| entry.starts_with(&prefix)), "{name} was not consumed");
+    }
+    for (name, value) in &others[..7] {
+        assert!(inherited.contains(&format!("{name}={value}")), "{name} was not passed on");
+    }
+    let limits = inherited.iter().filter(|entry| entry.starts_with("SHUTDOWN_LIMIT_MS="));
+    assert_eq!(limits.collect::<Vec<_>>(), ["SHUTDOWN_LIMIT_MS=3000"]);
+}
+
+fn a_winddown_within_is_not_configured_by_accident() {
+    let ended = Winddown::new()
+        .command([winddown_path().as_os_str()])
+        .more(["printenv", "SHUTDOWN_LIMIT_MS"])
+        .env("WINDDOWN_TIME_LIMIT", "3s")
+        .env("WINDDOWN_REMAP_EXIT", "0=9")
+        .env("WINDDOWN_LOG_FORMAT", "json")
+        .run()
+        .expect_code(9);
+    assert_eq!(ended.out(), ["10000"]);
+}
+
+fn the_command_line_wins() {
+    let run = Winddown::new().args(["-t", "2s", "--remap-exit", "3=4", "-q"]);
+    let ended = run
+        .workload("--say env:SHUTDOWN_LIMIT_MS --exit 3")
+        .env("WINDDOWN_TIME_LIMIT", "nonsense")
+        .env("WINDDOWN_REMAP_EXIT", "3=5")
+        .env("WINDDOWN_VERBOSE", "1")
+        .run()
+        .expect_code(4);
+    assert_eq!(ended.out(), ["env:SHUTDOWN_LIMIT_MS 2000"]);
+    assert!(ended.err().is_empty(), "{}", ended.told());
+}
+
+fn an_empty_variable_is_unset() {
+    let run = Winddown::new().workload("--say env:SHUTDOWN_LIMIT_MS --exit 3");
+    let names = [
+        "TIME_LIMIT",
+        "STOP_SIGNAL",
+        "TO",
+        "STOP_ON",
+        "MAP",
+        "REMAP_EXIT",
+        "RUN_LIMIT",
+        "KILL_WAIT",
+        "LEAVE_STRAGGLERS",
+        "NO_GUARD",
+        "LOG_FORMAT",
+        "VERBOSE",
+        "QUIET",
+        "RECORD",
+    ];
+    let run = names.iter().fold(run, |run, name| run.env(&format!("WINDDOWN_{name}"), ""));
+    let ended = run.run().expect_code(3);
+    assert_eq!(ended.out(), ["env:SHUTDOWN_LIMIT_MS 10000"]);
+    assert!(ended.err().is_empty(), "{}", ended.told());
+}
+
+fn usage_errors_are_one_line_and_start_nothing() {
+    let place = TempDir::new();
+    let started = place.file("started");
+    for (arguments, parts) in [
+        (["-t", "5x"].as_slice(), ["--time-limit", "'5x'", "10s"].as_slice()),
+        (&["--frob"], &["'--frob'", "--help"]),
+        (&["-s", "FROB"], &["--stop-signal", "'FROB'", "TERM"]),
+        (&["-t", "5s", "--run-limit", "5s"], &["--time-limit 5s", "--run-limit 5s", "shorter"]),
+        (&["--map", "TERM="], &["--map TERM=", "--stop-signal"]),
+        (&["--record", "/no/such/place/x"], &["--record", "'/no/such/place/x'", "create it"]),
+        (&["--record", "fd:9"], &["--record", "'fd:9'", "not open"]),
+        (&["-t", "1\n2\x1b[2J"], &["--time-limit", "10s"]),
+    ] {
+        let ended = Winddown::new().args(arguments).command(["touch", &started]).run();
+        refused(ended, parts);
+    }
+    refused(Winddown::new().run(), &["no command", "COMMAND"]);
+    refused(Winddown::new().args(["-t", "1s"]).run(), &["no command", "COMMAND"]);
+    refused(Winddown::new().args(["-t"]).run(), &["--time-limit", "value"]);
+    assert!(!std::path::Path::new(&started).exists());
+}
+
+fn wrong_variables_start_nothing_and_are_named() {
+    let place = TempDir::new();
+    let started = place.file("started");
+    for (name, value, parts) in [
+        ("WINDDOWN_TIME_LIMIT", "5x", ["'5x'", "10s"]),
+        ("WINDDOWN_STOP_SIGNAL", "FROB", ["'FROB'", "TERM"]),
+        ("WINDDOWN_TO", "me", ["'me'", "main or all"]),
+        ("WINDDOWN_VERBOSE", "2", ["'2'", "1 or 0"]),
+        ("WINDDOWN_RECORD", "/no/such/place/x", ["'/no/such/place/x'", "create it"]),
+        ("WINDDOWN_MAP", "TERM=", ["TERM=", "--stop-signal"]),
+        ("WINDDOWN_LOG_FORMAT", "xml", ["'xml'", "json"]),
+    ] {
+        let ended = Winddown::new().command(["touch", &started]).env(name, value).run();
+        refused(ended, &[&[name], parts.as_slice()].concat());
+    }
+    assert!(!std::path::Path::new(&started).exists());
+}
+
+fn the_workloads_flags_are_its_own() {
+    // Trap 22: an init that swallows the flags of its workload.
+    let flags = ["-t", "--help", "--", "-v", "--version", "", "-"];
+    let ended = Winddown::new().command(["printf", "%s\\n"]).more(flags).run().expect_code(0);
+    assert_eq!(ended.out(), flags);
+}
+
+fn without_dashes_options_end_at_the_first_word() {
+    let words = ["-t", "3s", "printf", "%s\\n", "-t", "x", "--", "--help"];
+    let ended = Winddown::new().args(words).run().expect_code(0);
+    assert_eq!(ended.out(), ["-t", "x", "--", "--help"]);
+    assert!(ended.err().is_empty(), "{}", ended.told());
+}
+
+fn subcommand_words_are_commands_anywhere_but_in_front() {
+    let place = TempDir::new();
+    for word in ["check", "report", "token"] {
+        let script = place.write(word, "#!/bin/sh\necho \"${0##*/} $*\"\n");
+        std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).expect("a script");
+        let path = format!("{}:/usr/bin:/bin", place.path().display());
+        let run = |words: &[&str]| Winddown::new().args(words).env("PATH", &path).run();
+        for before in [["--"].as_slice(), &["-t", "3s"], &["--to=main", "--"]] {
+            let ended = run(&[before, &[word, "-x"]].concat()).expect_code(0);
+            assert_eq!(ended.out(), [format!("{word} -x")]);
+        }
+        refused(run(&[word, "-x"]), &[&format!("'{word}'"), &format!("winddown -- {word}")]);
+    }
+}
+
+fn help_and_version_go_to_stdout_alone() {
+    for word in ["--help", "-h", "--version", "-V"] {
+        let ended = Winddown::new().args([word]).env("WINDDOWN_TIME_LIMIT", "nonsense").run().expect_code(0);
+        assert!(ended.err().is_empty(), "{}", ended.told());
+        let lines = ended.out();
+        if word.to_lowercase().ends_with("-v") || word == "--version" {
+            assert_eq!(lines, [concat!("winddown ", env!("CARGO_PKG_VERSION"))]);
+        } else {
+            assert!(lines.len() <= 40, "{} lines", lines.len());
+            assert!(lines.iter().all(|line| line.chars().count() <= 100), "{}", ended.told());
+        }
+    }
+}
+
+fn help_that_nobody_reads_is_no_error_message() {
+    // As every program into a pager that was left: death of SIGPIPE, and no word.
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let ended = Winddown::new().args(["--help"]).stdout(Stream::Fd(writer.into())).run();
+    let ended = ended.expect_signal(libc::SIGPIPE);
+    assert!(ended.err().is_empty(), "{}", ended.told());
+    let ended = Winddown::new().args(["--help"]).stdout(Stream::File("/dev/full".into())).run();
+    refused(ended, &["stdout", "No space left"]);
+}

@@ -1,0 +1,81 @@
+//! The limit on a whole run: the stop begins so early that everything is over by then.
+
+use std::time::Duration;
+
+use crate::limits::{expect_between, milliseconds};
+use crate::support::builder::Winddown;
+use crate::support::{TempDir, eventually, read_json, trials};
+
+trials![
+    the_run_limit_asks_early_enough,
+    the_run_limit_is_the_end_of_everything,
+    a_default_limit_is_at_most_half_of_the_run_limit,
+    an_earlier_stop_ends_by_the_run_limit_too,
+    a_run_that_ends_before_its_run_limit_ends_as_it_likes,
+];
+
+fn the_run_limit_asks_early_enough() {
+    let place = TempDir::new();
+    let record = place.file("record");
+    let run = Winddown::new()
+        .args(["--run-limit", "1s", "-t", "400ms", "--record", &record])
+        .workload("--on TERM [ --exit 3 ] --print up --serve")
+        .start();
+    let line = run.wait_err("the run limit is reached");
+    assert!(line.contains("SIGKILL in 4"), "{line}");
+    let ended = run.wait().expect_code(124).expect_nothing_left();
+    expect_between(ended.duration, Duration::from_millis(600), &ended);
+    assert_eq!(ended.count_out("got 15"), 1, "{}", ended.told());
+    let record = read_json(&record);
+    assert_eq!(record["stop"]["cause"], "run-limit");
+    assert!(milliseconds(&record["stop"]["at_ms"]) >= Duration::from_millis(600), "{record}");
+    assert_eq!(record["outcome"], "stopped");
+}
+
+fn the_run_limit_is_the_end_of_everything() {
+    let ended = Winddown::new()
+        .args(["--run-limit", "1s", "-t", "400ms"])
+        .workload("--on TERM [ ] --spawn daemon-session d [ --ignore TERM --serve ] --serve")
+        .run()
+        .expect_code(137)
+        .expect_nothing_left();
+    // The clock is started a little before the test's own.
+    expect_between(ended.duration + Duration::from_millis(20), Duration::from_secs(1), &ended);
+}
+
+fn a_default_limit_is_at_most_half_of_the_run_limit() {
+    for (run_limit, limit) in [("1s", "500"), ("15s", "7500"), ("20s", "10000"), ("1h", "10000")] {
+        let ended = Winddown::new()
+            .args(["--run-limit", run_limit])
+            .workload("--say env:SHUTDOWN_LIMIT_MS")
+            .run()
+            .expect_code(0);
+        assert_eq!(ended.fact("env:SHUTDOWN_LIMIT_MS"), limit);
+    }
+}
+
+fn an_earlier_stop_ends_by_the_run_limit_too() {
+    let place = TempDir::new();
+    let record = place.file("record");
+    let run = Winddown::new()
+        .args(["--run-limit", "2s", "-t", "1900ms", "--record", &record])
+        .workload("--on TERM [ ] --print up --serve")
+        .start();
+    run.wait_out("up");
+    eventually("some time is over", || run.started().elapsed() > Duration::from_millis(50));
+    run.signal(libc::SIGTERM);
+    let ended = run.wait().expect_code(137).expect_nothing_left();
+    assert_eq!(ended.count_out("got 15"), 1, "{}", ended.told());
+    let record = read_json(&record);
+    let deadline = milliseconds(&record["stop"]["deadline_ms"]);
+    assert!(deadline <= Duration::from_secs(2), "{record}");
+}
+
+fn a_run_that_ends_before_its_run_limit_ends_as_it_likes() {
+    let options = ["--run-limit", "20s"];
+    Winddown::new().args(options).workload("--exit 7").run().expect_code(7);
+    let run = Winddown::new().args(options).workload("--on TERM [ --exit 8 ] --print up --serve").start();
+    run.wait_out("up");
+    run.signal(libc::SIGTERM);
+    run.wait().expect_code(8);
+}

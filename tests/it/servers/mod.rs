@@ -1,0 +1,202 @@
+//! Real servers, each stopped while it has work to do: the work is finished, the status is the
+//! server's own, its port is free afterwards, and nothing is left.
+//!
+//! No step waits for time to pass: a response is held until the server has closed its port, and only
+//! then let go on.
+
+mod java;
+mod nginx;
+mod node;
+mod postgres;
+mod python;
+mod redis;
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
+use std::os::fd::AsRawFd as _;
+
+use crate::support::builder::Winddown;
+use crate::support::running::{Ended, Running};
+use crate::support::{PATIENCE, TempDir, eventually, read_json};
+
+/// The tests of all servers.
+pub(crate) fn trials() -> Vec<libtest_mimic::Trial> {
+    [java::trials(), nginx::trials(), node::trials(), postgres::trials(), python::trials(), redis::trials()]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+/// The path of a program that lies beside the tests.
+macro_rules! source {
+    ($name:literal) => {
+        concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/servers/", $name)
+    };
+}
+use source;
+
+/// A port of 127.0.0.1 that nobody but the server under test can get.
+struct Port {
+    number: u16,
+    reservation: TcpListener,
+}
+
+impl Port {
+    /// A bound socket that doesn't listen keeps others away, and lets a server in that sets
+    /// `SO_REUSEADDR`, as servers do.
+    fn reserve() -> Self {
+        loop {
+            let any = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+            let number = any.local_addr().expect("an address").port();
+            drop(any);
+            // Bound by number, or the end of listening would give the port back.
+            let Ok(reservation) = TcpListener::bind((Ipv4Addr::LOCALHOST, number)) else {
+                // Somebody was faster.
+                continue;
+            };
+            // SAFETY: ends the listening of a socket that is open.
+            unsafe { libc::shutdown(reservation.as_raw_fd(), libc::SHUT_RDWR) };
+            return Self { number, reservation };
+        }
+    }
+
+    fn text(&self) -> String {
+        self.number.to_string()
+    }
+
+    fn connect(&self) -> std::io::Result<TcpStream> {
+        let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, self.number).into();
+        let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        Ok(stream)
+    }
+
+    fn is_served(&self) -> bool {
+        self.connect().is_ok()
+    }
+
+    /// Another server could start here at once.
+    #[track_caller]
+    fn assert_free(self) {
+        let Self { number, reservation } = self;
+        drop(reservation);
+        let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, number));
+        assert!(bound.is_ok(), "port {number} is not free: {:?}", bound.err());
+    }
+}
+
+/// A response that has begun and is not complete.
+struct Response {
+    stream: BufReader<TcpStream>,
+}
+
+impl Response {
+    /// Asks for a page and reads up to the line `begin`.
+    #[track_caller]
+    fn begin(port: &Port) -> Self {
+        let mut response = Self::ask(port);
+        let mut line = String::new();
+        while line != "begin\n" {
+            line.clear();
+            let count = response.stream.read_line(&mut line).expect("a response");
+            assert!(count > 0, "the response ended before it began");
+        }
+        response
+    }
+
+    #[track_caller]
+    fn ask(port: &Port) -> Self {
+        let mut stream = BufReader::new(port.connect().expect("a server"));
+        let request = b"GET / HTTP/1.0\r\nConnection: close\r\n\r\n";
+        stream.get_mut().write_all(request).expect("a server that reads");
+        Self { stream }
+    }
+
+    /// The rest, as far as it comes.
+    fn rest(mut self) -> String {
+        let mut rest = Vec::new();
+        // A connection that was reset is a response cut short, as the missing end shows.
+        let _ = self.stream.read_to_end(&mut rest);
+        String::from_utf8_lossy(&rest).into_owned()
+    }
+}
+
+/// What a server needs: a place, a port, and a file that lets a held response go on.
+struct Place {
+    directory: TempDir,
+    port: Port,
+}
+
+impl Place {
+    fn new() -> Self {
+        Self { directory: TempDir::new(), port: Port::reserve() }
+    }
+
+    /// The file that our small servers wait for before they end a response.
+    fn release(&self) -> String {
+        self.directory.file("release")
+    }
+
+    fn record(&self) -> String {
+        self.directory.file("record")
+    }
+
+    /// winddown with a record and a limit that is not to be reached.
+    fn winddown(&self) -> Winddown {
+        Winddown::new().args(["-t", "25s", "--record", &self.record()])
+    }
+
+    /// Asks winddown to stop while a response is under way. The response is complete in spite of it.
+    #[track_caller]
+    fn stop_in_mid_response(self, run: Running) -> Stopped {
+        let response = Response::begin(&self.port);
+        run.signal(libc::SIGTERM);
+        eventually("the server takes no more connections", || !self.port.is_served());
+        std::fs::write(self.release(), "").expect("a file for the test");
+        let rest = response.rest();
+        let ended = run.wait().expect_nothing_left();
+        assert_eq!(rest, "end\n", "{}", ended.told());
+        self.stopped(ended)
+    }
+
+    /// After the end of a run.
+    #[track_caller]
+    fn stopped(self, ended: Ended) -> Stopped {
+        self.port.assert_free();
+        Stopped { record: read_json(self.directory.file("record")), ended }
+    }
+}
+
+/// A server that was stopped.
+struct Stopped {
+    ended: Ended,
+    record: serde_json::Value,
+}
+
+impl Stopped {
+    #[track_caller]
+    fn expect_code(self, code: i32) -> Self {
+        Self { ended: self.ended.expect_code(code), ..self }
+    }
+
+    #[track_caller]
+    fn expect_outcome(self, outcome: &str) -> Self {
+        assert_eq!(self.record["outcome"], outcome, "{:#}", self.record);
+        self
+    }
+
+    /// Exactly these signals were sent by winddown, to `main` or to an `orphan`.
+    #[track_caller]
+    fn expect_asked(self, asked: &[&str]) -> Self {
+        let main = &self.record["main"]["pid"];
+        let signals = self.record["signals"].as_array().expect("a list").iter();
+        let sent: Vec<_> = signals
+            .map(|one| {
+                let target = if one["target"]["pid"] == *main { "main" } else { "orphan" };
+                format!("{target} {}", one["signal"].as_str().unwrap_or_default())
+            })
+            .collect();
+        assert_eq!(sent, asked, "{:#}", self.record);
+        self
+    }
+}

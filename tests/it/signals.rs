@@ -1,0 +1,349 @@
+//! Signals on their way through winddown: each once, with what came with it, and none lost.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::support::builder::Winddown;
+use crate::support::running::Ended;
+use crate::support::{TempDir, eventually, processes, read_json, trials};
+
+trials![
+    every_signal_that_can_be_forwarded_arrives_once,
+    stop_signals_that_are_none_here_are_forwarded_too,
+    queued_signals_keep_their_value_and_order,
+    a_burst_arrives_completely,
+    signals_about_winddown_itself_are_not_forwarded,
+    its_own_broken_pipe_is_not_forwarded,
+    alone => no_term_is_lost_in_the_first_milliseconds,
+    alone => a_term_in_the_first_milliseconds_ends_the_run,
+    alone => no_other_signal_is_lost_in_the_first_milliseconds,
+    a_fault_signal_from_outside_orphans_nobody,
+    a_map_rewrites_and_drops,
+    a_map_rewrites_the_stop_signal,
+    a_hup_is_a_reload,
+    a_hup_stops_where_it_was_asked_for,
+    a_signal_after_the_main_process_goes_nowhere,
+    a_stopped_workload_is_noted_and_goes_on,
+    alone => a_flood_does_not_hold_up_the_stop,
+];
+
+/// Which signals must reach the workload.
+fn forwardable() -> impl Iterator<Item = i32> {
+    let never = [libc::SIGKILL, libc::SIGSTOP, libc::SIGCHLD, libc::SIGTTIN, libc::SIGTTOU, 32, 33];
+    (1..=64).filter(move |signal| !never.contains(signal))
+}
+
+fn count_got(ended: &Ended, signal: i32) -> usize {
+    ended.count_out(&format!("got {signal} code"))
+}
+
+fn every_signal_that_can_be_forwarded_arrives_once() {
+    let run = Winddown::new().workload("--on all [ ] --on TERM [ --exit 3 ] --print up --serve").start();
+    run.wait_out("up");
+    let plain = |signal: &i32| ![libc::SIGTERM, libc::SIGINT].contains(signal);
+    for signal in forwardable().filter(plain) {
+        run.signal(signal);
+        run.wait_out(&format!("got {signal} code 0"));
+    }
+    run.signal(libc::SIGTERM);
+    let ended = run.wait().expect_code(3).expect_nothing_left();
+    for signal in forwardable().filter(|signal| *signal != libc::SIGINT) {
+        assert_eq!(count_got(&ended, signal), 1, "signal {signal}\n{}", ended.told());
+    }
+}
+
+fn stop_signals_that_are_none_here_are_forwarded_too() {
+    let run = Winddown::new()
+        .args(["--stop-on", "QUIT"])
+        .workload("--on TERM,INT [ ] --on QUIT [ --exit 3 ] --print up --serve")
+        .start();
+    run.wait_out("up");
+    for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGTERM] {
+        let before = run.out().len();
+        run.signal(signal);
+        eventually("it is forwarded", || run.out().len() > before);
+    }
+    assert_eq!(run.err(), Vec::<String>::new());
+    run.signal(libc::SIGQUIT);
+    let ended = run.wait().expect_code(3);
+    assert_eq!(count_got(&ended, libc::SIGTERM), 2, "{}", ended.told());
+    assert_eq!(count_got(&ended, libc::SIGINT), 1, "{}", ended.told());
+}
+
+fn queued_signals_keep_their_value_and_order() {
+    let numbers = [libc::SIGRTMIN(), libc::SIGRTMIN() + 7, libc::SIGRTMAX()];
+    let run = Winddown::new().workload("--on all [ ] --on TERM [ --exit 3 ] --print up --serve").start();
+    run.wait_out("up");
+    for value in 1..=100 {
+        for signal in numbers {
+            run.queue(signal, value);
+        }
+    }
+    run.wait_out_times("code -1", 300);
+    // A standard signal has no queue, but a value.
+    run.queue(libc::SIGUSR1, 4711);
+    let own = std::process::id();
+    run.wait_out(&format!("got 10 code -1 pid {own} value 4711"));
+    run.signal(libc::SIGTERM);
+    let ended = run.wait().expect_code(3);
+    for signal in numbers {
+        let wanted: Vec<String> =
+            (1..=100).map(|value| format!("got {signal} code -1 pid {own} value {value}")).collect();
+        let mut got = ended.out();
+        got.retain(|line| line.starts_with(&format!("got {signal} ")));
+        assert_eq!(got, wanted);
+    }
+}
+
+/// More than winddown takes in one turn, while it can't act on any of them.
+fn a_burst_arrives_completely() {
+    for guard in [vec![], vec!["--no-guard"]] {
+        let run = Winddown::new()
+            .args(guard)
+            .workload("--on RTMIN+2 [ ] --on TERM [ --exit 3 ] --print up --serve")
+            .start();
+        run.wait_out("up");
+        for value in 0..1000 {
+            run.queue(libc::SIGRTMIN() + 2, value);
+        }
+        let got = run.wait_out_times("code -1", 1000);
+        assert!(got[999].ends_with("value 999"), "{}", got[999]);
+        run.signal(libc::SIGTERM);
+        run.wait().expect_code(3);
+    }
+}
+
+fn signals_about_winddown_itself_are_not_forwarded() {
+    let run = Winddown::new()
+        .workload("--on CHLD,TTIN,TTOU,RTMIN+30 [ ] --on TERM [ --exit 3 ] --print up --serve")
+        .start();
+    run.wait_out("up");
+    for signal in [libc::SIGCHLD, libc::SIGTTIN, libc::SIGTTOU, 32, 33] {
+        run.signal(signal);
+    }
+    // The highest number is taken last: when it has arrived, the others would have.
+    run.signal(libc::SIGRTMAX());
+    run.wait_out("got 64 code 0");
+    run.signal(libc::SIGTERM);
+    let ended = run.wait().expect_code(3).expect_nothing_left();
+    assert_eq!(ended.count_out("got"), 2, "{}", ended.told());
+    assert_eq!(ended.err().len(), 2, "{}", ended.told());
+}
+
+fn its_own_broken_pipe_is_not_forwarded() {
+    for guard in [vec!["-v"], vec!["-v", "--no-guard"]] {
+        let mut run = Winddown::new()
+            .args(guard)
+            .workload("--on PIPE,USR1 [ ] --on TERM [ --exit 3 ] --print up --serve")
+            .start();
+        run.wait_out("up");
+        run.close_stderr();
+        // With -v each of them is a line, so each makes a SIGPIPE.
+        for count in 1..=20 {
+            run.signal(libc::SIGUSR1);
+            run.wait_out_times("got 10", count);
+        }
+        // One that somebody else sends is as good as any other.
+        run.signal(libc::SIGPIPE);
+        run.wait_out("got 13");
+        run.signal(libc::SIGTERM);
+        let ended = run.wait().expect_code(3);
+        assert_eq!(count_got(&ended, libc::SIGPIPE), 1, "{}", ended.told());
+    }
+}
+
+/// Starts so many runs and signals each a little later than the one before, from 0 to 5 ms. Two at
+/// a time: one core would make every start look slow.
+fn in_the_first_milliseconds(runs: u32, signal: i32, prepare: fn() -> Winddown, judge: fn(Ended)) {
+    let one = |number: u32| {
+        let run = prepare().start();
+        let at = run.started() + Duration::from_millis(5) * number / runs;
+        while Instant::now() < at {
+            std::hint::spin_loop();
+        }
+        run.signal(signal);
+        judge(run.wait());
+    };
+    std::thread::scope(|scope| {
+        for thread in 0..2 {
+            scope.spawn(move || (0..runs).filter(|number| number % 2 == thread).for_each(one));
+        }
+    });
+}
+
+/// Trap 1: TERM in the first milliseconds. Inherited as blocked it waits until the workload is ready
+/// for it, so each one must be answered.
+fn no_term_is_lost_in_the_first_milliseconds() {
+    let prepare = || {
+        Winddown::new()
+            .args(["-t", "25s"])
+            .blocked([libc::SIGTERM])
+            .workload("--on TERM [ --exit 7 ] --serve")
+    };
+    in_the_first_milliseconds(1000, libc::SIGTERM, prepare, |ended| {
+        let ended = ended.expect_code(7);
+        assert_eq!(count_got(&ended, libc::SIGTERM), 1, "{}", ended.told());
+    });
+}
+
+/// Trap 1 again, with nothing blocked: before winddown has started, and before the workload is ready
+/// for it, a TERM kills by its default action. It never goes unheard, and nobody is orphaned.
+fn a_term_in_the_first_milliseconds_ends_the_run() {
+    let prepare = || Winddown::new().args(["-t", "25s"]).workload("--on TERM [ --exit 7 ] --serve");
+    in_the_first_milliseconds(1000, libc::SIGTERM, prepare, |ended| {
+        assert!(ended.code() == Some(7) || ended.signal() == Some(libc::SIGTERM), "{}", ended.told());
+        ended.expect_nothing_left();
+    });
+}
+
+fn no_other_signal_is_lost_in_the_first_milliseconds() {
+    let prepare = || Winddown::new().blocked([libc::SIGUSR2]).workload("--on USR2 [ --exit 8 ] --serve");
+    in_the_first_milliseconds(200, libc::SIGUSR2, prepare, |ended| {
+        ended.expect_code(8);
+    });
+}
+
+/// Trap 17: fault signals.
+fn a_fault_signal_from_outside_orphans_nobody() {
+    let faults =
+        [libc::SIGILL, libc::SIGTRAP, libc::SIGABRT, libc::SIGBUS, libc::SIGFPE, libc::SIGSEGV, libc::SIGSYS];
+    for signal in faults {
+        let place = TempDir::new();
+        let record = place.file("record");
+        let run = Winddown::new()
+            .args(["--record", &record])
+            .limit(libc::RLIMIT_CORE, 0)
+            .workload("--spawn child c [ --serve ] --spawn daemon-session d [ --serve ] --print up --serve")
+            .start();
+        run.wait_out("up");
+        run.signal(signal);
+        run.wait().expect_signal(signal).expect_nothing_left();
+        let record = read_json(&record);
+        assert_eq!(record["outcome"], "crashed");
+        assert_eq!(record["signals"][0]["purpose"], "forward");
+    }
+}
+
+fn a_map_rewrites_and_drops() {
+    let run = Winddown::new()
+        .args(["-v", "--map", "HUP=USR1,USR2=", "--map", "RTMIN+1=RTMIN+2"])
+        .workload("--on all [ ] --on TERM [ --exit 3 ] --print up --serve")
+        .start();
+    run.wait_out("up");
+    run.signal(libc::SIGHUP);
+    run.wait_out("got 10 code 0");
+    run.wait_err("forwarded as SIGUSR1");
+    run.signal(libc::SIGUSR2);
+    run.wait_err("dropped (--map)");
+    run.queue(libc::SIGRTMIN() + 1, 77);
+    run.wait_out(&format!("got {} code -1", libc::SIGRTMIN() + 2));
+    run.signal(libc::SIGTERM);
+    let ended = run.wait().expect_code(3);
+    assert_eq!(ended.count_out("got"), 3, "{}", ended.told());
+    assert_eq!(ended.count_out("value 77"), 1, "{}", ended.told());
+}
+
+fn a_map_rewrites_the_stop_signal() {
+    let run = Winddown::new()
+        .args(["--map", "TERM=QUIT"])
+        .workload("--on TERM [ ] --on QUIT [ --exit 3 ] --print up --serve")
+        .start();
+    run.wait_out("up");
+    run.signal(libc::SIGTERM);
+    let ended = run.wait().expect_code(3);
+    assert_eq!(ended.count_out("got"), 1, "{}", ended.told());
+}
+
+fn a_hup_is_a_reload() {
+    // nohup's ignored HUP is the workload's to know; whoever sends one means it.
+    for ignored in [vec![], vec![libc::SIGHUP]] {
+        let run = Winddown::new()
+            .ignored(ignored)
+            .workload("--on HUP [ ] --on TERM [ --exit 3 ] --print up --serve")
+            .start();
+        run.wait_out("up");
+        for count in 1..=3 {
+            run.signal(libc::SIGHUP);
+            run.wait_out_times("got 1 code 0", count);
+        }
+        assert_eq!(run.err(), Vec::<String>::new());
+        run.signal(libc::SIGTERM);
+        let ended = run.wait().expect_code(3);
+        assert_eq!(count_got(&ended, libc::SIGHUP), 3, "{}", ended.told());
+    }
+}
+
+fn a_hup_stops_where_it_was_asked_for() {
+    let run = Winddown::new()
+        .args(["--stop-on", "HUP", "-t", "300ms"])
+        .workload("--on HUP [ ] --print up --serve")
+        .start();
+    run.wait_out("up");
+    run.signal(libc::SIGHUP);
+    run.wait_err("SIGHUP from");
+    let ended = run.wait().expect_code(137).expect_nothing_left();
+    assert_eq!(count_got(&ended, libc::SIGHUP), 1, "{}", ended.told());
+}
+
+fn a_signal_after_the_main_process_goes_nowhere() {
+    let place = TempDir::new();
+    let gate = place.file("gate");
+    let run = Winddown::new()
+        .args(["-v"])
+        .workload(&format!("--spawn daemon d [ --on USR1,TERM [ ] --until {gate} ] --exit 4"))
+        .start();
+    run.wait_out("d got 15");
+    let daemon = run.number("d pid");
+    run.signal(libc::SIGUSR1);
+    run.signal(libc::SIGTERM);
+    run.wait_err("while stopping");
+    assert!(processes::is_alive(daemon));
+    place.write("gate", "");
+    let ended = run.wait().expect_code(4).expect_nothing_left();
+    assert_eq!(ended.count_out("d got"), 1, "{}", ended.told());
+}
+
+/// Trap 21: stopped and continued is not dead.
+fn a_stopped_workload_is_noted_and_goes_on() {
+    let run = Winddown::new().workload("--on USR1 [ --exit 3 ] --say pid --print up --serve").start();
+    run.wait_out("up");
+    let main = run.number("pid");
+    // SAFETY: the workload lives until it is told to exit.
+    unsafe { libc::kill(main, libc::SIGSTOP) };
+    run.wait_err("was stopped; SIGCONT lets it go on");
+    assert_eq!(processes::state(main), Some('T'));
+    run.signal(libc::SIGCONT);
+    eventually("it goes on", || processes::state(main) == Some('S'));
+    run.signal(libc::SIGUSR1);
+    run.wait().expect_code(3);
+}
+
+fn a_flood_does_not_hold_up_the_stop() {
+    for options in [vec![], vec!["--no-guard"]] {
+        let run = Winddown::new()
+            .args(options)
+            .args(["-t", "25s"])
+            .workload("--ignore USR1 --on TERM [ --exit 3 ] --print up --serve")
+            .start();
+        run.wait_out("up");
+        let is_heard = AtomicBool::new(false);
+        let flood = || {
+            let end = Instant::now() + Duration::from_secs(10);
+            while Instant::now() < end && !is_heard.load(Ordering::Relaxed) {
+                // SAFETY: a child that is not reaped before this thread has ended.
+                unsafe { libc::kill(run.pid(), libc::SIGUSR1) };
+            }
+        };
+        std::thread::scope(|scope| {
+            let floods: Vec<_> = (0..4).map(|_| scope.spawn(flood)).collect();
+            let asked = run.signal(libc::SIGTERM);
+            run.wait_out("got 15");
+            is_heard.store(true, Ordering::Relaxed);
+            assert!(asked.elapsed() < Duration::from_secs(8), "after {:?}", asked.elapsed());
+            for flood in floods {
+                flood.join().expect("no panic");
+            }
+        });
+        run.wait().expect_code(3);
+    }
+}

@@ -1,0 +1,267 @@
+//! Shells, editors and other programs that use the whole terminal, and what is put back after them.
+
+use std::fs;
+
+use nix::sys::signal::{Signal, kill};
+use nix::sys::termios::Termios;
+use nix::unistd::Pid;
+
+use crate::support::{Pty, TempDir, eventually, processes, trials};
+use crate::terminal::{VARIANTS, expect_status, in_bash, winddown_of};
+
+trials![
+    needs("bash") => a_shell_inside_is_fully_usable,
+    needs("bash") => a_shell_inside_can_be_suspended,
+    needs("vi", "bash") => vi_edits_a_file,
+    needs("vi", "bash") => vi_is_suspended_and_continued_by_one_fg,
+    needs("python3", "bash") => a_prompt_of_python_lives_on_after_ctrl_c,
+    modes_are_put_back_after_a_kill,
+    the_foreground_is_put_back_after_a_kill,
+    needs("bash") => a_killed_shell_leaves_the_terminal_usable,
+    modes_are_put_back_after_a_crash,
+    modes_stay_as_a_program_that_exits_leaves_them,
+    needs("bash") => a_terminal_that_is_anothers_by_then_is_left_alone,
+];
+
+const INNER: &str = "bash --norc --noprofile -i";
+
+/// Waits until a program that has shown something waits for the next key: a Ctrl+C in between is
+/// seen late, or never, by many of them.
+#[track_caller]
+fn wait_idle(pid: i32) {
+    eventually("the program waits for a key", || processes::state(pid) == Some('S'));
+}
+
+/// The pid of the program of that name in the terminal.
+#[track_caller]
+fn pid_of(pty: &Pty, name: &str) -> i32 {
+    let found = pty.tag().living().into_iter().find(|one| one.name.starts_with(name));
+    found.unwrap_or_else(|| panic!("no {name} runs:\n{}", pty.screen())).pid
+}
+
+fn a_shell_inside_is_fully_usable() {
+    in_bash(|pty, winddown| {
+        pty.line(&format!("{winddown} {INNER}"));
+        pty.prompt();
+        let inner = pty.command("echo $$").parse().unwrap();
+        // Ctrl+C at its prompt, and to its job: the shell lives on.
+        pty.keys("half");
+        pty.expect("half");
+        wait_idle(inner);
+        pty.keys("\x03");
+        pty.prompt();
+        pty.line("$WL --print in --serve");
+        pty.expect("\r\nin");
+        pty.keys("\x03");
+        pty.prompt();
+        expect_status(pty, 130);
+        // Its own jobs stop and go on.
+        pty.line("$WL --say pid --read-line --exit 5");
+        let job = pty.number("pid");
+        pty.keys("\x1a");
+        pty.expect("Stopped");
+        pty.prompt();
+        pty.line("fg");
+        pty.wait_foreground(job);
+        wait_idle(job);
+        pty.keys("text\r");
+        pty.expect("line text");
+        pty.prompt();
+        expect_status(pty, 5);
+        pty.command("exit 4");
+        expect_status(pty, 4);
+        assert_eq!(pty.count("winddown: "), 0, "{}", pty.screen());
+    });
+}
+
+fn a_shell_inside_can_be_suspended() {
+    in_bash(|pty, winddown| {
+        pty.line(&format!("{winddown} {INNER}"));
+        pty.prompt();
+        let inner = pty.command("echo $$");
+        pty.line("suspend");
+        pty.expect("Stopped");
+        pty.prompt();
+        assert_ne!(pty.command("echo $$"), inner, "the outer shell answers");
+        let inner = inner.parse().unwrap();
+        pty.line("fg");
+        pty.wait_foreground(inner);
+        wait_idle(inner);
+        pty.keys("\r");
+        pty.prompt();
+        pty.command("exit 4");
+        expect_status(pty, 4);
+    });
+}
+
+/// vi with a file of its own, ready for keys.
+fn start_vi(pty: &mut Pty, winddown: &str, file: &str) {
+    pty.line(&format!("TERM=vt100 {winddown} vi -u NONE -N {file}"));
+    pty.expect("[New");
+}
+
+fn vi_edits_a_file() {
+    in_bash(|pty, winddown| {
+        let place = TempDir::new();
+        let file = place.file("text");
+        start_vi(pty, winddown, &file);
+        // Ctrl+C in vi is a key of its own.
+        pty.keys("ihello");
+        pty.expect("hello");
+        let vi = pid_of(pty, "vi");
+        wait_idle(vi);
+        pty.keys("\x03");
+        // It leaves its insert mode, and forgets what was typed ahead.
+        pty.expect("\x1b[K");
+        wait_idle(vi);
+        pty.keys(":w\r");
+        eventually("vi has written", || fs::read_to_string(&file).is_ok_and(|text| text == "hello\n"));
+        pty.keys(":cq\r");
+        pty.prompt();
+        expect_status(pty, 1);
+        assert_eq!(pty.count("winddown: "), 0, "{}", pty.screen());
+    });
+}
+
+/// vi stops its whole group itself, by a signal that comes from the main process.
+fn vi_is_suspended_and_continued_by_one_fg() {
+    in_bash(|pty, winddown| {
+        let place = TempDir::new();
+        let file = place.file("text");
+        let modes = pty.modes();
+        start_vi(pty, winddown, &file);
+        for word in ["one", "two", "three"] {
+            pty.keys("\x1a");
+            pty.expect("Stopped");
+            pty.prompt();
+            assert_eq!(pty.modes(), modes);
+            pty.line("fg");
+            pty.keys(&format!("o{word}\x1b:w\r"));
+            eventually("vi has written", || fs::read_to_string(&file).is_ok_and(|text| text.contains(word)));
+        }
+        pty.keys(":q\r");
+        pty.prompt();
+        expect_status(pty, 0);
+        assert_eq!(fs::read_to_string(&file).unwrap(), "\none\ntwo\nthree\n");
+    });
+}
+
+/// A program that lives on after Ctrl+C wants `--stop-on TERM`.
+fn a_prompt_of_python_lives_on_after_ctrl_c() {
+    in_bash(|pty, winddown| {
+        pty.line(&format!("{winddown} --stop-on TERM python3 -q -i"));
+        pty.expect(">>> ");
+        let python = pid_of(pty, "python");
+        wait_idle(python);
+        pty.keys("\x03");
+        pty.expect("KeyboardInterrupt");
+        pty.expect(">>> ");
+        pty.line("import time; print('go'); time.sleep(50)");
+        pty.expect("\r\ngo");
+        wait_idle(python);
+        pty.keys("\x03");
+        pty.expect("KeyboardInterrupt");
+        pty.expect(">>> ");
+        pty.line("print(6*7)");
+        pty.expect("42");
+        pty.line("exit(3)");
+        pty.prompt();
+        expect_status(pty, 3);
+        assert_eq!(pty.count("KeyboardInterrupt"), 2, "{}", pty.screen());
+        assert_eq!(pty.count("winddown: "), 0, "{}", pty.screen());
+    });
+}
+
+/// Runs a test under a plain shell, which does not itself put a terminal back. Its script runs
+/// winddown, says so, and reads a line. The test gets the modes from before.
+fn in_sh(options_and_flags: &str, test: impl Fn(&mut Pty, &Termios)) {
+    for winddown in VARIANTS {
+        let script =
+            format!("echo go; read x; {winddown} {options_and_flags}; echo status=$?; read x; echo got=$x");
+        let mut pty = Pty::program(["sh", "-c", &script]);
+        pty.expect("go");
+        let before = pty.modes();
+        pty.keys("\r");
+        test(&mut pty, &before);
+    }
+}
+
+/// What the shell says and hears when its terminal is as before.
+#[track_caller]
+fn expect_usable(pty: &mut Pty, status: i32, before: &Termios) {
+    pty.expect(&format!("status={status}"));
+    assert_eq!(&pty.modes(), before);
+    assert_eq!(pty.foreground(), pty.pid());
+    pty.keys("word\r");
+    pty.expect("got=word");
+    assert_eq!(pty.wait().code(), Some(0));
+    pty.tag().assert_nothing_left();
+}
+
+fn modes_are_put_back_after_a_kill() {
+    in_sh("-t 300ms -- $WL --ignore INT,TERM --say pid --raw --serve", |pty, before| {
+        let winddown = winddown_of(pty.number("pid"));
+        pty.expect("raw");
+        assert_ne!(&pty.modes(), before, "the program has made it raw");
+        kill(Pid::from_raw(winddown), Signal::SIGTERM).unwrap();
+        expect_usable(pty, 137, before);
+    });
+}
+
+fn the_foreground_is_put_back_after_a_kill() {
+    in_sh("-t 300ms -- $WL --ignore INT,TERM --foreground --say pid --raw --serve", |pty, before| {
+        let main = pty.number("pid");
+        pty.expect("raw");
+        assert_eq!(pty.foreground(), main);
+        kill(Pid::from_raw(winddown_of(main)), Signal::SIGTERM).unwrap();
+        expect_usable(pty, 137, before);
+    });
+}
+
+fn a_killed_shell_leaves_the_terminal_usable() {
+    in_sh(&format!("-t 300ms {INNER}"), |pty, before| {
+        pty.prompt();
+        let inner = pty.command("trap '' HUP TERM; echo pid=$$");
+        let inner: i32 = inner.trim_start_matches("pid=").parse().unwrap();
+        assert_eq!(pty.foreground(), inner);
+        kill(Pid::from_raw(winddown_of(inner)), Signal::SIGTERM).unwrap();
+        expect_usable(pty, 137, before);
+    });
+}
+
+fn modes_are_put_back_after_a_crash() {
+    in_sh("$WL --raw --die SEGV", |pty, before| {
+        pty.expect("raw");
+        expect_usable(pty, 139, before);
+    });
+}
+
+/// `stty raw` is such a program.
+fn modes_stay_as_a_program_that_exits_leaves_them() {
+    in_sh("$WL --raw --exit 3", |pty, before| {
+        pty.expect("status=3");
+        assert_ne!(&pty.modes(), before);
+    });
+}
+
+/// Our job was in the foreground when it began, and is killed in the background: by then the
+/// terminal is the next program's.
+fn a_terminal_that_is_anothers_by_then_is_left_alone() {
+    in_bash(|pty, winddown| {
+        pty.line(&format!("{winddown} -t 300ms $WL --ignore TERM,INT --say pid --serve"));
+        let winddown = winddown_of(pty.number("pid"));
+        pty.keys("\x1a");
+        pty.expect("Stopped");
+        pty.prompt();
+        pty.command("bg");
+        pty.line("$WL --raw --print full --serve");
+        pty.expect("full");
+        let (modes, foreground) = (pty.modes(), pty.foreground());
+        kill(Pid::from_raw(winddown), Signal::SIGTERM).unwrap();
+        eventually("winddown has ended", || !processes::is_alive(winddown));
+        assert_eq!(pty.modes(), modes);
+        assert_eq!(pty.foreground(), foreground);
+        kill(Pid::from_raw(foreground), Signal::SIGINT).unwrap();
+        pty.prompt();
+    });
+}

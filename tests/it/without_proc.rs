@@ -1,0 +1,145 @@
+//! The end where /proc can't be used: not mounted, or that of another PID namespace.
+
+use std::time::Duration;
+
+use crate::support::builder::Winddown;
+use crate::support::running::{Ended, Running};
+use crate::support::{TempDir, eventually, processes, read_json, trials};
+
+trials![
+    alone needs("root", "unshare") => without_proc_the_whole_tree_is_killed,
+    alone needs("root", "unshare") => without_proc_a_chase_is_killed,
+    needs("root", "unshare") => without_proc_a_stop_in_time_is_as_ever,
+    needs("root", "unshare") => without_proc_stragglers_are_asked,
+    alone needs("root", "pid-namespace") => the_proc_of_another_namespace_is_not_believed,
+    needs("root", "pid-namespace") => without_its_own_proc_pid_1_kills_everybody,
+];
+
+/// winddown in a place where /proc is an empty directory.
+fn without_proc() -> Winddown {
+    let script = "mount -t tmpfs none /proc && exec \"$@\"";
+    Winddown::new().prefix(["unshare", "--mount", "sh", "-c", script, "sh"])
+}
+
+/// A tree that hears nothing, with everything that hides.
+const TREE: &str = "--spawn child a [ --ignore TERM --spawn session b [ --ignore TERM --serve ] --serve ] \
+     --spawn daemon-session c [ --ignore TERM --spawn child d [ --ignore TERM --serve ] --serve ] \
+     --spawn session e [ --ignore TERM --stop ] --spawn session f [ --dead-leader --ignore TERM --serve ] \
+     --on TERM [ ] --print up --serve";
+
+#[track_caller]
+fn expect_killed(ended: Ended, asked: std::time::Instant) {
+    let ended = ended.expect_code(137).expect_nothing_left();
+    assert!(ended.since(asked) >= Duration::from_millis(300), "{}", ended.told());
+    assert!(ended.since(asked) < Duration::from_secs(10), "{}", ended.told());
+    assert_eq!(ended.count_out("over"), 0, "{}", ended.told());
+}
+
+fn without_proc_the_whole_tree_is_killed() {
+    for options in [vec![], vec!["--no-guard"]] {
+        let place = TempDir::new();
+        let record = place.file("record");
+        let run =
+            without_proc().args(options).args(["-t", "300ms", "--record", &record]).workload(TREE).start();
+        run.wait_out("up");
+        let asked = run.signal(libc::SIGTERM);
+        expect_killed(run.wait(), asked);
+        let record = read_json(&record);
+        assert_eq!(record["outcome"], "killed");
+        assert!(record["killed"].as_array().is_some_and(|killed| !killed.is_empty()), "{record}");
+    }
+}
+
+fn without_proc_a_chase_is_killed() {
+    let run = without_proc()
+        .args(["-t", "300ms"])
+        .workload("--ignore TERM --chase 2 --storm 1 --print up --serve")
+        .start();
+    run.wait_out("up");
+    let asked = run.signal(libc::SIGTERM);
+    expect_killed(run.wait(), asked);
+}
+
+fn without_proc_a_stop_in_time_is_as_ever() {
+    let run = without_proc().workload("--on TERM [ --exit 3 ] --print up --serve").start();
+    run.wait_out("up");
+    run.signal(libc::SIGTERM);
+    let ended = run.wait().expect_code(3).expect_nothing_left();
+    assert_eq!(ended.count_out("got 15"), 1, "{}", ended.told());
+    without_proc().args(["-t", "0"]).workload("--exit 4").run().expect_code(4);
+}
+
+fn without_proc_stragglers_are_asked() {
+    let leave = "--on TERM [ --exit 0 ] --serve";
+    let run = without_proc()
+        .workload(&format!(
+            "--spawn child a [ --spawn child b [ {leave} ] {leave} ] --spawn daemon-session c [ {leave} ] \
+             --on TERM [ --exit 3 ] --print up --serve"
+        ))
+        .start();
+    run.wait_out("up");
+    let asked = run.signal(libc::SIGTERM);
+    let ended = run.wait().expect_code(3).expect_nothing_left();
+    assert!(ended.since(asked) < Duration::from_secs(8), "{}", ended.told());
+    assert_eq!(ended.count_out("got 15"), 4, "{}", ended.told());
+}
+
+/// The process called winddown below `unshare`, by its pid out here.
+fn inside(run: &Running) -> i32 {
+    let mut pid = 0;
+    eventually("winddown is there", || {
+        let mut below = processes::children(run.pid());
+        while let Some(process) = below.pop() {
+            if process.name == "winddown" {
+                pid = process.pid;
+                return true;
+            }
+            below.extend(processes::children(process.pid));
+        }
+        false
+    });
+    pid
+}
+
+fn tell(pid: i32, signal: i32) -> std::time::Instant {
+    let before = std::time::Instant::now();
+    // SAFETY: a descendant of the run, which waits for it.
+    assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
+    before
+}
+
+/// winddown has a small id in there. Out here that is a kernel thread, or whatever: its children are
+/// none of ours, and their ids mean other processes in there.
+fn the_proc_of_another_namespace_is_not_believed() {
+    for limit in ["300ms", "0"] {
+        let place = TempDir::new();
+        let record = place.file("record");
+        let run = Winddown::new()
+            .prefix(["unshare", "--pid", "--fork", "sh", "-c", "\"$@\"; exit $?", "sh"])
+            .args(["-v", "--no-guard", "-t", limit, "--record", &record])
+            .workload(TREE)
+            .start();
+        run.wait_out("up");
+        let asked = tell(inside(&run), libc::SIGTERM);
+        let ended = run.wait().expect_code(137).expect_nothing_left();
+        assert!(ended.since(asked) < Duration::from_secs(10), "{}", ended.told());
+        let record = read_json(&record);
+        let told = ended.out().into_iter().filter_map(|line| line.split_once(" pid ")?.1.parse().ok());
+        let mut known: Vec<i64> = told.collect();
+        known.push(record["main"]["pid"].as_i64().unwrap());
+        for one in record["killed"].as_array().unwrap() {
+            assert!(known.contains(&one["pid"].as_i64().unwrap()), "{record}\n{}", ended.told());
+        }
+        for one in record["signals"].as_array().unwrap() {
+            assert!(known.contains(&one["target"]["pid"].as_i64().unwrap()), "{record}\n{}", ended.told());
+        }
+    }
+}
+
+fn without_its_own_proc_pid_1_kills_everybody() {
+    let run =
+        Winddown::new().prefix(["unshare", "--pid", "--fork"]).args(["-t", "300ms"]).workload(TREE).start();
+    run.wait_out("up");
+    let asked = tell(inside(&run), libc::SIGTERM);
+    expect_killed(run.wait(), asked);
+}
