@@ -530,8 +530,7 @@ impl Machine {
             State::Running if is_due(self.run_limit_stop()) => self.stop(now, Cause::RunLimit, effects),
             State::Terminating(stop) if is_due(stop.deadline) => self.kill(now, Note::Killing, effects),
             State::Killing { give_up, .. } if is_due(*give_up) => self.end(true, effects),
-            State::Starting | State::Running | State::Terminating(_) => {}
-            State::Killing { .. } | State::Stopped { .. } => {}
+            _ => {}
         }
     }
 
