@@ -1,6 +1,7 @@
 //! The command line and its environment, turned into plain values. Nothing is started here.
 
 use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -243,7 +244,9 @@ fn known_variables<'a>(
         })?;
         Some((name.clone(), option, value.as_os_str()))
     };
-    variables.iter().filter_map(known).collect()
+    // Most are not ours at all, and need no comparison with every option.
+    let ours = |(name, _): &&(OsString, OsString)| name.as_bytes().starts_with(VARIABLE_PREFIX.as_bytes());
+    variables.iter().filter(ours).filter_map(known).collect()
 }
 
 /// Variables with the word of a command line that each stands for, without those that the real one overrides.

@@ -227,7 +227,7 @@ impl Supervisor {
         if is_own || !delivery.signal.is_forwardable() {
             return;
         }
-        let Some(to_group) = self.was_sent_to_group(delivery, way) else { return };
+        let Some(to_group) = self.was_sent_to_group(delivery, way, at) else { return };
         // The machine does what is due with every event: as in a tick, the children come first.
         if self.is_due() {
             self.reap();
@@ -238,9 +238,8 @@ impl Supervisor {
 
     /// Whether a signal was sent to the whole group that we share with the main process; nothing if
     /// it is not for us, or a copy.
-    fn was_sent_to_group(&mut self, delivery: &Delivery, way: Way) -> Option<bool> {
+    fn was_sent_to_group(&mut self, delivery: &Delivery, way: Way, now: Duration) -> Option<bool> {
         let Delivery { signal, origin, .. } = *delivery;
-        let now = self.clock.now();
         // The end of a terminal is told to the session's leader alone.
         let hangs_up =
             signal == Signal::HUP && self.terminal.as_ref().is_some_and(|terminal| terminal.leads_session);
