@@ -7,6 +7,7 @@
 mod cli;
 mod execute;
 mod exit_status;
+mod guard;
 mod hang_up;
 mod harness;
 mod job_control;
@@ -34,6 +35,7 @@ fn main() {
         cli::trials(),
         execute::trials(),
         exit_status::trials(),
+        guard::trials(),
         hang_up::trials(),
         harness::trials(),
         job_control::trials(),
