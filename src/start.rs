@@ -9,7 +9,7 @@ use std::path::Path;
 
 use crate::cli::{self, Request, Settings};
 use crate::guard;
-use crate::lifecycle::exit::{Ending, WINDDOWN_FAILED};
+use crate::lifecycle::exit::{Ending, Exit, WINDDOWN_FAILED};
 use crate::lifecycle::machine::Machine;
 use crate::lifecycle::signal::{Signal, SignalSet};
 use crate::observe::log::{Format, Level, Log};
@@ -126,9 +126,15 @@ impl<'a> Run<'a> {
             return Ending::Status(WINDDOWN_FAILED);
         };
         let mut tree = self.tree(Spawned { pid: main, descriptor: None });
-        // It dies with the process that started it.
-        tree.main_dies_with_parent();
-        self.supervisor(tree, None).take_over()
+        // What the inner process had reaped is no child of ours: its id may be a stranger's by now.
+        let reaped = (!reap::is_child(main)).then(|| end.page.main_exit());
+        // Untold it was reaped in the inner process's last moment.
+        let exit = reaped.map(|told| told.unwrap_or(Exit::Signal(Signal::KILL)));
+        if exit.is_none_or(|exit| exit == Exit::Signal(Signal::KILL)) {
+            // It dies with the process that started it.
+            tree.main_dies_with_parent();
+        }
+        self.supervisor(tree, None).take_over(exit)
     }
 
     fn supervise(self, link: Option<InnerEnd>, no_guard: Option<io::Error>) -> Ending {

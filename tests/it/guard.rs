@@ -357,8 +357,11 @@ fn inner_killed_a_main_process_of_another_user_is_killed_too() {
 fn either_killed_on_a_terminal() {
     for which in BOTH {
         let mut pty = Pty::bash();
-        pty.line(&format!("$WD -t 20s -- $WL {DEAF}"));
-        pty.expect("up");
+        // In a file: the line would be longer than the screen is wide.
+        let place = TempDir::new();
+        let script = place.write("run", &format!("exec $WD -t 20s -- $WL {DEAF}"));
+        pty.line(&format!("sh {script}"));
+        pty.expect("up\r\n");
         let main = pty.number("pid");
         let hidden = pty.number("c pid");
         let outer = winddown_of(main);
@@ -459,7 +462,7 @@ fn the_log_names_the_real_sender() {
 fn a_burst_of_queued_signals_arrives_in_order() {
     const COUNT: usize = 100_000;
     let run = Winddown::new()
-        .workload("--on RTMIN+2 [ ] --on RTMAX [ --print last ] --on TERM [ --exit 3 ] --print up --serve")
+        .workload("--on RTMIN+2 [ ] --on 64 [ --print last ] --on TERM [ --exit 3 ] --print up --serve")
         .start();
     run.wait_out("up");
     let both = [run.pid(), inner(run.pid())];
