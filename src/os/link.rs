@@ -67,15 +67,16 @@ impl Page {
         unsafe { self.0.as_ref() }
     }
 
-    /// The main process's id; nothing before it was started.
+    /// The main process's id; nothing before it was made.
     #[must_use]
     pub fn main_pid(&self) -> Option<i32> {
         Some(self.fields().main_pid.load(Ordering::Acquire)).filter(|pid| *pid > 0)
     }
 
-    /// Tells the other process the main process's id.
-    pub fn set_main_pid(&self, pid: i32) {
-        self.fields().main_pid.store(pid, Ordering::Release);
+    /// Where the main process leaves its id.
+    #[must_use]
+    pub const fn main_pid_place(&self) -> &AtomicI32 {
+        &self.fields().main_pid
     }
 
     /// How the main process ended, once it was reaped.
