@@ -10,6 +10,7 @@ mod exit_status;
 mod guard;
 mod hang_up;
 mod harness;
+mod hostile;
 mod job_control;
 mod kill;
 mod limits;
@@ -21,6 +22,7 @@ mod signals;
 mod start;
 mod stop;
 mod stop_again;
+mod storms;
 #[expect(dead_code, reason = "the tests that use the rest are yet to come")]
 mod support;
 mod surroundings;
@@ -38,6 +40,7 @@ fn main() {
         guard::trials(),
         hang_up::trials(),
         harness::trials(),
+        hostile::trials(),
         job_control::trials(),
         kill::trials(),
         limits::trials(),
@@ -49,6 +52,7 @@ fn main() {
         start::trials(),
         stop::trials(),
         stop_again::trials(),
+        storms::trials(),
         surroundings::trials(),
         survivors::trials(),
         terminal::trials(),
