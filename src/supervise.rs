@@ -100,10 +100,14 @@ impl Supervisor {
         self.supervise()
     }
 
-    /// Ends what a supervisor that was killed has left to us.
+    /// Ends what a supervisor that was killed has left to us; it may have reaped the main process.
     #[must_use]
-    pub fn take_over(&mut self) -> Ending {
+    pub fn take_over(&mut self, main_exit: Option<Exit>) -> Ending {
         self.handle(Event::Started, None);
+        if let Some(exit) = main_exit {
+            self.tree.reaped(self.tree.main().pid, exit);
+            self.handle(Event::MainExited(exit), None);
+        }
         self.handle(Event::Abandoned, None);
         self.supervise()
     }
@@ -205,6 +209,9 @@ impl Supervisor {
         self.tree.reaped(pid, exit);
         self.pending.ended_children = true;
         if self.tree.is_main(pid) {
+            if let Some(link) = &self.link {
+                link.page.set_main_exit(exit);
+            }
             self.handle(Event::MainExited(exit), None);
         }
         if self.observer.log.wants(Level::Detail) {

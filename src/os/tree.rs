@@ -77,6 +77,8 @@ struct Main {
     has_own_group: bool,
     life: Life,
     was_killed: bool,
+    /// Was to be killed by the kernel with its parent, which it forgets of one that changes its user.
+    dies_with_parent: bool,
 }
 
 /// As far as `waitpid` has told.
@@ -116,7 +118,14 @@ impl Tree {
         Self {
             own_pid: own_pid(),
             search: Search::new(main.pid),
-            main: Main { process: main, descriptor, has_own_group, life: Life::Running, was_killed: false },
+            main: Main {
+                process: main,
+                descriptor,
+                has_own_group,
+                life: Life::Running,
+                was_killed: false,
+                dies_with_parent: false,
+            },
             proc_is_usable: procfs::is_ours(),
             foreign,
             asked: HashMap::new(),
@@ -155,7 +164,7 @@ impl Tree {
 
     /// Notes that the main process was sent SIGKILL by the kernel, when its parent died.
     pub fn main_dies_with_parent(&mut self) {
-        self.main.was_killed = true;
+        self.main.dies_with_parent = true;
         self.note_kill(self.main.process.clone(), 0, None);
     }
 
@@ -344,7 +353,7 @@ impl Tree {
     /// Whether the main process was sent SIGKILL.
     #[must_use]
     pub const fn main_was_killed(&self) -> bool {
-        self.main.was_killed
+        self.main.was_killed || self.main.dies_with_parent
     }
 
     /// Whether this process could not be sent SIGKILL.

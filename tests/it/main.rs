@@ -11,8 +11,10 @@ mod early_signals;
 mod execute;
 mod exit_status;
 mod foreign;
+mod guard;
 mod hang_up;
 mod harness;
+mod hostile;
 mod job_control;
 mod kill;
 mod limits;
@@ -28,6 +30,7 @@ mod signals;
 mod start;
 mod stop;
 mod stop_again;
+mod storms;
 #[expect(dead_code, reason = "the tests that use the rest are yet to come")]
 mod support;
 mod surroundings;
@@ -46,8 +49,10 @@ fn main() {
         execute::trials(),
         exit_status::trials(),
         foreign::trials(),
+        guard::trials(),
         hang_up::trials(),
         harness::trials(),
+        hostile::trials(),
         job_control::trials(),
         kill::trials(),
         limits::trials(),
@@ -63,6 +68,7 @@ fn main() {
         start::trials(),
         stop::trials(),
         stop_again::trials(),
+        storms::trials(),
         surroundings::trials(),
         survivors::trials(),
         terminal::trials(),
