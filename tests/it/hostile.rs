@@ -1,6 +1,6 @@
 //! Surroundings that lack what winddown would like to use.
 
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
