@@ -55,6 +55,8 @@ pub struct Pending {
     facts: Vec<Fact>,
     /// Whom this event's effects have signalled, beside the main process when it was asked.
     targets: Vec<Process>,
+    /// What the main process was asked with.
+    asked_main_with: Option<Signal>,
     /// The terminal let us go on: the SIGCONT that did it is still to be seen.
     resumed: bool,
     ended_children: bool,
@@ -254,8 +256,12 @@ impl Supervisor {
         let by_terminal = self.terminal.is_some() && origin == Origin::Kernel && !hangs_up;
         match way {
             Way::Direct if self.link.is_none() => Some(by_terminal || self.is_shells_hang_up(delivery)),
-            // In a group of our own we heed only what comes through the pipe.
-            Way::Direct if self.terminal.is_none() => None,
+            // In a group of our own we heed only what comes through the pipe, but for the workload's own
+            // `kill $PPID`: it can't know that its parent is not the process that callers see.
+            Way::Direct if self.terminal.is_none() => {
+                let by_workload = matches!(origin, Origin::Process { pid, .. } if self.tree.contains(pid));
+                by_workload.then(|| self.group_signals.seen(signal, origin, now)).map(|()| false)
+            }
             Way::Direct => {
                 self.group_signals.seen(signal, origin, now);
                 Some(true)
@@ -464,6 +470,7 @@ impl Supervisor {
             sender: by,
             main: self.tree.main().clone(),
             main_exit: self.machine.main_exit(),
+            asked_with: self.pending.asked_main_with.take(),
             asked: if is_killing { Vec::new() } else { std::mem::take(&mut self.pending.targets) },
             kill_in: if is_killing { Some(Duration::ZERO) } else { self.kill_in(now) },
         }
@@ -494,7 +501,7 @@ impl Supervisor {
         if let (Some(terminal), Some(Exit::Signal(_))) = (&self.terminal, main_exit) {
             terminal.restore();
         }
-        let was_asked = matches!(cause, Some(Cause::Signal(_) | Cause::RunLimit));
+        let was_asked = cause.is_some_and(|cause| cause != Cause::MainExited);
         let any_killed = self.tree.killed().next().is_some();
         let survivors = self.machine.has_survivors();
         let ending = exit::ending(&exit::Facts {

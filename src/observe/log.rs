@@ -240,7 +240,8 @@ fn details(fact: &Fact, limit_origin: &str) -> Value {
             json!({ "signal": signal(sent.signal), "process": process(&sent.target), "error": error })
         }
         Fact::Reaped(child, how) => json!({ "process": process(child), "exit": exit(*how) }),
-        Fact::StopRequested { cause, sender: by, main, main_exit, asked, kill_in } => json!({
+        Fact::StopRequested { cause, sender: by, main, main_exit, asked_with, asked, kill_in } => json!({
+            "asked_with": asked_with.map(signal),
             "cause": super::record::cause(*cause),
             "process": process(main),
             "exit": main_exit.map(exit),

@@ -167,7 +167,7 @@ fn asking(asked: &[Process]) -> String {
 }
 
 fn stop_requested(fact: &Fact, limit_origin: &str) -> Option<String> {
-    let Fact::StopRequested { cause, sender: by, main, main_exit, asked, kill_in } = fact else {
+    let Fact::StopRequested { cause, sender: by, main, main_exit, asked_with, asked, kill_in } = fact else {
         return None;
     };
     let when = match kill_in {
@@ -192,7 +192,11 @@ fn stop_requested(fact: &Fact, limit_origin: &str) -> Option<String> {
             let hint = "--stop-on TERM is for programs that live on after Ctrl+C";
             format!("{}: stopping, {when}{again}; {hint}", what(received))
         }
-        Cause::Signal(received) => format!("{}: stopping, {when}", what(received)),
+        Cause::Signal(received) => {
+            let other = asked_with.filter(|asked| *asked != received.signal);
+            let with = other.map(|asked| format!(" with {asked}")).unwrap_or_default();
+            format!("{}: stopping{with}, {when}", what(received))
+        }
         Cause::Abandoned => format!("winddown itself was killed: stopping everything, {when}"),
         Cause::RunLimit => {
             let left = kill_in.map(|left| format!(" in {}", short(left))).unwrap_or_default();

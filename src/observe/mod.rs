@@ -83,6 +83,8 @@ pub enum Fact {
         main: Process,
         /// How it ended, if that is the cause.
         main_exit: Option<Exit>,
+        /// What the main process was asked with, if winddown asked it.
+        asked_with: Option<Signal>,
         /// Who has been asked beside the main process.
         asked: Vec<Process>,
         /// When SIGKILL is due.

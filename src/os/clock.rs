@@ -35,3 +35,17 @@ pub fn wake_exactly() {
     // SAFETY: concerns only this thread.
     unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1) };
 }
+
+/// Now, as /proc counts the start times of processes.
+#[must_use]
+pub fn ticks_since_boot() -> u64 {
+    // SAFETY: `timespec` is plain data that the kernel fills in.
+    let mut now: libc::timespec = unsafe { std::mem::zeroed() };
+    // SAFETY: `now` is valid for writes; this clock is always there.
+    unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut now) };
+    // SAFETY: takes and returns plain numbers.
+    let ticks_per_second = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
+    let whole = now.tv_sec.saturating_mul(ticks_per_second);
+    let part = now.tv_nsec.saturating_mul(ticks_per_second) / 1_000_000_000;
+    u64::try_from(whole.saturating_add(part)).unwrap_or_default()
+}

@@ -13,6 +13,7 @@ use crate::lifecycle::machine::Orphans;
 use crate::lifecycle::signal::{Signal, SignalSet};
 
 use super::by_id::{self, Search};
+use super::clock;
 use super::procfs::{self, Directory, Stat};
 use super::{reap, signalling};
 
@@ -60,6 +61,8 @@ pub struct Tree {
     foreign: HashSet<i32>,
     /// Asked in this stop, with the start time that tells a process from a later one of its id.
     asked: HashMap<i32, u64>,
+    /// When the main process was asked, in the kernel's count.
+    asked_at_ticks: u64,
     /// Already children of ours when the stop began: they wait until the main process has gone.
     settled: HashSet<i32>,
     /// Sent SIGKILL, and not known to have ended otherwise; with their start times.
@@ -129,6 +132,7 @@ impl Tree {
             proc_is_usable: procfs::is_ours(),
             foreign,
             asked: HashMap::new(),
+            asked_at_ticks: 0,
             settled: HashSet::new(),
             killed: HashMap::new(),
             unkillable: HashMap::new(),
@@ -233,6 +237,7 @@ impl Tree {
     /// Signals the main process, and lets it go on if it is stopped.
     pub fn ask_main(&mut self, signal: Signal) -> Vec<Sent> {
         let mut sent = Vec::new();
+        self.asked_at_ticks = clock::ticks_since_boot();
         // Before the signal: whoever loses its parent by it is to be asked at once.
         self.settle();
         if self.main_is_alive() {
@@ -372,10 +377,12 @@ impl Tree {
         let is_shell = SHELLS.contains(&program.as_ref().unwrap_or(&self.main.process.name).as_str());
         let waits = is_shell && procfs::wait_channel(self.main.process.pid)?.contains("wait");
         let members = self.members();
-        let child = members.iter().find(|stat| stat.parent == self.main.process.pid && !stat.is_gone());
-        child
-            .filter(|stat| waits && !self.asked.contains_key(&stat.pid))
-            .map(|stat| (self.main.process.clone(), Process::from(stat)))
+        // What a trap started after the signal is part of the shell's own stop.
+        let was_there = |stat: &&Stat| stat.start_ticks <= self.asked_at_ticks;
+        let mut children =
+            members.iter().filter(|stat| stat.parent == self.main.process.pid && !stat.is_gone());
+        let child = children.find(|stat| waits && !self.asked.contains_key(&stat.pid)).filter(was_there)?;
+        Some((self.main.process.clone(), Process::from(child)))
     }
 
     /// The whole group of the main process at one moment, so that nothing in it can fork away.
