@@ -347,7 +347,8 @@ impl Supervisor {
         match effect {
             Effect::Forward(signal) => self.forward(signal, delivery),
             Effect::AskMain(signal) => {
-                let sent = self.tree.ask_main(signal);
+                let request = self.request(delivery);
+                let sent = self.tree.ask_main(signal, request);
                 self.sent(sent, Purpose::Ask);
             }
             Effect::AskOrphans(signal, which) => {
@@ -355,7 +356,8 @@ impl Supervisor {
                 self.sent(sent, Purpose::Ask);
             }
             Effect::AskEveryone(signal) => {
-                let sent = self.tree.ask_everyone(signal);
+                let request = self.request(delivery);
+                let sent = self.tree.ask_everyone(signal, request);
                 self.sent(sent, Purpose::Ask);
             }
             Effect::AskedByTerminal(signal) => self.tree.asked_by_terminal(signal),
@@ -379,12 +381,13 @@ impl Supervisor {
         }
     }
 
+    /// The delivery that asked for the stop, if it is this one.
+    fn request<'a>(&self, delivery: Option<&'a Delivery>) -> Option<&'a Delivery> {
+        delivery.filter(|_| matches!(self.machine.cause(), Some(Cause::Signal(_))))
+    }
+
     fn forward(&mut self, signal: Signal, delivery: Option<&Delivery>) {
-        let main = self.tree.main().pid;
-        let result = match delivery {
-            Some(delivery) => signalling::forward(main, signal, delivery),
-            None => signalling::send(main, signal),
-        };
+        let result = signalling::forward(self.tree.main().pid, signal, delivery);
         // The usual case is on the way of every signal: nothing is built that nobody reads.
         if result.is_err() || self.observer.record.is_some() {
             let sent = Sent { target: self.tree.main().clone(), signal, error: result.err() };

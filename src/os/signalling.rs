@@ -18,14 +18,14 @@ pub fn send(child: i32, signal: Signal) -> io::Result<()> {
     check(unsafe { libc::kill(child, signal.number()) }.into())
 }
 
-/// Passes a signal on with the value that `sigqueue` gave it, if it has one.
+/// Passes a signal on with the value that `sigqueue` gave it as it was delivered, if it has one.
 ///
 /// # Errors
 /// As [`send`].
-pub fn forward(child: i32, signal: Signal, delivery: &Delivery) -> io::Result<()> {
-    if delivery.info.si_code != libc::SI_QUEUE {
+pub fn forward(child: i32, signal: Signal, delivery: Option<&Delivery>) -> io::Result<()> {
+    let Some(delivery) = delivery.filter(|delivery| delivery.info.si_code == libc::SI_QUEUE) else {
         return send(child, signal);
-    }
+    };
     let mut info = delivery.info;
     info.si_signo = signal.number();
     // SAFETY: `info` is valid for the call; the kernel takes SI_QUEUE from anybody.

@@ -13,9 +13,9 @@ use crate::lifecycle::machine::Orphans;
 use crate::lifecycle::signal::{Signal, SignalSet};
 
 use super::by_id::{self, Search};
-use super::clock;
+use super::inbox::Delivery;
 use super::procfs::{self, Directory, Stat};
-use super::{reap, signalling};
+use super::{clock, reap, signalling};
 
 /// `pidfd_send_signal(2)`: to the process group, since Linux 6.9.
 const PIDFD_SIGNAL_PROCESS_GROUP: u32 = 1 << 2;
@@ -234,14 +234,14 @@ impl Tree {
         there
     }
 
-    /// Signals the main process, and lets it go on if it is stopped.
-    pub fn ask_main(&mut self, signal: Signal) -> Vec<Sent> {
+    /// Signals the main process, with what came with the request, and lets it go on if it is stopped.
+    pub fn ask_main(&mut self, signal: Signal, request: Option<&Delivery>) -> Vec<Sent> {
         let mut sent = Vec::new();
         self.asked_at_ticks = clock::ticks_since_boot();
         // Before the signal: whoever loses its parent by it is to be asked at once.
         self.settle();
         if self.main_is_alive() {
-            let error = signalling::send(self.main.process.pid, signal).err();
+            let error = signalling::forward(self.main.process.pid, signal, request).err();
             self.learn();
             sent.push(Sent { target: self.main.process.clone(), signal, error });
             let stat = procfs::stat(self.main.process.pid).filter(|_| self.proc_is_usable);
@@ -288,9 +288,9 @@ impl Tree {
     }
 
     /// Asks the whole tree, each process once, the main process first.
-    pub fn ask_everyone(&mut self, signal: Signal) -> Vec<Sent> {
-        let mut sent =
-            if self.asked.contains_key(&self.main.process.pid) { Vec::new() } else { self.ask_main(signal) };
+    pub fn ask_everyone(&mut self, signal: Signal, request: Option<&Delivery>) -> Vec<Sent> {
+        let main_was_asked = self.asked.contains_key(&self.main.process.pid);
+        let mut sent = if main_was_asked { Vec::new() } else { self.ask_main(signal, request) };
         for stat in self.members().into_iter().filter(|stat| !stat.is_gone()) {
             if self.asked.get(&stat.pid) != Some(&stat.start_ticks) {
                 sent.extend(self.ask(&stat, signal));

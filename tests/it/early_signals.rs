@@ -17,7 +17,7 @@ trials![
 fn in_the_first_milliseconds(runs: u32, signal: i32, prepare: fn(Winddown) -> Winddown, judge: fn(Ended)) {
     let one = |number: u32| {
         let winddown = Winddown::new();
-        let winddown = if number / 2 % 2 == 0 { winddown } else { winddown.args(["--no-guard"]) };
+        let winddown = if (number / 2).is_multiple_of(2) { winddown } else { winddown.args(["--no-guard"]) };
         let run = prepare(winddown).start();
         let at = run.started() + Duration::from_millis(5) * number / runs;
         while Instant::now() < at {

@@ -11,6 +11,7 @@ trials![
     every_signal_that_can_be_forwarded_arrives_once,
     stop_signals_that_are_none_here_are_forwarded_too,
     queued_signals_keep_their_value_and_order,
+    a_queued_stop_signal_keeps_its_value,
     a_burst_arrives_completely,
     signals_about_winddown_itself_are_not_forwarded,
     its_own_broken_pipe_is_not_forwarded,
@@ -90,6 +91,19 @@ fn queued_signals_keep_their_value_and_order() {
         let mut got = ended.out();
         got.retain(|line| line.starts_with(&format!("got {signal} ")));
         assert_eq!(got, wanted);
+    }
+}
+
+fn a_queued_stop_signal_keeps_its_value() {
+    for (options, signal) in [(vec![], 15), (vec!["--to", "all"], 15), (vec!["-s", "QUIT"], 3)] {
+        let run =
+            Winddown::new().args(options).workload("--on TERM,QUIT [ --exit 3 ] --print up --serve").start();
+        run.wait_out("up");
+        run.queue(libc::SIGTERM, 4711);
+        let ended = run.wait().expect_code(3);
+        let line = format!("got {signal} code -1 pid {} value 4711", std::process::id());
+        assert_eq!(ended.count_out(&line), 1, "{}", ended.told());
+        assert_eq!(ended.count_out("got"), 1, "{}", ended.told());
     }
 }
 
