@@ -14,8 +14,11 @@ mod kill;
 mod limits;
 mod log;
 mod log_blocked;
+mod log_json;
 mod options;
 mod outcomes;
+mod record;
+mod record_file;
 mod record_schema;
 mod run_limit;
 mod servers;
@@ -39,6 +42,9 @@ fn main() {
         exit_status::trials(),
         hang_up::trials(),
         harness::trials(),
+        record_file::trials(),
+        record::trials(),
+        log_json::trials(),
         record_schema::trials(),
         log_blocked::trials(),
         log::trials(),
