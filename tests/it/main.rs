@@ -20,9 +20,12 @@ mod kill;
 mod limits;
 mod log;
 mod log_blocked;
+mod log_json;
 mod options;
 mod outcomes;
 mod pid1;
+mod record;
+mod record_file;
 mod record_schema;
 mod run_limit;
 mod servers;
@@ -58,9 +61,12 @@ fn main() {
         limits::trials(),
         log::trials(),
         log_blocked::trials(),
+        log_json::trials(),
         options::trials(),
         outcomes::trials(),
         pid1::trials(),
+        record::trials(),
+        record_file::trials(),
         record_schema::trials(),
         run_limit::trials(),
         servers::trials(),

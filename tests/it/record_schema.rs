@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use jsonschema::Validator;
 use nix::sys::signal::{Signal, kill};
@@ -12,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::job_control::program;
 use crate::support::builder::{Winddown, winddown_path, workload_path};
-use crate::support::{TempDir, eventually, processes, read_json, trials};
+use crate::support::{TempDir, eventually, holds_within, processes, read_json, trials};
 use crate::terminal::{expect_status, in_bash};
 
 trials![
@@ -258,17 +259,22 @@ fn a_winddown_that_is_killed() {
         let place = TempDir::new();
         let file = place.file("record");
         let run = Winddown::new()
-            .args(["--record", &file])
+            .args(["-v", "--record", &file])
             .workload("--spawn session s [ --on TERM [ ] --serve ] --print up --serve")
             .start();
         run.wait_out("up");
+        run.wait_err("started");
         let victim = if inner { processes::children(run.pid())[0].pid } else { run.pid() };
         kill(Pid::from_raw(victim), Signal::SIGKILL).unwrap();
-        eventually("the record is written", || fs::exists(&file).unwrap());
+        let ended = run.wait().expect_nothing_left();
+        assert!(
+            holds_within(Duration::from_secs(5), || fs::exists(&file).unwrap()),
+            "{inner}: {}",
+            ended.told()
+        );
         let record = read_json(&file);
         check(&record);
         assert_eq!(record["stop"]["cause"], "winddown-killed", "{record:#}");
-        run.wait().expect_nothing_left();
     }
 }
 
