@@ -6,10 +6,11 @@ use std::io::{self, Write};
 use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::atomic::AtomicI32;
 
 use crate::cli::{self, Request, Settings};
 use crate::guard;
-use crate::lifecycle::exit::{Ending, WINDDOWN_FAILED};
+use crate::lifecycle::exit::{Ending, Exit, WINDDOWN_FAILED};
 use crate::lifecycle::machine::Machine;
 use crate::lifecycle::signal::{Signal, SignalSet};
 use crate::observe::log::{Format, Level, Log};
@@ -21,7 +22,7 @@ use crate::os::link::{self, InnerEnd, OuterEnd, Side};
 use crate::os::spawn::{self, Command, SpawnError, Spawned};
 use crate::os::terminal::Terminal;
 use crate::os::tree::{self, Process, Tree};
-use crate::os::{environment, inbox, reap};
+use crate::os::{environment, inbox, reap, reason};
 use crate::supervise::{GroupSignals, Pending, Supervisor};
 
 /// What the workload learns about its limit: milliseconds, absent when it is infinite.
@@ -40,7 +41,7 @@ pub fn main(mask: SignalSet) -> u8 {
             inbox::set_mask(mask);
             match io::stdout().write_all(text.as_bytes()) {
                 Ok(()) => 0,
-                Err(error) => refuse(clock, format!("cannot write to stdout: {error}")),
+                Err(error) => refuse(clock, format!("cannot write to stdout: {}", reason(&error))),
             }
         }
         Err(error) => refuse(clock, error.to_string()),
@@ -122,21 +123,23 @@ impl<'a> Run<'a> {
         }
         let Some(main) = end.page.main_pid() else {
             let why = "the supervising process was killed before the command was started";
-            self.observer().tell(self.clock.now(), &Fact::NotStarted(why.to_owned()));
-            return Ending::Status(WINDDOWN_FAILED);
+            return self.not_started(why.to_owned(), WINDDOWN_FAILED);
         };
         let mut tree = self.tree(Spawned { pid: main, descriptor: None });
-        // It dies with the process that started it.
-        tree.main_dies_with_parent();
-        self.supervisor(tree, None).take_over()
+        // What the inner process had reaped is no child of ours: its id may be a stranger's by now.
+        let reaped = (!reap::is_child(main)).then(|| end.page.main_exit());
+        // Untold it was reaped in the inner process's last moment.
+        let exit = reaped.map(|told| told.unwrap_or(Exit::Signal(Signal::KILL)));
+        if exit.is_none_or(|exit| exit == Exit::Signal(Signal::KILL)) {
+            // It dies with the process that started it.
+            tree.main_dies_with_parent();
+        }
+        self.supervisor(tree, None).take_over(exit)
     }
 
     fn supervise(self, link: Option<InnerEnd>, no_guard: Option<io::Error>) -> Ending {
-        match self.spawn() {
+        match self.spawn(link.as_ref().map(|link| link.page.main_pid_place())) {
             Ok(spawned) => {
-                if let Some(link) = &link {
-                    link.page.set_main_pid(spawned.pid);
-                }
                 let tree = self.tree(spawned);
                 let link_descriptor = link.as_ref().map(InnerEnd::descriptor);
                 self.leave_surroundings(link_descriptor.into_iter().chain(tree.descriptor()));
@@ -147,7 +150,7 @@ impl<'a> Run<'a> {
                 supervisor.run()
             }
             Err(error) => {
-                let ending = self.not_started(&error);
+                let ending = self.not_started(error.to_string(), error.exit_status());
                 if let Some(link) = &link {
                     link.page.set_ending(ending);
                 }
@@ -156,7 +159,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn spawn(&self) -> Result<Spawned, SpawnError> {
+    fn spawn(&self, announce: Option<&AtomicI32>) -> Result<Spawned, SpawnError> {
         let settings = self.settings;
         let words = settings.command.iter();
         let arguments: Vec<CString> = words.filter_map(|word| CString::new(word.as_bytes()).ok()).collect();
@@ -170,18 +173,18 @@ impl<'a> Run<'a> {
             child_ignored: self.inherited_ignored.contains(Signal::CHLD),
             own_group: self.terminal.is_none(),
             dies_with_parent: !is_pid_1(),
+            announce,
         })
     }
 
-    fn not_started(&self, error: &SpawnError) -> Ending {
-        let ending = Ending::Status(error.exit_status());
+    fn not_started(&self, why: String, status: u8) -> Ending {
         let mut observer = self.observer();
-        observer.tell(self.clock.now(), &Fact::NotStarted(error.to_string()));
+        observer.tell(self.clock.now(), &Fact::NotStarted(why));
         if let Some(record) = &mut observer.record {
             record.not_started();
         }
-        observer.write_record(self.clock.now(), std::iter::empty(), ending.status());
-        ending
+        observer.write_record(self.clock.now(), std::iter::empty(), status);
+        Ending::Status(status)
     }
 
     fn tree(&self, spawned: Spawned) -> Tree {

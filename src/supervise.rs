@@ -100,10 +100,14 @@ impl Supervisor {
         self.supervise()
     }
 
-    /// Ends what a supervisor that was killed has left to us.
+    /// Ends what a supervisor that was killed has left to us; it may have reaped the main process.
     #[must_use]
-    pub fn take_over(&mut self) -> Ending {
+    pub fn take_over(&mut self, main_exit: Option<Exit>) -> Ending {
         self.handle(Event::Started, None);
+        if let Some(exit) = main_exit {
+            self.tree.reaped(self.tree.main().pid, exit);
+            self.handle(Event::MainExited(exit), None);
+        }
         self.handle(Event::Abandoned, None);
         self.supervise()
     }
@@ -205,6 +209,9 @@ impl Supervisor {
         self.tree.reaped(pid, exit);
         self.pending.ended_children = true;
         if self.tree.is_main(pid) {
+            if let Some(link) = &self.link {
+                link.page.set_main_exit(exit);
+            }
             self.handle(Event::MainExited(exit), None);
         }
         if self.observer.log.wants(Level::Detail) {
@@ -233,7 +240,8 @@ impl Supervisor {
             self.reap();
         }
         let received = self.look_at(delivery, to_group);
-        self.handle_at(at, Event::Signal(received), Some(delivery));
+        let now = if way == Way::Relayed { self.clock.now() } else { at };
+        self.handle_at(at, now, Event::Signal(received), Some(delivery));
     }
 
     /// Whether a signal was sent to the whole group that we share with the main process; nothing if
@@ -300,18 +308,21 @@ impl Supervisor {
 
     /// Asks the machine, does what it says, and tells it.
     fn handle(&mut self, event: Event, delivery: Option<&Delivery>) {
-        self.handle_at(self.clock.now(), event, delivery);
+        let now = self.clock.now();
+        self.handle_at(now, now, event, delivery);
     }
 
-    fn handle_at(&mut self, now: Duration, event: Event, delivery: Option<&Delivery>) {
+    /// The same for what happened a little before `now`: the clock of a stop starts there, whatever is
+    /// done about it happens now.
+    fn handle_at(&mut self, at: Duration, now: Duration, event: Event, delivery: Option<&Delivery>) {
         let phase = self.machine.phase();
         let mut effects = std::mem::take(&mut self.pending.effects);
-        self.machine.handle(now, event, &mut effects);
+        self.machine.handle(at, event, &mut effects);
         if self.machine.phase() != phase {
             self.pending.facts.push(Fact::Phase(self.machine.phase()));
         }
         for effect in effects.drain(..) {
-            self.perform(effect, delivery, now);
+            self.perform(effect, delivery, at);
         }
         if phase < Phase::Terminating && self.machine.phase() == Phase::Terminating {
             clock::wake_exactly();
@@ -320,7 +331,8 @@ impl Supervisor {
         self.pending.targets.clear();
         let mut facts = std::mem::take(&mut self.pending.facts);
         for fact in facts.drain(..) {
-            self.observer.tell(now, &fact);
+            let is_request = matches!(fact, Fact::StopRequested { .. });
+            self.observer.tell(if is_request { at } else { now }, &fact);
         }
         self.pending.facts = facts;
     }
@@ -509,11 +521,13 @@ impl Supervisor {
     }
 }
 
-/// A sender with the name it has by now.
+/// A sender with the name it has by now. In the /proc of another PID namespace the id is a stranger's.
 fn sender(origin: Origin) -> Sender {
-    let name = match origin {
-        Origin::Process { pid, .. } if pid > 0 => procfs::name(pid),
+    let known = match origin {
+        Origin::Process { pid, .. } if pid > 0 && procfs::is_ours() => Some(procfs::name(pid)),
         Origin::Kernel | Origin::Process { .. } => None,
     };
-    Sender { origin, name }
+    let is_gone = known == Some(None);
+    let name = known.flatten();
+    Sender { origin, name, is_gone }
 }

@@ -83,6 +83,8 @@ impl Signal {
     pub const TTOU: Self = Self(libc::SIGTTOU);
     /// A descriptor is ready.
     pub const IO: Self = Self(libc::SIGIO);
+    /// The terminal has another size.
+    pub const WINCH: Self = Self(libc::SIGWINCH);
 
     /// The signal with this number, if it is one from 1 to 64.
     #[must_use]

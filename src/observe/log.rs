@@ -62,9 +62,10 @@ pub struct Log {
     limit_origin: String,
     clock: Clock,
     phase: Phase,
-    is_terminal: bool,
     coloured: bool,
     lost: usize,
+    /// Only a part of the last line was written: the next one must not be glued to it.
+    torn: bool,
     /// Whether the run is quiet so far: then its end is not worth a line either.
     told: bool,
 }
@@ -76,7 +77,7 @@ impl Log {
         let sink = Sink::inherited(STDERR);
         let is_terminal = sink.is_some_and(Sink::is_terminal);
         let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
-            || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+            || std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
         Self {
             sink,
             format,
@@ -84,9 +85,9 @@ impl Log {
             limit_origin,
             clock,
             phase: Phase::Starting,
-            is_terminal,
             coloured: is_terminal && !no_colour,
             lost: 0,
+            torn: false,
             told: false,
         }
     }
@@ -134,13 +135,13 @@ impl Log {
 
     fn text(&self, level: Level, text: &str) -> String {
         let text = printable(text);
-        let lost = if self.lost == 0 {
-            String::new()
-        } else {
-            format!(" ({} lines before this were lost)", self.lost)
+        let lost = match self.lost {
+            0 => String::new(),
+            1 => " (1 line before this one was lost)".to_owned(),
+            count => format!(" ({count} lines before this one were lost)"),
         };
         // A full-screen program may have switched off the translation of line ends.
-        let end = if self.is_terminal { "\r\n" } else { "\n" };
+        let end = if self.sink.is_some_and(Sink::is_terminal) { "\r\n" } else { "\n" };
         if self.coloured {
             format!("{}winddown:\x1b[0m {text}{lost}{end}", level.colour())
         } else {
@@ -170,10 +171,12 @@ impl Log {
 
     fn write(&mut self, line: &str) {
         let Some(sink) = self.sink else { return };
-        match sink.write(line.as_bytes()) {
-            Ok(length) if length == line.len() => self.lost = 0,
-            Ok(_) | Err(_) => self.lost += 1,
+        let line = if self.torn { format!("\n{line}") } else { line.to_owned() };
+        let written = sink.write(line.as_bytes()).unwrap_or_default();
+        if written > 0 {
+            self.torn = !line.as_bytes()[..written].ends_with(b"\n");
         }
+        self.lost = if written == line.len() { 0 } else { self.lost + 1 };
     }
 }
 
@@ -196,6 +199,7 @@ fn printable(text: &str) -> String {
 pub fn milliseconds(duration: Duration) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "exact for runs of up to 285 years")]
     let microseconds = duration.as_micros() as f64;
+    // One division is rounded once: 1.402, never 1.4020000000000001.
     microseconds / 1000.0
 }
 
@@ -225,18 +229,21 @@ const fn event(fact: &Fact) -> &'static str {
 
 /// What a machine would otherwise have to read out of the message.
 fn details(fact: &Fact, limit_origin: &str) -> Value {
-    use super::record::{exit, process, processes, sender, signal};
+    use super::record::{errno_name, exit, process, processes, sender, signal};
     match fact {
         Fact::Started(main) | Fact::MainStopped(main) => json!({ "process": process(main) }),
         Fact::Forwarded { signal: received, sender: by, forwarded } => json!({
             "signal": signal(*received), "sender": sender(by), "forwarded": forwarded.map(signal),
         }),
         Fact::Sent(sent, _) => {
-            json!({ "signal": signal(sent.signal), "process": process(&sent.target) })
+            let error = sent.error.as_ref().map(errno_name);
+            json!({ "signal": signal(sent.signal), "process": process(&sent.target), "error": error })
         }
         Fact::Reaped(child, how) => json!({ "process": process(child), "exit": exit(*how) }),
-        Fact::StopRequested { cause, sender: by, asked, kill_in, .. } => json!({
+        Fact::StopRequested { cause, sender: by, main, main_exit, asked, kill_in } => json!({
             "cause": super::record::cause(*cause),
+            "process": process(main),
+            "exit": main_exit.map(exit),
             "signal": if let Cause::Signal(received) = cause { Some(signal(received.signal)) } else { None },
             "sender": by.as_ref().map(sender),
             "asked": processes(asked),
@@ -266,13 +273,24 @@ fn details(fact: &Fact, limit_origin: &str) -> Value {
         Fact::Ended { outcome, main, main_exit, took, .. } => json!({
             "outcome": outcome, "process": process(main), "exit": main_exit.map(exit), "took_ms": took.map(milliseconds),
         }),
-        Fact::Phase(_) | Fact::NotStarted(_) | Fact::NoGuard(_) | Fact::RecordFailed { .. } => json!({}),
+        Fact::RecordFailed { file, error } => json!({ "file": file, "error": errno_name(error) }),
+        Fact::NoGuard(error) => json!({ "error": errno_name(error) }),
+        Fact::Phase(_) | Fact::NotStarted(_) => json!({}),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_have_three_digits_at_most() {
+        for (microseconds, text) in
+            [(0, "0.0"), (1402, "1.402"), (16_820, "16.82"), (2001, "2.001"), (1_234_567_891, "1234567.891")]
+        {
+            assert_eq!(json!(milliseconds(Duration::from_micros(microseconds))).to_string(), text);
+        }
+    }
 
     #[test]
     fn names_can_neither_break_a_line_nor_command_the_terminal() {

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use super::{Fact, Sender, Survivor};
 use crate::lifecycle::exit::Exit;
-use crate::lifecycle::machine::Cause;
+use crate::lifecycle::machine::{Cause, Received};
 use crate::lifecycle::outcome::Outcome;
 use crate::lifecycle::plan::Limit;
 use crate::lifecycle::signal::{Origin, Signal};
+use crate::os::reason;
 use crate::os::tree::Process;
 
 /// More than these are counted, not named.
@@ -60,17 +61,28 @@ pub fn exit(exit: Exit) -> String {
     }
 }
 
-/// `systemd (pid 1, uid 0)`, `the terminal`.
-#[must_use]
-pub fn sender(sender: &Sender) -> String {
-    match (sender.origin, &sender.name) {
-        (Origin::Kernel, _) => "the terminal".to_owned(),
+/// Signals that the kernel sends on behalf of a terminal: its keys, its size, its end.
+const OF_TERMINALS: [Signal; 6] =
+    [Signal::HUP, Signal::INT, Signal::QUIT, Signal::CONT, Signal::TSTP, Signal::WINCH];
+
+/// `SIGTERM from systemd (pid 1, uid 0)`, `SIGINT from the terminal`.
+fn signal_from(signal: Signal, sender: &Sender) -> String {
+    format!("{signal} {}", from(signal, sender))
+}
+
+/// `from systemd (pid 1, uid 0)`, `from the terminal`.
+fn from(signal: Signal, sender: &Sender) -> String {
+    let sender = match (sender.origin, &sender.name) {
+        (Origin::Kernel, _) if OF_TERMINALS.contains(&signal) => "the terminal".to_owned(),
+        (Origin::Kernel, _) => "the kernel".to_owned(),
         (Origin::Process { pid: 0, uid }, _) => format!("outside the container (pid 0, uid {uid})"),
         (Origin::Process { pid, uid }, Some(name)) => format!("{name} (pid {pid}, uid {uid})"),
         (Origin::Process { pid, uid }, None) => {
-            format!("a process that is gone (pid {pid}, uid {uid})")
+            let gone = if sender.is_gone { " that is gone" } else { "" };
+            format!("a process{gone} (pid {pid}, uid {uid})")
         }
-    }
+    };
+    format!("from {sender}")
 }
 
 /// `30s`, `infinity`.
@@ -87,33 +99,31 @@ pub fn line(fact: &Fact, limit_origin: &str) -> Option<String> {
         Fact::Started(main) => format!("started {}", process(main)),
         Fact::NotStarted(why) => why.clone(),
         Fact::Forwarded { signal, sender: by, forwarded } => match forwarded {
-            Some(sent) if sent == signal => format!("{signal} from {}: forwarded", sender(by)),
-            Some(sent) => format!("{signal} from {}: forwarded as {sent}", sender(by)),
-            None => format!("{signal} from {}: dropped (--map)", sender(by)),
+            Some(sent) if sent == signal => format!("{}: forwarded", signal_from(*signal, by)),
+            Some(sent) => format!("{}: forwarded as {sent}", signal_from(*signal, by)),
+            None => format!("{}: dropped (--map)", signal_from(*signal, by)),
         },
         Fact::Sent(sent, _) => {
             let error = sent.error.as_ref().filter(|error| error.raw_os_error() != Some(libc::ESRCH))?;
-            format!("{} could not be sent to {}: {error}", sent.signal, process(&sent.target))
+            format!("{} could not be sent to {}: {}", sent.signal, process(&sent.target), reason(error))
         }
         Fact::Reaped(child, how) => format!("reaped {}, which {}", process(child), exit(*how)),
         Fact::MainStopped(main) => format!("{} was stopped; SIGCONT lets it go on", process(main)),
         Fact::StopRequested { .. } => stop_requested(fact, limit_origin)?,
         Fact::Repeated { received, sender: by, forwarded } => {
-            let signal = received.signal;
+            let what = signal_from(received.signal, by);
             match forwarded {
-                Some(sent) => {
-                    format!("{signal} from {} while stopping: passed on once as {sent}", sender(by))
-                }
-                None if received.main_has_it => {
-                    format!("{signal} from {} while stopping", sender(by))
-                }
-                None => format!("{signal} from {} while stopping: not passed on", sender(by)),
+                Some(sent) => format!("{what} while stopping: passed on once as {sent}"),
+                None if received.main_has_it => format!("{what} while stopping"),
+                None => format!("{what} while stopping: not passed on"),
             }
         }
         Fact::Abandoned { kill_in } => format!("winddown itself was killed: SIGKILL in {}", short(*kill_in)),
-        Fact::NoGuard(error) => format!("no guard: {error}; if winddown is killed, the workload may live on"),
+        Fact::NoGuard(error) => {
+            format!("no guard: {}; if winddown is killed, the workload may live on", reason(error))
+        }
         Fact::KillAsked(by) => {
-            format!("{} again from {}: killing at once", Signal::INT, sender(by))
+            format!("{} again {}: killing at once", Signal::INT, from(Signal::INT, by))
         }
         Fact::HalfTime { left, there } => {
             format!("{} left; still there: {}", short(*left), processes(there))
@@ -126,6 +136,9 @@ pub fn line(fact: &Fact, limit_origin: &str) -> Option<String> {
         Fact::MainExited { main, exit: how, after, asked } => {
             format!("{} {} after {}; {}", process(main), exit(*how), short(*after), asking(asked))
         }
+        Fact::Killing { after, victims } if victims.is_empty() => {
+            format!("SIGKILL after {} to whatever is left", short(*after))
+        }
         Fact::Killing { after, victims } => {
             format!(
                 "SIGKILL after {} to {}: {}",
@@ -137,7 +150,7 @@ pub fn line(fact: &Fact, limit_origin: &str) -> Option<String> {
         Fact::GaveUp { waited, survivors } => gave_up(*waited, survivors),
         Fact::Ended { .. } => ended(fact)?,
         Fact::RecordFailed { file, error } => {
-            format!("--record {file}: {error}; the run is not recorded")
+            format!("--record {file}: {}; the run is not recorded", reason(error))
         }
     })
 }
@@ -163,18 +176,28 @@ fn stop_requested(fact: &Fact, limit_origin: &str) -> Option<String> {
         Some(left) => format!("SIGKILL in {} ({limit_origin})", short(*left)),
         None => format!("no SIGKILL ({limit_origin})"),
     };
-    let who = by.as_ref().map(sender).unwrap_or_default();
+    let what = |received: &Received| {
+        by.as_ref().map_or_else(|| received.signal.to_string(), |by| signal_from(received.signal, by))
+    };
     Some(match cause {
         Cause::Signal(received) if received.hangup => {
-            format!("{} from {who}: the terminal is gone, stopping, {when}", received.signal)
+            format!("{}: the terminal is gone, stopping, {when}", what(received))
         }
-        Cause::Signal(received) if received.origin == Origin::Kernel => format!(
-            "{} from {who}: stopping, {when}; --stop-on TERM is for programs that live on after Ctrl+C",
-            received.signal
-        ),
-        Cause::Signal(received) => format!("{} from {who}: stopping, {when}", received.signal),
+        Cause::Signal(received) if received.signal == Signal::INT && received.origin == Origin::Kernel => {
+            let again = match kill_in {
+                Some(Duration::ZERO) => "",
+                Some(_) => " or on another Ctrl+C",
+                None => " but on another Ctrl+C",
+            };
+            let hint = "--stop-on TERM is for programs that live on after Ctrl+C";
+            format!("{}: stopping, {when}{again}; {hint}", what(received))
+        }
+        Cause::Signal(received) => format!("{}: stopping, {when}", what(received)),
         Cause::Abandoned => format!("winddown itself was killed: stopping everything, {when}"),
-        Cause::RunLimit => format!("the run limit is reached: stopping, {when}"),
+        Cause::RunLimit => {
+            let left = kill_in.map(|left| format!(" in {}", short(left))).unwrap_or_default();
+            format!("the run limit is reached{left}: stopping, {when}")
+        }
         Cause::MainExited => {
             let how = main_exit.map(exit).unwrap_or_default();
             format!("{} {how}; {}, {when}", process(main), asking(asked))
@@ -201,9 +224,15 @@ fn ended(fact: &Fact) -> Option<String> {
         return None;
     };
     let how = main_exit.map_or_else(|| "is still there".to_owned(), exit);
-    let took = took.map(|took| format!(" in {} of {}", short(took), limit(*length))).unwrap_or_default();
+    let in_time = |took: Duration| length.length().is_some_and(|length| took <= length);
+    let took = match took {
+        None => String::new(),
+        Some(took) if in_time(*took) => format!(" in {} of {}", short(*took), limit(*length)),
+        Some(took) => format!(" in {}", short(*took)),
+    };
     let verb = match outcome {
-        Outcome::Killed => "killed",
+        Outcome::Killed if *main_exit == Some(Exit::Signal(Signal::KILL)) => "killed",
+        Outcome::Killed => "what was left was killed",
         Outcome::Stuck => "gave up",
         _ if took.is_empty() => "ended",
         _ => "stopped",

@@ -1,10 +1,10 @@
 //! The record: one JSON object that tells the whole run. Its schema is `docs/record.schema.json`.
 
 use std::ffi::OsString;
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::{AsRawFd, RawFd};
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -133,7 +133,9 @@ impl Record {
         killed: impl Iterator<Item = &'a Process>,
         exit_status: u8,
     ) -> io::Result<()> {
-        self.object["killed"] = killed.map(process).collect();
+        let mut killed: Vec<&Process> = killed.collect();
+        killed.sort_by_key(|process| process.pid);
+        self.object["killed"] = killed.into_iter().map(process).collect();
         self.object["exit_status"] = json!(exit_status);
         let text = format!("{}\n", self.object);
         match &self.destination {
@@ -151,37 +153,82 @@ impl Record {
 
 fn write_once(number: RawFd, bytes: &[u8]) -> io::Result<()> {
     let sink = Sink::inherited(number).ok_or_else(|| io::Error::from_raw_os_error(libc::EBADF))?;
-    if sink.write(bytes)? == bytes.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
+    match sink.write(bytes) {
+        Ok(length) if length == bytes.len() => Ok(()),
+        Ok(length) => Err(io::Error::other(format!("only {length} of {} bytes were taken", bytes.len()))),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            Err(io::Error::other("there is no room, its reader does not keep up"))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// A reader sees the old file or the whole new one, never a part.
 fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let kind = fs::metadata(&target).ok().map(|metadata| metadata.file_type());
-    if kind.is_some_and(|kind| {
-        kind.is_fifo() || kind.is_char_device() || kind.is_socket() || kind.is_block_device()
-    }) {
-        let special =
-            OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(&target)?;
-        return write_once(special.as_raw_fd(), bytes);
+    let old = fs::metadata(path).ok();
+    if old.as_ref().is_some_and(|old| !old.is_file()) {
+        return write_special(path, bytes);
     }
+    let target = fs::canonicalize(path).unwrap_or_else(|_| followed(path));
     let mut name = OsString::from(".");
     name.push(target.file_name().unwrap_or_default());
     name.push(format!(".{}.tmp", std::process::id()));
     let temporary = target.with_file_name(name);
-    let result = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(&temporary)
-        .and_then(|mut file| file.write_all(bytes))
-        .and_then(|()| fs::rename(&temporary, &target));
+    let mut file = create(&temporary)?;
+    if let Some(old) = &old {
+        keep_access(&file, old);
+    }
+    let result = file.write_all(bytes).and_then(|()| fs::rename(&temporary, &target));
     if result.is_err() {
         let _ = fs::remove_file(&temporary);
     }
     result
 }
 
-fn errno_name(error: &io::Error) -> String {
+/// A FIFO, a device: there is nothing to rename.
+fn write_special(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+    match OpenOptions::new().write(true).custom_flags(flags).open(path) {
+        Ok(special) => write_once(special.as_raw_fd(), bytes),
+        Err(error) if error.raw_os_error() == Some(libc::ENXIO) => {
+            Err(io::Error::other("nobody reads from it"))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Where a link leads that has nothing at its end yet.
+fn followed(path: &Path) -> PathBuf {
+    const LINKS_MAX: usize = 40;
+    let next = |link: &PathBuf| {
+        let place = fs::read_link(link).ok()?;
+        Some(link.parent().unwrap_or(Path::new("/")).join(place))
+    };
+    let links = std::iter::successors(Some(path.to_owned()), next);
+    links.take(LINKS_MAX).last().unwrap_or_else(|| path.to_owned())
+}
+
+/// A file of its own; one that a killed winddown of the same id has left is taken away. As PID 1
+/// every run has the same id.
+fn create(path: &Path) -> io::Result<File> {
+    let create = || OpenOptions::new().write(true).create_new(true).open(path);
+    match create() {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            fs::remove_file(path)?;
+            create()
+        }
+        result => result,
+    }
+}
+
+/// Whoever could read the old file can read the new one, and nobody else. Another owner needs
+/// rights that we may not have.
+fn keep_access(file: &File, old: &fs::Metadata) {
+    let _ = std::os::unix::fs::fchown(file, Some(old.uid()), Some(old.gid()));
+    let _ = file.set_permissions(old.permissions());
+}
+
+pub(super) fn errno_name(error: &io::Error) -> String {
     let errno = error.raw_os_error().map(nix::errno::Errno::from_raw);
     errno.map_or_else(|| error.to_string(), |errno| format!("{errno:?}"))
 }
@@ -209,8 +256,13 @@ pub(super) const fn cause(cause: Cause) -> &'static str {
     }
 }
 
+/// A name is not known of every process.
 pub(super) fn process(process: &Process) -> Value {
-    json!({ "pid": process.pid, "name": process.name })
+    json!({ "pid": process.pid, "name": name(process) })
+}
+
+fn name(process: &Process) -> Option<&str> {
+    Some(process.name.as_str()).filter(|name| !name.is_empty())
 }
 
 pub(super) fn processes(list: &[Process]) -> Value {
@@ -218,7 +270,7 @@ pub(super) fn processes(list: &[Process]) -> Value {
 }
 
 pub(super) fn survivors(list: &[Survivor]) -> Value {
-    let entry = |survivor: &Survivor| json!({ "pid": survivor.process.pid, "name": survivor.process.name, "reason": survivor.reason });
+    let entry = |survivor: &Survivor| json!({ "pid": survivor.process.pid, "name": name(&survivor.process), "reason": survivor.reason });
     list.iter().map(entry).collect()
 }
 

@@ -1,7 +1,9 @@
 //! Descriptors: kept away from the standard streams, and written to without ever waiting.
 
-use std::io::{self, ErrorKind};
+use std::fs::OpenOptions;
+use std::io::{self, ErrorKind, Write};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::OpenOptionsExt;
 
 /// The first number that is no standard stream.
 const FIRST: RawFd = 3;
@@ -29,7 +31,8 @@ pub fn above_standard(descriptor: OwnedFd) -> io::Result<OwnedFd> {
 enum Kind {
     Socket,
     Pipe,
-    /// Terminals and other devices.
+    Terminal,
+    /// Devices that are no terminals.
     Device,
     Regular,
 }
@@ -55,6 +58,8 @@ impl Sink {
         let kind = match stat.st_mode & libc::S_IFMT {
             libc::S_IFSOCK => Kind::Socket,
             libc::S_IFIFO => Kind::Pipe,
+            // SAFETY: a borrowed descriptor number; `isatty` checks it.
+            libc::S_IFCHR if unsafe { libc::isatty(descriptor) } == 1 => Kind::Terminal,
             libc::S_IFCHR => Kind::Device,
             _ => Kind::Regular,
         };
@@ -64,8 +69,7 @@ impl Sink {
     /// Whether it is a terminal.
     #[must_use]
     pub fn is_terminal(self) -> bool {
-        // SAFETY: a borrowed descriptor number; `isatty` checks it.
-        self.kind == Kind::Device && unsafe { libc::isatty(self.descriptor) } == 1
+        self.kind == Kind::Terminal
     }
 
     /// Writes as much as is taken at once.
@@ -76,9 +80,18 @@ impl Sink {
         match self.kind {
             Kind::Socket => self.send(bytes),
             Kind::Pipe => match self.write_no_wait(bytes) {
-                Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => self.write_if_ready(bytes),
+                // Not for pipes of old kernels; not at all in containers whose profile does not know it.
+                Err(error)
+                    if matches!(
+                        error.raw_os_error(),
+                        Some(libc::EOPNOTSUPP | libc::ENOSYS | libc::EPERM)
+                    ) =>
+                {
+                    self.write_if_ready(&bytes[..bytes.len().min(libc::PIPE_BUF)])
+                }
                 result => result,
             },
+            Kind::Terminal => self.write_to_terminal(bytes),
             Kind::Device => self.write_if_ready(bytes),
             Kind::Regular => self.write_plain(bytes),
         }
@@ -96,7 +109,21 @@ impl Sink {
         written(unsafe { libc::pwritev2(self.descriptor, &raw const part, 1, -1, libc::RWF_NOWAIT) })
     }
 
-    /// A stopped terminal, or a full pipe of an old kernel, says so before it is written to.
+    /// Through a descriptor of our own, which does not wait: a terminal that has room for a part of
+    /// a line is ready to be written to, and would hold us until somebody reads it.
+    fn write_to_terminal(self, bytes: &[u8]) -> io::Result<usize> {
+        let again = OpenOptions::new()
+            .write(true)
+            .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
+            .open(format!("/proc/self/fd/{}", self.descriptor));
+        match again {
+            Ok(mut terminal) => terminal.write(bytes),
+            Err(_) => self.write_if_ready(bytes),
+        }
+    }
+
+    /// A stopped terminal, or a full pipe, says so before it is written to. A pipe that is not full has
+    /// room for `PIPE_BUF` bytes.
     fn write_if_ready(self, bytes: &[u8]) -> io::Result<usize> {
         let mut poll = libc::pollfd { fd: self.descriptor, events: libc::POLLOUT, revents: 0 };
         // SAFETY: one valid `pollfd`; a zero timeout never waits.
@@ -152,8 +179,21 @@ fn close_inherited(keep: &[RawFd]) {
         if first < kept {
             let last = if kept == u32::MAX { kept } else { kept - 1 };
             // SAFETY: closes only numbers that nothing in this process uses, as the caller says.
-            unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+            if unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) } != 0 {
+                close_one_by_one(first, last);
+            }
         }
         first = kept.saturating_add(1);
+    }
+}
+
+/// The same before Linux 5.9, and where a container's profile does not know the call.
+fn close_one_by_one(first: u32, last: u32) {
+    let open = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+    // All of them before the first is closed: the list is read through a descriptor too.
+    let open: Vec<u32> = open.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    for number in open.into_iter().filter(|number| (first..=last).contains(number)) {
+        // SAFETY: as above.
+        unsafe { libc::close(number.cast_signed()) };
     }
 }

@@ -15,7 +15,7 @@ use nix::unistd::pipe2;
 
 use super::descriptor::above_standard;
 use super::inbox::{self, Delivery};
-use crate::lifecycle::exit::Ending;
+use crate::lifecycle::exit::{Ending, Exit};
 use crate::lifecycle::signal::Signal;
 
 /// Tells the inner process that the pipe is readable, or that the outer process is gone. What a user
@@ -41,6 +41,8 @@ pub struct Page(NonNull<Fields>);
 #[repr(C)]
 struct Fields {
     main_pid: AtomicI32,
+    /// Zero until the main process was reaped: then how it ended.
+    main_exit: AtomicU32,
     /// Zero until the run has ended: then what to end with, and how.
     ending: AtomicU32,
 }
@@ -65,27 +67,37 @@ impl Page {
         unsafe { self.0.as_ref() }
     }
 
-    /// The main process's id; nothing before it was started.
+    /// The main process's id; nothing before it was made.
     #[must_use]
     pub fn main_pid(&self) -> Option<i32> {
         Some(self.fields().main_pid.load(Ordering::Acquire)).filter(|pid| *pid > 0)
     }
 
-    /// Tells the other process the main process's id.
-    pub fn set_main_pid(&self, pid: i32) {
-        self.fields().main_pid.store(pid, Ordering::Release);
+    /// Where the main process leaves its id.
+    #[must_use]
+    pub const fn main_pid_place(&self) -> &AtomicI32 {
+        &self.fields().main_pid
+    }
+
+    /// How the main process ended, once it was reaped.
+    #[must_use]
+    pub fn main_exit(&self) -> Option<Exit> {
+        decoded(self.fields().main_exit.load(Ordering::Acquire), Exit::Code, Exit::Signal)
+    }
+
+    /// Tells the other process how the main process ended.
+    pub fn set_main_exit(&self, exit: Exit) {
+        let value = match exit {
+            Exit::Code(code) => ENDING_STATUS | u32::from(code),
+            Exit::Signal(signal) => ENDING_DIE | signal.number().unsigned_abs(),
+        };
+        self.fields().main_exit.store(value, Ordering::Release);
     }
 
     /// How the run ended; nothing if the inner process did not come to its end.
     #[must_use]
     pub fn ending(&self) -> Option<Ending> {
-        let value = self.fields().ending.load(Ordering::Acquire);
-        let low = u8::try_from(value & 0xff).unwrap_or_default();
-        match value & !0xff {
-            ENDING_STATUS => Some(Ending::Status(low)),
-            ENDING_DIE => Signal::new(low.into()).map(Ending::Die),
-            _ => None,
-        }
+        decoded(self.fields().ending.load(Ordering::Acquire), Ending::Status, Ending::Die)
     }
 
     /// Tells the other process how the run ended.
@@ -95,6 +107,15 @@ impl Page {
             Ending::Die(signal) => ENDING_DIE | signal.number().unsigned_abs(),
         };
         self.fields().ending.store(value, Ordering::Release);
+    }
+}
+
+fn decoded<T>(value: u32, of_status: fn(u8) -> T, of_death: fn(Signal) -> T) -> Option<T> {
+    let low = u8::try_from(value & 0xff).unwrap_or_default();
+    match value & !0xff {
+        ENDING_STATUS => Some(of_status(low)),
+        ENDING_DIE => Signal::new(low.into()).map(of_death),
+        _ => None,
     }
 }
 

@@ -101,7 +101,7 @@ impl Directory {
     /// Signals just this process, whoever has its id by now.
     ///
     /// # Errors
-    /// As `kill(2)`; `ENOSYS` before Linux 5.1.
+    /// As `kill(2)`; `ENOSYS` before Linux 5.1, and that or `EPERM` where a profile refuses the call.
     pub fn signal(&self, signal: Signal) -> io::Result<()> {
         // SAFETY: no memory is passed; a directory of /proc is taken as a process descriptor.
         let result = unsafe {

@@ -72,15 +72,26 @@ pub fn never_ran(pid: i32) {
 /// Whether an id is that of a child of ours that has not ended. Takes nothing.
 #[must_use]
 pub fn is_living_child(pid: i32) -> bool {
+    has_ended(pid) == Some(false)
+}
+
+/// Whether an id is that of a child of ours, ended or not. Takes nothing.
+#[must_use]
+pub fn is_child(pid: i32) -> bool {
+    has_ended(pid).is_some()
+}
+
+/// Nothing if it is no child of ours.
+fn has_ended(pid: i32) -> Option<bool> {
     let (Ok(id), flags) = (libc::id_t::try_from(pid), libc::WEXITED | libc::WNOHANG | libc::WNOWAIT) else {
-        return false;
+        return None;
     };
     // SAFETY: `siginfo_t` is plain data that the kernel fills in.
     let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
     // SAFETY: `info` is valid for writes for the whole call.
     let result = unsafe { libc::waitid(libc::P_PID, id, &raw mut info, flags | libc::__WALL) };
     // SAFETY: zero without an ended child; else the kernel has set it.
-    result == 0 && unsafe { info.si_pid() } == 0
+    (result == 0).then(|| unsafe { info.si_pid() } != 0)
 }
 
 fn exit(status: i32) -> Exit {

@@ -9,11 +9,12 @@ use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr;
+use std::sync::atomic::{AtomicI32, Ordering};
 
 use thiserror::Error;
 
 use super::descriptor::above_standard;
-use super::{inbox, reap};
+use super::{inbox, reap, reason};
 use crate::lifecycle::exit::{NOT_EXECUTABLE, NOT_FOUND, WINDDOWN_FAILED};
 use crate::lifecycle::signal::{Signal, SignalSet};
 
@@ -32,7 +33,7 @@ pub enum SpawnError {
         cause: &'static str,
     },
     /// It is there, but can't be executed.
-    #[error("cannot run '{command}': {cause}")]
+    #[error("cannot run '{command}': {}", reason(cause))]
     NotExecutable {
         /// The command as given.
         command: String,
@@ -40,7 +41,7 @@ pub enum SpawnError {
         cause: io::Error,
     },
     /// No process could be made.
-    #[error("cannot start a process: {0}")]
+    #[error("cannot start a process: {}", reason(.0))]
     NoProcess(#[source] io::Error),
 }
 
@@ -71,6 +72,8 @@ pub struct Command<'a> {
     pub own_group: bool,
     /// Whether it dies when winddown does.
     pub dies_with_parent: bool,
+    /// Where it leaves its id before it is executed: told afterwards, it could run untold.
+    pub announce: Option<&'a AtomicI32>,
 }
 
 /// The started main process.
@@ -83,13 +86,14 @@ pub struct Spawned {
 }
 
 /// Everything the child needs, with nothing left to allocate.
-struct Job {
+struct Job<'a> {
     arguments: Vec<*const c_char>,
     environment: Vec<*const c_char>,
     mask: SignalSet,
     child_ignored: bool,
     own_group: bool,
     dies_with_parent: bool,
+    announce: Option<&'a AtomicI32>,
     parent: i32,
     /// The error of the failed exec.
     error: c_int,
@@ -107,6 +111,7 @@ pub fn spawn(command: &Command<'_>) -> Result<Spawned, SpawnError> {
         child_ignored: command.child_ignored,
         own_group: command.own_group,
         dies_with_parent: command.dies_with_parent,
+        announce: command.announce,
         // SAFETY: `getpid` can't fail.
         parent: unsafe { libc::getpid() },
         error: 0,
@@ -180,7 +185,7 @@ impl Drop for Stack {
     }
 }
 
-fn clone(stack: &Stack, job: &mut Job) -> io::Result<Spawned> {
+fn clone(stack: &Stack, job: &mut Job<'_>) -> io::Result<Spawned> {
     let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
     let argument = ptr::from_mut(job).cast();
     let mut descriptor: c_int = -1;
@@ -203,7 +208,11 @@ fn clone(stack: &Stack, job: &mut Job) -> io::Result<Spawned> {
 /// Runs in the child. Signals stay blocked until the workload's own mask is set.
 extern "C" fn child(argument: *mut c_void) -> c_int {
     // SAFETY: `clone` was given a `Job` that lives until we exec or exit.
-    let job = unsafe { &mut *argument.cast::<Job>() };
+    let job = unsafe { &mut *argument.cast::<Job<'_>>() };
+    if let Some(place) = job.announce {
+        // SAFETY: can't fail.
+        place.store(unsafe { libc::getpid() }, Ordering::Release);
+    }
     if job.own_group {
         // SAFETY: concerns only this process.
         unsafe { libc::setpgid(0, 0) };

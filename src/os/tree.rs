@@ -18,6 +18,8 @@ use super::{reap, signalling};
 
 /// `pidfd_send_signal(2)`: to the process group, since Linux 6.9.
 const PIDFD_SIGNAL_PROCESS_GROUP: u32 = 1 << 2;
+/// So often one walk looks for those who lost their parents during it.
+const ROUNDS_MAX: usize = 4;
 
 /// A process by its id and name.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -75,6 +77,8 @@ struct Main {
     has_own_group: bool,
     life: Life,
     was_killed: bool,
+    /// Was to be killed by the kernel with its parent, which it forgets of one that changes its user.
+    dies_with_parent: bool,
 }
 
 /// As far as `waitpid` has told.
@@ -114,7 +118,14 @@ impl Tree {
         Self {
             own_pid: own_pid(),
             search: Search::new(main.pid),
-            main: Main { process: main, descriptor, has_own_group, life: Life::Running, was_killed: false },
+            main: Main {
+                process: main,
+                descriptor,
+                has_own_group,
+                life: Life::Running,
+                was_killed: false,
+                dies_with_parent: false,
+            },
             proc_is_usable: procfs::is_ours(),
             foreign,
             asked: HashMap::new(),
@@ -153,7 +164,7 @@ impl Tree {
 
     /// Notes that the main process was sent SIGKILL by the kernel, when its parent died.
     pub fn main_dies_with_parent(&mut self) {
-        self.main.was_killed = true;
+        self.main.dies_with_parent = true;
         self.note_kill(self.main.process.clone(), 0, None);
     }
 
@@ -342,7 +353,7 @@ impl Tree {
     /// Whether the main process was sent SIGKILL.
     #[must_use]
     pub const fn main_was_killed(&self) -> bool {
-        self.main.was_killed
+        self.main.was_killed || self.main.dies_with_parent
     }
 
     /// Whether this process could not be sent SIGKILL.
@@ -439,7 +450,10 @@ impl Tree {
         let directory = Directory::open(stat.pid).ok_or_else(gone)?;
         let now = directory.stat().filter(|now| now.start_ticks == stat.start_ticks).ok_or_else(gone)?;
         match directory.signal(signal) {
-            Err(error) if error.raw_os_error() == Some(libc::ENOSYS) => signalling::send(now.pid, signal),
+            // EPERM: from a container's profile, or really; `kill` tells which.
+            Err(error) if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) => {
+                signalling::send(now.pid, signal)
+            }
             result => result,
         }
     }
@@ -504,19 +518,27 @@ const fn unnamed(pid: i32) -> Process {
 /// Everybody below `ancestor`, parents first, without the processes in `except` and what is below
 /// them. A list of children can miss one while others exit: whoever must not be missed looks again.
 fn descendants_of(ancestor: i32, except: &HashSet<i32>) -> Vec<Stat> {
-    let Some(children) = procfs::stat(ancestor).as_ref().and_then(procfs::children) else {
-        return scan(ancestor, except);
-    };
+    let own = procfs::stat(ancestor);
+    let own_children = || own.as_ref().and_then(procfs::children);
+    let Some(children) = own_children() else { return scan(ancestor, except) };
     let below = |parent: i32, pids: Vec<i32>| pids.into_iter().map(move |pid| (parent, pid));
     let mut found = Vec::new();
     let mut seen = except.clone();
     let mut next: Vec<(i32, i32)> = below(ancestor, children).collect();
-    while let Some((parent, pid)) = next.pop() {
-        // Between list and look an id can have become a stranger's; a child's parent is known.
-        let stat = procfs::stat(pid).filter(|stat| [parent, ancestor].contains(&stat.parent));
-        if let Some(stat) = stat.filter(|_| seen.insert(pid)) {
-            next.extend(below(pid, procfs::children(&stat).unwrap_or_default()));
-            found.push(stat);
+    for _ in 0..ROUNDS_MAX {
+        while let Some((parent, pid)) = next.pop() {
+            // Between list and look an id can have become a stranger's; a child's parent is known.
+            let stat = procfs::stat(pid).filter(|stat| [parent, ancestor].contains(&stat.parent));
+            if let Some(stat) = stat.filter(|_| seen.insert(pid)) {
+                next.extend(below(pid, procfs::children(&stat).unwrap_or_default()));
+                found.push(stat);
+            }
+        }
+        // Whoever lost its parent meanwhile has become the ancestor's own child.
+        next.extend(below(ancestor, own_children().unwrap_or_default()));
+        next.retain(|(_, pid)| !seen.contains(pid));
+        if next.is_empty() {
+            break;
         }
     }
     found

@@ -1,8 +1,6 @@
 //! The command line and its variables, as a process sees them. What a value means is tested beside
 //! the parser (src/cli/tests.rs), what an option does in options.rs.
 
-use std::os::unix::fs::PermissionsExt as _;
-
 use crate::support::builder::{Stream, Winddown, winddown_path, workload_path};
 use crate::support::running::Ended;
 use crate::support::{TempDir, read_json, trials};
@@ -227,8 +225,7 @@ fn without_dashes_options_end_at_the_first_word() {
 fn subcommand_words_are_commands_anywhere_but_in_front() {
     let place = TempDir::new();
     for word in ["check", "report", "token"] {
-        let script = place.write(word, "#!/bin/sh\necho \"${0##*/} $*\"\n");
-        std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).expect("a script");
+        place.executable(word, "#!/bin/sh\necho \"${0##*/} $*\"\n");
         let path = format!("{}:/usr/bin:/bin", place.path().display());
         let run = |words: &[&str]| Winddown::new().args(words).env("PATH", &path).run();
         for before in [["--"].as_slice(), &["-t", "3s"], &["--to=main", "--"]] {

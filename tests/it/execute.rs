@@ -1,8 +1,6 @@
 //! What can't be executed, and scripts without a first line.
 
-use std::os::unix::fs::PermissionsExt as _;
-
-use crate::support::builder::{Stream, Winddown};
+use crate::support::builder::{Stream, Winddown, guarded_or_not};
 use crate::support::running::Ended;
 use crate::support::{TempDir, read_json, trials};
 
@@ -18,12 +16,6 @@ trials![
     a_failed_start_without_stderr_has_its_status,
 ];
 
-/// With the guard and without.
-fn guarded_or_not(check: impl Fn(Winddown)) {
-    check(Winddown::new());
-    check(Winddown::new().args(["--no-guard"]));
-}
-
 /// Asserts the exit status, silence on stdout, and one line that names the command and the cause.
 #[track_caller]
 fn not_run(ended: Ended, code: i32, command: &str, cause: &str) {
@@ -34,13 +26,6 @@ fn not_run(ended: Ended, code: i32, command: &str, cause: &str) {
     let start = format!("winddown: cannot run '{command}': ");
     assert!(lines[0].starts_with(&start), "{}", lines[0]);
     assert!(lines[0].contains(cause), "{cause} is not in {}", lines[0]);
-}
-
-/// Writes an executable file and returns its path.
-fn executable(place: &TempDir, name: &str, text: &str) -> String {
-    let path = place.write(name, text);
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("an executable");
-    path
 }
 
 fn what_is_not_there_is_127() {
@@ -66,7 +51,7 @@ fn what_is_not_there_is_127() {
 fn a_missing_interpreter_is_named() {
     // Trap 16: a missing interpreter is ENOENT too, though the file is there.
     let place = TempDir::new();
-    let script = executable(&place, "script", "#!/no/such/interpreter -x\n");
+    let script = place.executable("script", "#!/no/such/interpreter -x\n");
     guarded_or_not(|winddown| not_run(winddown.command([&script]).run(), 127, &script, "interpreter"));
     let run = Winddown::new().command(["script"]).env("PATH", place.path());
     not_run(run.run(), 127, "script", "interpreter");
@@ -81,7 +66,7 @@ fn what_is_there_but_not_executable_is_126() {
     let directory = place.path().to_str().expect("text").to_owned();
     let link = place.file("link");
     std::os::unix::fs::symlink(&link, &link).expect("a link to itself");
-    let script = executable(&place, "script", &format!("#!{plain}\n"));
+    let script = place.executable("script", &format!("#!{plain}\n"));
     for (command, cause) in [
         (&plain, "Permission denied"),
         (&directory, "Permission denied"),
@@ -98,9 +83,9 @@ fn what_is_there_but_not_executable_is_126() {
 fn the_search_in_path_is_that_of_the_shell() {
     let (first, second) = (TempDir::new(), TempDir::new());
     first.write("tool", "echo not executable\n");
-    executable(&first, "both", "#!/bin/sh\necho first\n");
-    executable(&second, "tool", "#!/bin/sh\necho second\n");
-    executable(&second, "both", "#!/bin/sh\necho second\n");
+    first.executable("both", "#!/bin/sh\necho first\n");
+    second.executable("tool", "#!/bin/sh\necho second\n");
+    second.executable("both", "#!/bin/sh\necho second\n");
     let path = format!("/no/such/place:{}:{}", first.path().display(), second.path().display());
     for (command, output) in [("tool", "second"), ("both", "first")] {
         let ended = Winddown::new().command([command]).env("PATH", &path).run().expect_code(0);
@@ -115,7 +100,7 @@ fn the_search_in_path_is_that_of_the_shell() {
 fn a_script_without_a_first_line_is_run_by_sh() {
     // Trap 16: Rust's Command fails with "Exec format error" here.
     let place = TempDir::new();
-    let script = executable(&place, "script", "echo \"$0\" \"$#\" \"$2\"\nexit 3\n");
+    let script = place.executable("script", "echo \"$0\" \"$#\" \"$2\"\nexit 3\n");
     guarded_or_not(|winddown| {
         let ended = winddown.command([&script]).more(["a", "b c", ""]).run().expect_code(3);
         assert_eq!(ended.out(), [format!("{script} 3 b c")]);
@@ -127,13 +112,13 @@ fn a_script_without_a_first_line_is_run_by_sh() {
     // Many arguments: the list is copied for sh.
     let ended = Winddown::new().command([&script]).more(vec!["x"; 20_000]).run().expect_code(3);
     assert_eq!(ended.out(), [format!("{script} 20000 x")]);
-    executable(&place, "empty", "");
+    place.executable("empty", "");
     Winddown::new().command([place.file("empty")]).run().expect_code(0);
 }
 
 fn a_first_line_is_obeyed() {
     let place = TempDir::new();
-    let script = executable(&place, "script", "#!/bin/sh -e\nfalse\nexit 3\n");
+    let script = place.executable("script", "#!/bin/sh -e\nfalse\nexit 3\n");
     guarded_or_not(|winddown| {
         winddown.command([&script]).run().expect_code(1);
     });

@@ -5,21 +5,32 @@
 //! what belongs to the process (directory, mask, dispositions); a child's state is set in the child.
 
 mod cli;
+mod container_limits;
+mod containers;
+mod early_signals;
 mod execute;
 mod exit_status;
+mod foreign;
+mod guard;
 mod hang_up;
 mod harness;
+mod hostile;
 mod job_control;
 mod kill;
 mod limits;
+mod log;
+mod log_blocked;
 mod options;
 mod outcomes;
+mod pid1;
+mod record_schema;
 mod run_limit;
 mod servers;
 mod signals;
 mod start;
 mod stop;
 mod stop_again;
+mod storms;
 #[expect(dead_code, reason = "the tests that use the rest are yet to come")]
 mod support;
 mod surroundings;
@@ -32,21 +43,32 @@ fn main() {
     let arguments = libtest_mimic::Arguments::from_args();
     let trials = [
         cli::trials(),
+        container_limits::trials(),
+        containers::trials(),
+        early_signals::trials(),
         execute::trials(),
         exit_status::trials(),
+        foreign::trials(),
+        guard::trials(),
         hang_up::trials(),
         harness::trials(),
+        hostile::trials(),
         job_control::trials(),
         kill::trials(),
         limits::trials(),
+        log::trials(),
+        log_blocked::trials(),
         options::trials(),
         outcomes::trials(),
+        pid1::trials(),
+        record_schema::trials(),
         run_limit::trials(),
         servers::trials(),
         signals::trials(),
         start::trials(),
         stop::trials(),
         stop_again::trials(),
+        storms::trials(),
         surroundings::trials(),
         survivors::trials(),
         terminal::trials(),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::builder::Winddown;
 use crate::support::running::Ended;
-use crate::support::{TempDir, eventually, processes, read_json, trials};
+use crate::support::{Pty, TempDir, eventually, processes, read_json, trials};
 
 trials![
     every_signal_that_can_be_forwarded_arrives_once,
@@ -14,13 +14,11 @@ trials![
     a_burst_arrives_completely,
     signals_about_winddown_itself_are_not_forwarded,
     its_own_broken_pipe_is_not_forwarded,
-    alone => no_term_is_lost_in_the_first_milliseconds,
-    alone => a_term_in_the_first_milliseconds_ends_the_run,
-    alone => no_other_signal_is_lost_in_the_first_milliseconds,
     a_fault_signal_from_outside_orphans_nobody,
     a_map_rewrites_and_drops,
     a_map_rewrites_the_stop_signal,
     a_hup_is_a_reload,
+    needs("bash") => a_hup_is_a_reload_as_long_as_the_terminal_is_there,
     a_hup_stops_where_it_was_asked_for,
     a_signal_after_the_main_process_goes_nowhere,
     a_stopped_workload_is_noted_and_goes_on,
@@ -152,57 +150,6 @@ fn its_own_broken_pipe_is_not_forwarded() {
     }
 }
 
-/// Starts so many runs and signals each a little later than the one before, from 0 to 5 ms. Two at
-/// a time: one core would make every start look slow.
-fn in_the_first_milliseconds(runs: u32, signal: i32, prepare: fn() -> Winddown, judge: fn(Ended)) {
-    let one = |number: u32| {
-        let run = prepare().start();
-        let at = run.started() + Duration::from_millis(5) * number / runs;
-        while Instant::now() < at {
-            std::hint::spin_loop();
-        }
-        run.signal(signal);
-        judge(run.wait());
-    };
-    std::thread::scope(|scope| {
-        for thread in 0..2 {
-            scope.spawn(move || (0..runs).filter(|number| number % 2 == thread).for_each(one));
-        }
-    });
-}
-
-/// Trap 1: TERM in the first milliseconds. Inherited as blocked it waits until the workload is ready
-/// for it, so each one must be answered.
-fn no_term_is_lost_in_the_first_milliseconds() {
-    let prepare = || {
-        Winddown::new()
-            .args(["-t", "25s"])
-            .blocked([libc::SIGTERM])
-            .workload("--on TERM [ --exit 7 ] --serve")
-    };
-    in_the_first_milliseconds(1000, libc::SIGTERM, prepare, |ended| {
-        let ended = ended.expect_code(7);
-        assert_eq!(count_got(&ended, libc::SIGTERM), 1, "{}", ended.told());
-    });
-}
-
-/// Trap 1 again, with nothing blocked: before winddown has started, and before the workload is ready
-/// for it, a TERM kills by its default action. It never goes unheard, and nobody is orphaned.
-fn a_term_in_the_first_milliseconds_ends_the_run() {
-    let prepare = || Winddown::new().args(["-t", "25s"]).workload("--on TERM [ --exit 7 ] --serve");
-    in_the_first_milliseconds(1000, libc::SIGTERM, prepare, |ended| {
-        assert!(ended.code() == Some(7) || ended.signal() == Some(libc::SIGTERM), "{}", ended.told());
-        ended.expect_nothing_left();
-    });
-}
-
-fn no_other_signal_is_lost_in_the_first_milliseconds() {
-    let prepare = || Winddown::new().blocked([libc::SIGUSR2]).workload("--on USR2 [ --exit 8 ] --serve");
-    in_the_first_milliseconds(200, libc::SIGUSR2, prepare, |ended| {
-        ended.expect_code(8);
-    });
-}
-
 /// Trap 17: fault signals.
 fn a_fault_signal_from_outside_orphans_nobody() {
     let faults =
@@ -271,6 +218,27 @@ fn a_hup_is_a_reload() {
         let ended = run.wait().expect_code(3);
         assert_eq!(count_got(&ended, libc::SIGHUP), 3, "{}", ended.told());
     }
+}
+
+fn a_hup_is_a_reload_as_long_as_the_terminal_is_there() {
+    let mut pty = Pty::bash();
+    pty.line("$WD -- $WL --say ppid --on HUP [ ] --on TERM [ --exit 3 ] --print up --serve");
+    pty.expect("up");
+    let winddown = processes::children(pty.pid())[0].pid;
+    let tell = |signal| {
+        // SAFETY: winddown lives until it is told to stop.
+        assert_eq!(unsafe { libc::kill(winddown, signal) }, 0);
+    };
+    tell(libc::SIGHUP);
+    pty.expect("got 1 code 0");
+    tell(libc::SIGHUP);
+    pty.expect("got 1 code 0");
+    assert!(!pty.screen().contains("winddown: "), "{}", pty.screen());
+    tell(libc::SIGTERM);
+    pty.expect("got 15");
+    pty.prompt();
+    assert_eq!(pty.command("echo code=$?").lines().last(), Some("code=3"));
+    assert_eq!(pty.count("got 1 "), 2);
 }
 
 fn a_hup_stops_where_it_was_asked_for() {

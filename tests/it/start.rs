@@ -3,7 +3,7 @@
 use std::ffi::{CString, OsStr};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 
-use crate::support::builder::{Stream, Winddown, winddown_path, workload_path};
+use crate::support::builder::{Stream, Winddown, guarded_or_not, winddown_path, workload_path};
 use crate::support::{TempDir, trials};
 
 trials![
@@ -22,12 +22,6 @@ trials![
     the_first_argument_is_as_given,
     nothing_else_of_a_process_is_changed,
 ];
-
-/// With the guard and without: two ways to the workload.
-fn guarded_or_not(check: impl Fn(Winddown)) {
-    check(Winddown::new());
-    check(Winddown::new().args(["--no-guard"]));
-}
 
 /// A set of signals as /proc writes it.
 fn hex(signals: impl IntoIterator<Item = i32>) -> String {

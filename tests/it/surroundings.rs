@@ -1,13 +1,13 @@
-//! What winddown keeps, gives up and leaves alone of the place it was started in.
+//! What winddown keeps and gives up of the place it was started in.
 
 use std::io::PipeWriter;
 use std::os::fd::AsRawFd as _;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::support::builder::{Stream, Winddown, winddown_path, workload_path};
+use crate::support::builder::{Stream, Winddown, guarded_or_not, winddown_path, workload_path};
 use crate::support::running::Running;
-use crate::support::{Pty, TempDir, eventually, processes, read_json, trials};
+use crate::support::{Pty, TempDir, eventually, file_lines, read_json, trials, wait_file_line};
 
 trials![
     standard_streams_may_be_closed_at_the_start,
@@ -20,48 +20,13 @@ trials![
     the_callers_directory_is_left,
     the_workload_leads_a_group_of_its_own,
     with_a_terminal_the_group_is_shared,
-    children_from_before_are_never_asked,
-    children_from_before_are_never_killed,
-    children_from_before_are_not_waited_for,
-    children_from_before_are_reaped,
-    children_from_before_may_have_ended_already,
-    needs("root", "pid-namespace") => as_pid_1_children_from_before_belong_to_the_tree,
 ];
-
-/// With the guard and without.
-fn guarded_or_not(check: impl Fn(Winddown)) {
-    check(Winddown::new());
-    check(Winddown::new().args(["--no-guard"]));
-}
 
 /// A run with those standard streams closed whose bit is set.
 fn closed(winddown: Winddown, bits: u8) -> Winddown {
     let stream = |bit: u8, open: Stream| if bits & bit == 0 { open } else { Stream::Closed };
     let winddown = winddown.stdin(stream(1, Stream::Null));
     winddown.stdout(stream(2, Stream::Pipe)).stderr(stream(4, Stream::Pipe))
-}
-
-/// The lines of a file so far.
-fn lines(file: &str) -> Vec<String> {
-    std::fs::read_to_string(file).unwrap_or_default().lines().map(Into::into).collect()
-}
-
-/// Waits for a line of a file.
-#[track_caller]
-fn wait_line(file: &str, line: &str) {
-    eventually(&format!("{line} is in {file}"), || lines(file).iter().any(|one| one == line));
-}
-
-/// Waits for the value of a fact in a file.
-#[track_caller]
-fn wait_number(file: &str, name: &str) -> i32 {
-    let mut number = None;
-    eventually(&format!("{name} is in {file}"), || {
-        let found = lines(file).into_iter().find_map(|line| Some(line.strip_prefix(name)?.trim().to_owned()));
-        number = found.and_then(|found| found.parse().ok());
-        number.is_some()
-    });
-    number.expect("found")
 }
 
 fn standard_streams_may_be_closed_at_the_start() {
@@ -73,7 +38,7 @@ fn standard_streams_may_be_closed_at_the_start() {
                 (0..3).filter(|number| bits >> number & 1 == 0).map(|number| number.to_string()).collect();
             let run = closed(winddown, bits).workload(&format!("--log {log} --say fds --exit 3"));
             let ended = run.run().expect_code(3).expect_nothing_left();
-            assert_eq!(lines(&log), [format!("fds {}", open.join(",")).trim_end()], "{}", ended.told());
+            assert_eq!(file_lines(&log), [format!("fds {}", open.join(",")).trim_end()], "{}", ended.told());
         });
     }
 }
@@ -89,7 +54,7 @@ fn a_run_without_streams_is_stopped_and_recorded_as_any_other() {
                      --on TERM [ --exit 3 ] --print up --serve"
                 ))
                 .start();
-            wait_line(&log, "up");
+            wait_file_line(&log, "up");
             run.signal(libc::SIGTERM);
             run.wait().expect_code(3).expect_nothing_left();
             assert_eq!(read_json(record)["outcome"], "stopped");
@@ -109,7 +74,7 @@ fn no_log_line_goes_into_what_took_the_place_of_stderr() {
         eventually("the shell is ready", || std::path::Path::new(&up).exists());
         run.signal(libc::SIGTERM);
         run.wait().expect_code(3).expect_nothing_left();
-        assert_eq!(lines(&file), ["its own"]);
+        assert_eq!(file_lines(&file), ["its own"]);
     });
 }
 
@@ -127,7 +92,7 @@ fn closing(winddown: Winddown, log: &str, closed: &str) -> Running {
     let run = winddown
         .workload(&format!("--log {log} --on TERM [ --exit 3 ] --close {closed} --print up --serve"))
         .start();
-    wait_line(log, "up");
+    wait_file_line(log, "up");
     run
 }
 
@@ -236,119 +201,4 @@ fn with_a_terminal_the_group_is_shared() {
         }
         assert_eq!(pty.wait().code(), Some(3));
     }
-}
-
-/// A helper with a child of its own that both report in a file what they hear; and its pid.
-fn helper(winddown: Winddown, log: &str) -> Winddown {
-    let workload = workload_path();
-    winddown.foreign_child(&format!(
-        "{} --log {log} --spawn child kid [ --on all [ ] --serve ] --on all [ ] --say pid --serve",
-        workload.display()
-    ))
-}
-
-/// Asserts that helper and kid live on and have heard nothing. They die with the run.
-#[track_caller]
-fn unharmed(log: &str) {
-    for name in ["pid", "kid pid"] {
-        assert!(processes::is_alive(wait_number(log, name)), "{name}: {:?}", lines(log));
-    }
-    assert!(!lines(log).iter().any(|line| line.contains("got")), "{:?}", lines(log));
-}
-
-fn children_from_before_are_never_asked() {
-    for to in ["main", "all"] {
-        guarded_or_not(|winddown| {
-            let place = TempDir::new();
-            let log = place.file("log");
-            let run = helper(winddown.args(["--to", to]), &log)
-                .workload("--on TERM [ --sleep 100 --exit 3 ] --spawn child c [ --on TERM [ --exit 0 ] --serve ] --print up --serve")
-                .start();
-            run.wait_out("up");
-            wait_number(&log, "pid");
-            run.signal(libc::SIGTERM);
-            let ended = run.wait().expect_code(3);
-            unharmed(&log);
-            drop(ended);
-        });
-    }
-}
-
-fn children_from_before_are_never_killed() {
-    guarded_or_not(|winddown| {
-        let place = TempDir::new();
-        let log = place.file("log");
-        let run = helper(winddown.args(["-t", "100ms", "-v"]), &log)
-            .workload("--on TERM [ ] --spawn session c [ --serve ] --print up --serve")
-            .start();
-        run.wait_out("up");
-        wait_number(&log, "pid");
-        run.signal(libc::SIGTERM);
-        let ended = run.wait().expect_code(137);
-        unharmed(&log);
-        assert!(!processes::is_alive(ended.fact("c pid").parse().expect("a pid")));
-    });
-}
-
-fn children_from_before_are_not_waited_for() {
-    guarded_or_not(|winddown| {
-        let place = TempDir::new();
-        let (log, go) = (place.file("log"), place.file("go"));
-        let run = helper(winddown, &log).workload(&format!("--print up --until {go} --exit 3")).start();
-        run.wait_out("up");
-        wait_number(&log, "pid");
-        place.write("go", "");
-        // Silent, too: they are no stragglers.
-        let ended = run.wait().expect_code(3);
-        assert!(ended.err().is_empty(), "{}", ended.told());
-        unharmed(&log);
-    });
-}
-
-fn children_from_before_are_reaped() {
-    guarded_or_not(|winddown| {
-        let place = TempDir::new();
-        let (log, go) = (place.file("log"), place.file("go"));
-        let helper = format!("{} --log {log} --say pid --until {go}", workload_path().display());
-        let run = winddown.foreign_child(&helper).workload("--print up --sleep 20000").start();
-        run.wait_out("up");
-        let pid = wait_number(&log, "pid");
-        assert_eq!(processes::info(pid).map(|info| info.parent), Some(run.pid()));
-        place.write("go", "");
-        eventually("the helper is reaped", || {
-            processes::info(pid).is_none_or(|info| info.parent != run.pid())
-        });
-        run.signal(libc::SIGTERM);
-        let ended = run.wait().expect_signal(libc::SIGTERM).expect_nothing_left();
-        assert_eq!(ended.err().len(), 2, "only the stop is told: {}", ended.told());
-    });
-}
-
-fn children_from_before_may_have_ended_already() {
-    guarded_or_not(|winddown| {
-        let run = winddown.foreign_child("true").workload("--print up --sleep 20000").start();
-        run.wait_out("up");
-        let zombies =
-            || processes::children(run.pid()).into_iter().filter(|child| child.state == 'Z').count();
-        eventually("the helper is reaped", || zombies() == 0);
-        run.signal(libc::SIGTERM);
-        run.wait().expect_signal(libc::SIGTERM).expect_nothing_left();
-    });
-}
-
-fn as_pid_1_children_from_before_belong_to_the_tree() {
-    let place = TempDir::new();
-    let (log, go) = (place.file("log"), place.file("go"));
-    let helper =
-        format!("{} --log {log} --on TERM [ --exit 0 ] --say pid --serve", workload_path().display());
-    let run = Winddown::new()
-        .pid_1()
-        .foreign_child(&helper)
-        .workload(&format!("--print up --until {go} --exit 3"))
-        .start();
-    run.wait_out("up");
-    wait_number(&log, "pid");
-    place.write("go", "");
-    run.wait().expect_code(3).expect_nothing_left();
-    assert!(lines(&log).iter().any(|line| line.starts_with("got 15")), "{:?}", lines(&log));
 }

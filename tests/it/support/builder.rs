@@ -64,6 +64,12 @@ pub(crate) fn workload_path() -> PathBuf {
     path
 }
 
+/// Checks the same thing with the guard and without.
+pub(crate) fn guarded_or_not(check: impl Fn(Winddown)) {
+    check(Winddown::new());
+    check(Winddown::new().args(["--no-guard"]));
+}
+
 fn owned(words: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Vec<OsString> {
     words.into_iter().map(|word| word.as_ref().to_owned()).collect()
 }

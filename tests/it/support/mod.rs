@@ -1,6 +1,7 @@
 //! What the tests are built with.
 
 pub(crate) mod builder;
+pub(crate) mod docker;
 pub(crate) mod needs;
 mod output;
 pub(crate) mod processes;
@@ -8,6 +9,7 @@ mod pty;
 pub(crate) mod running;
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -46,6 +48,30 @@ pub(crate) fn read_json(path: impl AsRef<Path>) -> serde_json::Value {
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error} in {text}"))
 }
 
+/// The lines of a file so far.
+pub(crate) fn file_lines(file: &str) -> Vec<String> {
+    std::fs::read_to_string(file).unwrap_or_default().lines().map(Into::into).collect()
+}
+
+/// Waits for a line of a file.
+#[track_caller]
+pub(crate) fn wait_file_line(file: &str, line: &str) {
+    eventually(&format!("{line} is in {file}"), || file_lines(file).iter().any(|one| one == line));
+}
+
+/// Waits for the value of a fact in a file.
+#[track_caller]
+pub(crate) fn wait_file_number(file: &str, name: &str) -> i32 {
+    let mut number = None;
+    eventually(&format!("{name} is in {file}"), || {
+        let found =
+            file_lines(file).into_iter().find_map(|line| Some(line.strip_prefix(name)?.trim().to_owned()));
+        number = found.and_then(|found| found.parse().ok());
+        number.is_some()
+    });
+    number.expect("found")
+}
+
 /// A word that no other test, and no other run of the tests, uses.
 fn unique() -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -77,6 +103,24 @@ impl TempDir {
         let path = self.file(name);
         std::fs::write(&path, text).expect("a file for the test");
         path
+    }
+
+    /// Copies a file into it that every user can execute, and returns its path. A process of its own
+    /// writes it: a descriptor of ours could be in a child of another test at the moment, and what
+    /// is open for writing can't be executed.
+    #[track_caller]
+    pub(crate) fn install(&self, name: &str, from: impl AsRef<Path>) -> String {
+        let path = self.file(name);
+        let status = Command::new("install").args(["-m", "755"]).arg(from.as_ref()).arg(&path).status();
+        assert!(status.is_ok_and(|status| status.success()), "can't install {path}");
+        path
+    }
+
+    /// Writes a script in it and returns its path.
+    #[track_caller]
+    pub(crate) fn executable(&self, name: &str, text: &str) -> String {
+        let from = self.write(&format!(".{name}"), text);
+        self.install(name, from)
     }
 }
 

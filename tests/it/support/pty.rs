@@ -163,6 +163,16 @@ impl Pty {
         eventually("the group is in the foreground", || self.foreground() == group);
     }
 
+    /// Gives the terminal another size, as a window manager does.
+    #[track_caller]
+    pub(crate) fn resize(&self, rows: u16, columns: u16) {
+        let size = libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        // SAFETY: reads a live size.
+        let result =
+            unsafe { libc::ioctl(self.output().source().as_raw_fd(), libc::TIOCSWINSZ, &raw const size) };
+        assert_eq!(result, 0, "TIOCSWINSZ: {}", std::io::Error::last_os_error());
+    }
+
     /// Closes the terminal, as a lost connection does; returns all that was shown.
     pub(crate) fn hang_up(&mut self) -> String {
         self.screen.take().map_or(String::new(), Output::close)

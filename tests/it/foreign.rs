@@ -1,0 +1,156 @@
+//! Children that winddown had before it was started (`helper & exec winddown ...`): reaped, never
+//! asked, killed or waited for; except as PID 1.
+
+use crate::support::builder::{Winddown, guarded_or_not, workload_path};
+use crate::support::{TempDir, eventually, file_lines, processes, trials, wait_file_number};
+
+trials![
+    children_from_before_are_never_asked,
+    children_from_before_are_never_killed,
+    children_from_before_are_not_waited_for,
+    children_from_before_are_reaped,
+    children_from_before_may_have_ended_already,
+    children_from_before_may_leave_orphans,
+    needs("root", "pid-namespace") => as_pid_1_children_from_before_belong_to_the_tree,
+];
+
+/// A helper with a child of its own that both report in a file what they hear; and its pid.
+fn helper(winddown: Winddown, log: &str) -> Winddown {
+    let workload = workload_path();
+    winddown.foreign_child(&format!(
+        "{} --log {log} --spawn child kid [ --on all [ ] --serve ] --on all [ ] --say pid --serve",
+        workload.display()
+    ))
+}
+
+/// Asserts that helper and kid live on and have heard nothing. They die with the run.
+#[track_caller]
+fn unharmed(log: &str) {
+    for name in ["pid", "kid pid"] {
+        assert!(processes::is_alive(wait_file_number(log, name)), "{name}: {:?}", file_lines(log));
+    }
+    assert!(!file_lines(log).iter().any(|line| line.contains("got")), "{:?}", file_lines(log));
+}
+
+fn children_from_before_are_never_asked() {
+    for to in ["main", "all"] {
+        guarded_or_not(|winddown| {
+            let place = TempDir::new();
+            let log = place.file("log");
+            let run = helper(winddown.args(["--to", to]), &log)
+                .workload("--on TERM [ --sleep 100 --exit 3 ] --spawn child c [ --on TERM [ --exit 0 ] --serve ] --print up --serve")
+                .start();
+            run.wait_out("up");
+            wait_file_number(&log, "pid");
+            run.signal(libc::SIGTERM);
+            let ended = run.wait().expect_code(3);
+            unharmed(&log);
+            drop(ended);
+        });
+    }
+}
+
+fn children_from_before_are_never_killed() {
+    guarded_or_not(|winddown| {
+        let place = TempDir::new();
+        let log = place.file("log");
+        let run = helper(winddown.args(["-t", "100ms", "-v"]), &log)
+            .workload("--on TERM [ ] --spawn session c [ --serve ] --print up --serve")
+            .start();
+        run.wait_out("up");
+        wait_file_number(&log, "pid");
+        run.signal(libc::SIGTERM);
+        let ended = run.wait().expect_code(137);
+        unharmed(&log);
+        assert!(!processes::is_alive(ended.fact("c pid").parse().expect("a pid")));
+    });
+}
+
+fn children_from_before_are_not_waited_for() {
+    guarded_or_not(|winddown| {
+        let place = TempDir::new();
+        let (log, go) = (place.file("log"), place.file("go"));
+        let run = helper(winddown, &log).workload(&format!("--print up --until {go} --exit 3")).start();
+        run.wait_out("up");
+        wait_file_number(&log, "pid");
+        place.write("go", "");
+        // Silent, too: they are no stragglers.
+        let ended = run.wait().expect_code(3);
+        assert!(ended.err().is_empty(), "{}", ended.told());
+        unharmed(&log);
+    });
+}
+
+fn children_from_before_are_reaped() {
+    guarded_or_not(|winddown| {
+        let place = TempDir::new();
+        let (log, go) = (place.file("log"), place.file("go"));
+        let helper = format!("{} --log {log} --say pid --until {go}", workload_path().display());
+        let run = winddown.foreign_child(&helper).workload("--print up --sleep 20000").start();
+        run.wait_out("up");
+        let pid = wait_file_number(&log, "pid");
+        assert_eq!(processes::info(pid).map(|info| info.parent), Some(run.pid()));
+        place.write("go", "");
+        eventually("the helper is reaped", || {
+            processes::info(pid).is_none_or(|info| info.parent != run.pid())
+        });
+        run.signal(libc::SIGTERM);
+        let ended = run.wait().expect_signal(libc::SIGTERM).expect_nothing_left();
+        assert_eq!(ended.err().len(), 2, "only the stop is told: {}", ended.told());
+    });
+}
+
+fn children_from_before_may_have_ended_already() {
+    guarded_or_not(|winddown| {
+        let run = winddown.foreign_child("true").workload("--print up --sleep 20000").start();
+        run.wait_out("up");
+        let zombies =
+            || processes::children(run.pid()).into_iter().filter(|child| child.state == 'Z').count();
+        eventually("the helper is reaped", || zombies() == 0);
+        run.signal(libc::SIGTERM);
+        run.wait().expect_signal(libc::SIGTERM).expect_nothing_left();
+    });
+}
+
+fn children_from_before_may_leave_orphans() {
+    guarded_or_not(|winddown| {
+        let place = TempDir::new();
+        let (log, die, go) = (place.file("log"), place.file("die"), place.file("go"));
+        let helper = format!(
+            "{} --log {log} --spawn child kid [ --on all [ ] --serve ] --print ready --until {die} --kill self KILL",
+            workload_path().display()
+        );
+        // Without a guard, whoever is born later and orphaned can't be told from the workload's.
+        let script = format!("{helper} & until grep -qs ready {log}; do sleep 0.01; done; exec \"$@\"");
+        let winddown = winddown.prefix(["sh", "-c", &script, "sh"]);
+        let run = winddown.workload(&format!("--print up --until {go} --exit 3")).start();
+        run.wait_out("up");
+        let kid = wait_file_number(&log, "kid pid");
+        place.write("die", "");
+        eventually("the orphan is adopted", || {
+            processes::info(kid).is_some_and(|info| info.parent == run.pid())
+        });
+        place.write("go", "");
+        let ended = run.wait().expect_code(3);
+        assert!(ended.err().is_empty(), "{}", ended.told());
+        assert!(processes::is_alive(kid), "{:?}", file_lines(&log));
+        assert!(!file_lines(&log).iter().any(|line| line.contains("got")), "{:?}", file_lines(&log));
+    });
+}
+
+fn as_pid_1_children_from_before_belong_to_the_tree() {
+    let place = TempDir::new();
+    let (log, go) = (place.file("log"), place.file("go"));
+    let helper =
+        format!("{} --log {log} --on TERM [ --exit 0 ] --say pid --serve", workload_path().display());
+    let run = Winddown::new()
+        .pid_1()
+        .foreign_child(&helper)
+        .workload(&format!("--print up --until {go} --exit 3"))
+        .start();
+    run.wait_out("up");
+    wait_file_number(&log, "pid");
+    place.write("go", "");
+    run.wait().expect_code(3).expect_nothing_left();
+    assert!(file_lines(&log).iter().any(|line| line.starts_with("got 15")), "{:?}", file_lines(&log));
+}

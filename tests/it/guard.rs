@@ -1,0 +1,546 @@
+//! winddown itself is killed, stopped or signalled past its outer process: nothing outlives it.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::support::builder::Winddown;
+use crate::support::running::Running;
+use crate::support::{Pty, TempDir, eventually, holds_within, processes, read_json, trials};
+use crate::terminal::winddown_of;
+
+trials![
+    outer_killed_everybody_is_asked_and_then_killed,
+    outer_killed_whoever_ends_in_time_is_not_killed,
+    inner_killed_the_rest_is_asked_and_then_killed,
+    alone => outer_killed_in_the_first_milliseconds,
+    alone => inner_killed_in_the_first_milliseconds,
+    both_killed_the_main_process_dies_too,
+    either_killed_during_a_stop,
+    alone => either_killed_around_the_deadline,
+    either_killed_when_only_stragglers_are_left,
+    needs("root") => inner_killed_a_main_process_of_another_user_is_killed_too,
+    needs("bash") => either_killed_on_a_terminal,
+    needs("bash") => inner_killed_a_terminal_is_put_back,
+    idle_costs_no_wake_up_and_no_timer,
+    without_descriptors_for_it_there_is_no_guard,
+    needs("sh") => the_log_names_the_real_sender,
+    alone => a_burst_of_queued_signals_arrives_in_order,
+    direct_signals_to_the_inner_process_are_not_heeded,
+    needs("bash") => a_signal_to_the_group_on_a_terminal_arrives_once,
+    outer_stopped_over_the_deadline_kills_nevertheless,
+    inner_stopped_loses_no_signal_and_no_time,
+];
+
+/// Left when winddown was killed.
+const GRACE: Duration = Duration::from_millis(500);
+/// Late by this at most, also on a busy machine.
+const SLACK: Duration = Duration::from_secs(5);
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Which {
+    Outer,
+    Inner,
+}
+
+const BOTH: [Which; 2] = [Which::Outer, Which::Inner];
+
+/// The only child of the process that was started.
+#[track_caller]
+fn inner(outer: i32) -> i32 {
+    let children = processes::children(outer);
+    assert_eq!(children.len(), 1, "{children:?}");
+    assert_eq!(children[0].name, "winddown");
+    children[0].pid
+}
+
+#[track_caller]
+fn tell(pid: i32, signal: i32) -> Instant {
+    let before = Instant::now();
+    // SAFETY: a process of a run that this test waits for.
+    assert_eq!(unsafe { libc::kill(pid, signal) }, 0, "{}", std::io::Error::last_os_error());
+    before
+}
+
+fn kill(run: &Running, which: Which) -> Instant {
+    let target = if which == Which::Outer { run.pid() } else { inner(run.pid()) };
+    tell(target, libc::SIGKILL)
+}
+
+/// Until nothing of the run lives; panics if that takes too long.
+#[track_caller]
+fn gone(run: &Running, since: Instant) -> Duration {
+    let gone = holds_within(GRACE + SLACK, || run.tag().living().is_empty());
+    assert!(gone, "left behind: {:#?}\n{:#?}", run.tag().living(), run.err());
+    since.elapsed()
+}
+
+/// The record, once it is there: the process that writes it may be nobody's child of ours.
+fn record(file: &str) -> Value {
+    eventually("the record is written", || std::path::Path::new(file).exists());
+    read_json(file)
+}
+
+fn list<'a>(record: &'a Value, name: &str) -> &'a Vec<Value> {
+    record[name].as_array().expect("a list")
+}
+
+/// Names and times of those that got a signal for this purpose.
+fn sent(record: &Value, purpose: &str) -> Vec<(String, f64)> {
+    let is_wanted = |one: &&Value| one["purpose"] == purpose && one["result"] == "ok";
+    let entry = |one: &Value| {
+        (one["target"]["name"].as_str().unwrap().to_owned(), one["at_ms"].as_f64().expect("a time"))
+    };
+    list(record, "signals").iter().filter(is_wanted).map(entry).collect()
+}
+
+/// Hears the signal and lives on, everywhere a process can hide.
+const DEAF: &str = "--spawn child a [ --on TERM [ ] --spawn session b [ --on TERM [ ] --serve ] --serve ] \
+     --spawn daemon-session c [ --on TERM [ ] --spawn child d [ --on TERM [ ] --serve ] --serve ] \
+     --spawn session e [ --ignore TERM --stop --serve ] --say pid --on TERM [ ] --print up --serve";
+
+fn outer_killed_everybody_is_asked_and_then_killed() {
+    let place = TempDir::new();
+    let file = place.file("record");
+    let run = Winddown::new().args(["-t", "20s", "--record", &file]).workload(DEAF).start();
+    run.wait_out("up");
+    let killed = kill(&run, Which::Outer);
+    assert!(gone(&run, killed) >= GRACE);
+    assert_eq!(run.wait_out_times("got 15", 5).len(), 5);
+    run.wait_err("winddown itself was killed: stopping everything, SIGKILL in 500ms");
+    let record = record(&file);
+    let asked = sent(&record, "ask");
+    let mut names: Vec<_> = asked.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names[0], "workload", "the main process first: {record}");
+    names.sort_unstable();
+    assert_eq!(names, ["a", "b", "c", "d", "e", "workload"]);
+    let kills = sent(&record, "kill");
+    assert_eq!(kills.len(), 6, "{record}");
+    for (name, at) in &kills {
+        assert!(at - asked[0].1 >= 500.0 && at - asked[0].1 < 5500.0, "{name}: {record}");
+    }
+    assert_eq!(record["stop"]["cause"], "winddown-killed");
+    assert_eq!(record["outcome"], "killed");
+    assert_eq!(list(&record, "killed").len(), 6);
+    run.wait().expect_signal(libc::SIGKILL);
+}
+
+fn outer_killed_whoever_ends_in_time_is_not_killed() {
+    let place = TempDir::new();
+    let file = place.file("record");
+    let run = Winddown::new()
+        .args(["--record", &file])
+        .workload(
+            "--spawn daemon-session d [ --on TERM [ --exit 0 ] --serve ] \
+             --on TERM [ --print done --exit 3 ] --print up --serve",
+        )
+        .start();
+    run.wait_out("up");
+    let killed = kill(&run, Which::Outer);
+    run.wait_out("done");
+    gone(&run, killed);
+    let record = record(&file);
+    assert_eq!(list(&record, "killed").len(), 0, "{record}");
+    assert_eq!(record["exit"]["code"], 3);
+    run.wait().expect_signal(libc::SIGKILL);
+}
+
+fn inner_killed_the_rest_is_asked_and_then_killed() {
+    let place = TempDir::new();
+    let file = place.file("record");
+    let run = Winddown::new().args(["-t", "20s", "--record", &file]).workload(DEAF).start();
+    run.wait_out("up");
+    let main = run.number("pid");
+    let killed = kill(&run, Which::Inner);
+    eventually("the main process dies with it", || !processes::is_alive(main));
+    let ended = run.wait().expect_code(137).expect_nothing_left();
+    assert!(ended.since(killed) >= GRACE && ended.since(killed) < GRACE + SLACK, "{}", ended.told());
+    // a to d; the main process was killed by the kernel.
+    assert_eq!(ended.count_out("got 15"), 4, "{}", ended.told());
+    assert!(ended.err()[0].contains("winddown itself was killed"), "{}", ended.told());
+    let record = read_json(&file);
+    assert_eq!(record["stop"]["cause"], "winddown-killed");
+    assert_eq!(record["main"]["pid"], main);
+    assert_eq!(record["exit"]["signal"], "KILL");
+    assert_eq!(record["exit_status"], 137);
+    assert_eq!(record["outcome"], "killed");
+    assert_eq!(list(&record, "killed").len(), 6, "{record}");
+}
+
+const STUBBORN: &str = "--ignore TERM --spawn daemon-session d [ --ignore TERM --serve ] --spawn session s [ --ignore TERM --serve ] --serve";
+
+/// 40 kills at 0 to 5 ms.
+fn outer_killed_in_the_first_milliseconds() {
+    for number in 0..40 {
+        let run = Winddown::new().args(["-t", "20s"]).workload(STUBBORN).start();
+        let at = run.started() + Duration::from_micros(125) * number;
+        while Instant::now() < at {
+            std::hint::spin_loop();
+        }
+        let killed = run.signal(libc::SIGKILL);
+        // 1 s on a machine of one's own.
+        let time = gone(&run, killed);
+        assert!(time < Duration::from_secs(3), "kill {number}: {time:?}");
+        run.wait().expect_signal(libc::SIGKILL);
+    }
+}
+
+/// The first child of a process, as fast as can be.
+fn first_child(pid: i32) -> Option<i32> {
+    let list = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+    list.split_ascii_whitespace().next()?.parse().ok()
+}
+
+fn inner_killed_in_the_first_milliseconds() {
+    let mut early = 0;
+    for number in 0..40 {
+        let place = TempDir::new();
+        let file = place.file("record");
+        let run = Winddown::new().args(["-t", "20s", "--record", &file]).workload(STUBBORN).start();
+        let mut inner = None;
+        assert!(holds_within(SLACK, || {
+            inner = first_child(run.pid());
+            inner.is_some()
+        }));
+        let at = Instant::now() + Duration::from_micros(125) * number;
+        while Instant::now() < at {
+            std::hint::spin_loop();
+        }
+        let killed = tell(inner.unwrap(), libc::SIGKILL);
+        let ended = run.wait().expect_nothing_left();
+        assert!(ended.since(killed) < GRACE + SLACK, "kill {number}: {}", ended.told());
+        assert!([Some(125), Some(137)].contains(&ended.code()), "kill {number}: {}", ended.told());
+        early += usize::from(ended.code() == Some(125));
+        let record = read_json(&file);
+        assert_eq!(record["exit_status"], ended.code().unwrap(), "kill {number}: {record}");
+        let outcome = if ended.code() == Some(125) { "not-started" } else { "killed" };
+        assert_eq!(record["outcome"], outcome, "kill {number}: {record}");
+    }
+    assert!(early < 40, "none had started its workload: that is no test of both");
+}
+
+/// A daemon in a session of its own is beyond what a kernel's parent-death signal can do.
+fn both_killed_the_main_process_dies_too() {
+    for order in [[Which::Outer, Which::Inner], [Which::Inner, Which::Outer]] {
+        let run = Winddown::new().workload("--ignore TERM --say pid --print up --serve").start();
+        run.wait_out("up");
+        let pids = [run.pid(), inner(run.pid())];
+        let pid_of = |which| pids[usize::from(which == Which::Inner)];
+        let killed = tell(pid_of(order[0]), libc::SIGKILL);
+        tell(pid_of(order[1]), libc::SIGKILL);
+        gone(&run, killed);
+        run.wait().expect_signal(libc::SIGKILL);
+    }
+}
+
+fn either_killed_during_a_stop() {
+    for which in BOTH {
+        let place = TempDir::new();
+        let file = place.file("record");
+        let run = Winddown::new().args(["-t", "20s", "--record", &file]).workload(DEAF).start();
+        run.wait_out("up");
+        run.signal(libc::SIGTERM);
+        run.wait_out("got 15");
+        run.wait_err("stopping");
+        let killed = kill(&run, which);
+        gone(&run, killed);
+        let record = record(&file);
+        let got = run.out().iter().filter(|line| line.starts_with("got 15")).count();
+        assert_eq!(got, 1, "nobody is asked twice: {:?}", run.out());
+        assert_eq!(list(&record, "killed").len(), 6, "{record}");
+        assert_eq!(record["exit_status"], 137);
+        run.wait_err("winddown itself was killed");
+        let ended = run.wait();
+        if which == Which::Inner {
+            ended.expect_code(137);
+        } else {
+            ended.expect_signal(libc::SIGKILL);
+        }
+    }
+}
+
+fn either_killed_around_the_deadline() {
+    for which in BOTH {
+        for offset in [290, 300, 305, 310, 320] {
+            let place = TempDir::new();
+            let file = place.file("record");
+            let flags =
+                "--spawn child*50 a [ --ignore TERM --serve ] --chase 3 --ignore TERM --print up --serve";
+            let run = Winddown::new().args(["-t", "300ms", "--record", &file]).workload(flags).start();
+            run.wait_out("up");
+            let asked = run.signal(libc::SIGTERM);
+            let inner = inner(run.pid());
+            while asked.elapsed() < Duration::from_millis(offset) {
+                std::hint::spin_loop();
+            }
+            // SAFETY: the inner process may be gone; its id is not used again so soon.
+            unsafe { libc::kill(if which == Which::Outer { run.pid() } else { inner }, libc::SIGKILL) };
+            gone(&run, asked);
+            assert!(!run.out().iter().any(|line| line.contains("over")), "{:?}", run.out());
+            assert_eq!(record(&file)["outcome"], "killed");
+            run.wait();
+        }
+    }
+}
+
+fn either_killed_when_only_stragglers_are_left() {
+    for which in BOTH {
+        let place = TempDir::new();
+        let file = place.file("record");
+        let run = Winddown::new()
+            .args(["-t", "20s", "--record", &file])
+            .workload("--spawn daemon-session d [ --on TERM [ ] --serve ] --say pid --print up --exit 4")
+            .start();
+        run.wait_out("d got 15");
+        run.wait_err("straggler");
+        let killed = kill(&run, which);
+        assert!(gone(&run, killed) >= GRACE);
+        let record = record(&file);
+        assert_eq!(record["exit"]["code"], 4, "{record}");
+        assert_eq!(record["exit_status"], 4, "{record}");
+        assert_eq!(record["outcome"], "killed", "{record}");
+        assert_eq!(list(&record, "killed").len(), 1, "{record}");
+        let main = run.number("pid");
+        // Only its old number is left, which may be another process's by now.
+        let to_main = |one: &&Value| one["target"]["pid"] == main;
+        assert_eq!(list(&record, "signals").iter().filter(to_main).count(), 0, "{record}");
+        let ended = run.wait();
+        if which == Which::Inner {
+            ended.expect_code(4);
+        } else {
+            ended.expect_signal(libc::SIGKILL);
+        }
+    }
+}
+
+/// The kernel forgets the parent-death signal of a process that changes its user.
+fn inner_killed_a_main_process_of_another_user_is_killed_too() {
+    let run = Winddown::new()
+        .args(["-t", "20s"])
+        .workload("--setuid 65534 --on TERM [ ] --say pid --print up --serve")
+        .start();
+    run.wait_out("up");
+    let killed = kill(&run, Which::Inner);
+    let ended = run.wait().expect_code(137).expect_nothing_left();
+    assert!(ended.since(killed) >= GRACE, "{}", ended.told());
+    assert_eq!(ended.count_out("got 15"), 1, "{}", ended.told());
+    // On a terminal it has no group of its own.
+    let mut pty = Pty::bash();
+    pty.line("$WD -t 20s -- $WL --setuid 65534 --on TERM [ ] --say pid --print up --serve");
+    pty.expect("up");
+    let main = pty.number("pid");
+    tell(inner(winddown_of(main)), libc::SIGKILL);
+    pty.prompt();
+    assert!(!processes::is_alive(main));
+}
+
+fn either_killed_on_a_terminal() {
+    for which in BOTH {
+        let mut pty = Pty::bash();
+        // In a file: the line would be longer than the screen is wide.
+        let place = TempDir::new();
+        let script = place.write("run", &format!("exec $WD -t 20s -- $WL {DEAF}"));
+        pty.line(&format!("sh {script}"));
+        pty.expect("up\r\n");
+        let main = pty.number("pid");
+        let hidden = pty.number("c pid");
+        let outer = winddown_of(main);
+        let killed = tell(if which == Which::Outer { outer } else { inner(outer) }, libc::SIGKILL);
+        pty.prompt();
+        for pid in [main, hidden] {
+            assert!(holds_within(GRACE + SLACK, || !processes::is_alive(pid)), "{which:?}: {}", pty.screen());
+        }
+        assert!(killed.elapsed() >= GRACE, "{which:?}: {}", pty.screen());
+        if which == Which::Outer {
+            assert_eq!(pty.count("got 15"), 5, "{}", pty.screen());
+        }
+        assert!(pty.command("echo alive").ends_with("alive"), "{}", pty.screen());
+        pty.keys("exit\r");
+        pty.wait();
+        pty.tag().assert_nothing_left();
+    }
+}
+
+fn inner_killed_a_terminal_is_put_back() {
+    let script = "echo go; read x; $WD -t 20s -- $WL --say pid --raw --serve; echo code=$?; read x";
+    let mut pty = Pty::program(["sh", "-c", script]);
+    pty.expect("go");
+    let before = pty.modes();
+    pty.keys("\r");
+    let main = pty.number("pid");
+    pty.expect("raw");
+    assert_ne!(pty.modes(), before);
+    tell(inner(winddown_of(main)), libc::SIGKILL);
+    pty.expect("code=137");
+    assert_eq!(pty.modes(), before, "{}", pty.screen());
+}
+
+/// How often a process gave up the processor by itself.
+fn switches(pid: i32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a living process");
+    let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+    line.expect("a count").trim().parse().expect("a number")
+}
+
+fn idle_costs_no_wake_up_and_no_timer() {
+    let run = Winddown::new().workload("--say pid --print up --on TERM [ --exit 0 ] --serve").start();
+    run.wait_out("up");
+    let both = [run.pid(), inner(run.pid())];
+    eventually("both are at rest", || both.iter().all(|pid| processes::state(*pid) == Some('S')));
+    let settled = |pid: i32| {
+        let before = switches(pid);
+        !holds_within(Duration::from_millis(200), || switches(pid) != before)
+    };
+    eventually("the start is over", || both.iter().all(|pid| settled(*pid)));
+    let before = both.map(switches);
+    assert!(!holds_within(Duration::from_secs(2), || both.map(switches) != before), "they wake up");
+    for pid in both {
+        let threads = std::fs::read_dir(format!("/proc/{pid}/task")).expect("a living process").count();
+        assert_eq!(threads, 1);
+        if let Ok(timers) = std::fs::read_to_string(format!("/proc/{pid}/timers")) {
+            assert_eq!(timers, "", "timers");
+        }
+    }
+    run.signal(libc::SIGTERM);
+    run.wait().expect_code(0);
+}
+
+/// Its pipe needs two descriptors, the start of the main process one.
+fn without_descriptors_for_it_there_is_no_guard() {
+    let run = Winddown::new().args(["-v"]).limit(libc::RLIMIT_NOFILE, 4).command(["sleep", "60"]).start();
+    run.wait_err("no guard: ");
+    run.wait_err("started sleep");
+    assert_eq!(processes::children(run.pid()).len(), 1);
+    run.signal(libc::SIGTERM);
+    run.wait().expect_signal(libc::SIGTERM).expect_nothing_left();
+    let quiet = Winddown::new().limit(libc::RLIMIT_NOFILE, 4).command(["true"]).run().expect_code(0);
+    assert!(quiet.err().is_empty(), "{}", quiet.told());
+}
+
+/// The workload sees winddown, where the kernel lets nobody write another sender.
+fn the_log_names_the_real_sender() {
+    let run = Winddown::new()
+        .args(["-v"])
+        .workload("--on USR1 [ ] --on TERM [ --exit 3 ] --print up --serve")
+        .start();
+    run.wait_out("up");
+    let mut shell = std::process::Command::new("sh")
+        .args(["-c", &format!("kill -USR1 {}; read line", run.pid())])
+        .stdin(std::process::Stdio::piped())
+        .spawn()
+        .expect("a shell");
+    let uid = nix::unistd::getuid();
+    run.wait_err(&format!("SIGUSR1 from sh (pid {}, uid {uid})", shell.id()));
+    run.wait_out(&format!("got 10 code 0 pid {}", inner(run.pid())));
+    drop(shell.stdin.take());
+    shell.wait().expect("its end");
+    run.signal(libc::SIGTERM);
+    run.wait_err(&format!("(pid {}, uid {uid}): stopping", std::process::id()));
+    run.wait().expect_code(3);
+}
+
+fn a_burst_of_queued_signals_arrives_in_order() {
+    const COUNT: usize = 100_000;
+    let run = Winddown::new()
+        .workload("--on RTMIN+2 [ ] --on 64 [ --print last ] --on TERM [ --exit 3 ] --print up --serve")
+        .start();
+    run.wait_out("up");
+    let both = [run.pid(), inner(run.pid())];
+    let resident = |pid| {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a living process");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a size").to_owned();
+        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number")
+    };
+    let before = both.map(resident);
+    for value in 0..COUNT {
+        let value = libc::sigval { sival_ptr: std::ptr::without_provenance_mut(value) };
+        // SAFETY: a child that is not reaped; EAGAIN means that the queue is full.
+        while unsafe { libc::sigqueue(run.pid(), libc::SIGRTMIN() + 2, value) } != 0 {
+            std::thread::yield_now();
+        }
+    }
+    run.signal(libc::SIGRTMAX());
+    run.wait_out("last");
+    for (pid, before) in both.into_iter().zip(before) {
+        assert!(resident(pid) <= before + 512, "{before} kB, then {} kB", resident(pid));
+    }
+    run.signal(libc::SIGTERM);
+    let ended = run.wait().expect_code(3);
+    let values = ended.out().into_iter().filter_map(|line| line.split_once(" value ")?.1.parse().ok());
+    let values: Vec<usize> = values.take(COUNT).collect();
+    assert!(values.iter().copied().eq(0..COUNT), "{} arrived", values.len());
+}
+
+fn direct_signals_to_the_inner_process_are_not_heeded() {
+    let run =
+        Winddown::new().workload("--on USR1,USR2,INT [ ] --on TERM [ --exit 3 ] --print up --serve").start();
+    run.wait_out("up");
+    let inner = inner(run.pid());
+    for signal in [libc::SIGUSR1, libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGIO] {
+        tell(inner, signal);
+    }
+    run.signal(libc::SIGUSR2);
+    run.wait_out("got 12");
+    eventually("all were taken", || {
+        let status = std::fs::read_to_string(format!("/proc/{inner}/status")).expect("it lives");
+        status.lines().any(|line| line == "ShdPnd:\t0000000000000000")
+    });
+    assert_eq!(run.err(), Vec::<String>::new());
+    run.signal(libc::SIGTERM);
+    let ended = run.wait().expect_code(3);
+    assert_eq!(ended.count_out("got"), 2, "{}", ended.told());
+}
+
+fn a_signal_to_the_group_on_a_terminal_arrives_once() {
+    let mut pty = Pty::bash();
+    pty.line("$WD -v -- $WL --say pid,pgid --on USR1,USR2 [ ] --on TERM [ --exit 3 ] --print up --serve");
+    pty.expect("up");
+    let (main, group) = (pty.number("pid"), pty.number("pgid"));
+    tell(-group, libc::SIGUSR1);
+    // One to the outer process alone follows: what came before it would have arrived.
+    tell(winddown_of(main), libc::SIGUSR2);
+    pty.expect("got 12");
+    assert_eq!(pty.count("got 10"), 1, "{}", pty.screen());
+    tell(-group, libc::SIGTERM);
+    pty.prompt();
+    assert_eq!(pty.count("got 15"), 1, "{}", pty.screen());
+}
+
+fn outer_stopped_over_the_deadline_kills_nevertheless() {
+    let run = Winddown::new()
+        .args(["-t", "300ms"])
+        .workload(
+            "--spawn daemon-session d [ --ignore TERM --serve ] --say pid --on TERM [ ] --print up --serve",
+        )
+        .start();
+    run.wait_out("up");
+    let asked = run.signal(libc::SIGTERM);
+    run.wait_out("got 15");
+    run.signal(libc::SIGSTOP);
+    let (main, daemon) = (run.number("pid"), run.number("d pid"));
+    for pid in [main, daemon] {
+        assert!(holds_within(SLACK, || !processes::is_alive(pid)), "nobody kills {pid}");
+    }
+    assert!(asked.elapsed() >= Duration::from_millis(300));
+    assert_eq!(processes::state(run.pid()), Some('T'));
+    run.signal(libc::SIGCONT);
+    run.wait().expect_code(137).expect_nothing_left();
+}
+
+/// The clock of a stop starts when the outer process gets the request.
+fn inner_stopped_loses_no_signal_and_no_time() {
+    let run = Winddown::new().args(["-t", "3s"]).workload("--on USR1,TERM [ ] --print up --serve").start();
+    run.wait_out("up");
+    let inner = inner(run.pid());
+    tell(inner, libc::SIGSTOP);
+    eventually("it is stopped", || processes::state(inner) == Some('T'));
+    run.signal(libc::SIGUSR1);
+    let asked = run.signal(libc::SIGTERM);
+    assert!(!holds_within(Duration::from_millis(1500), || run.out().len() > 1), "{:?}", run.out());
+    let from = tell(inner, libc::SIGCONT);
+    let ended = run.wait().expect_code(137).expect_nothing_left();
+    assert_eq!(ended.count_out("got 10"), 1, "{}", ended.told());
+    assert_eq!(ended.count_out("got 15"), 1, "{}", ended.told());
+    assert!(ended.since(asked) >= Duration::from_secs(3), "{}", ended.told());
+    assert!(ended.since(from) < Duration::from_millis(2800), "{}", ended.told());
+}

@@ -1,0 +1,354 @@
+//! What winddown says on stderr: nothing when all is well, one line per phase from a stop on.
+
+use std::process::Command;
+
+use crate::support::builder::Winddown;
+use crate::support::running::Ended;
+use crate::support::{Pty, eventually, processes, trials};
+use crate::terminal::VARIANTS;
+
+trials![
+    a_run_that_ends_by_itself_is_silent,
+    a_stop_in_time_is_told_in_two_lines,
+    each_phase_of_a_kill_has_its_line,
+    the_limit_is_told_with_its_origin,
+    stragglers_are_told_with_who_is_asked,
+    killed_stragglers_are_not_mistaken_for_the_main_process,
+    a_run_limit_says_when_it_is_reached,
+    no_limit_and_no_time_have_their_own_words,
+    verbose_tells_starts_signals_and_orphans,
+    quiet_tells_errors_only,
+    a_sender_that_is_gone_is_said_to_be_gone,
+    needs("root", "pid-namespace") => a_sender_outside_the_container_is_said_to_be_outside,
+    a_signal_of_the_kernel_is_not_called_the_terminals,
+    nothing_goes_to_stdout,
+    needs("bash") => colour_is_for_terminals_that_want_it,
+    needs("bash") => lines_are_whole_in_a_raw_terminal,
+];
+
+/// Whether a line is as the pattern says, in which `*` is any text.
+fn fits(line: &str, pattern: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = parts.next().and_then(|first| line.strip_prefix(first)) else { return false };
+    let parts: Vec<&str> = parts.collect();
+    let Some((last, middle)) = parts.split_last() else { return rest.is_empty() };
+    for part in middle {
+        let Some((_, behind)) = rest.split_once(part) else { return false };
+        rest = behind;
+    }
+    rest.ends_with(last)
+}
+
+/// Panics unless the lines on stderr fit these patterns, each one.
+#[track_caller]
+fn expect_lines(ended: &Ended, patterns: &[&str]) {
+    let lines = ended.err();
+    let all = lines.len() == patterns.len() && lines.iter().zip(patterns).all(|(line, one)| fits(line, one));
+    assert!(all, "not as {patterns:#?}\n{}", ended.told());
+}
+
+/// The test's own process as the log names a sender.
+fn this_process() -> String {
+    let own = std::process::id();
+    let name = processes::info(own.cast_signed()).expect("this process").name;
+    format!("{name} (pid {own}, uid {})", nix::unistd::getuid())
+}
+
+fn a_run_that_ends_by_itself_is_silent() {
+    for flags in [
+        "--exit 0",
+        "--exit 3",
+        "--die TERM",
+        "--print out --spawn child c [ --exit 1 ] --wait c",
+        "--orphans 50 --sleep 500",
+        "--on USR1,HUP [ ] --kill parent USR1 --kill parent HUP --sleep 50",
+    ] {
+        for guard in [&[][..], &["--no-guard"]] {
+            let ended = Winddown::new().args(guard).workload(flags).run();
+            assert!(ended.err().is_empty(), "{flags}\n{}", ended.told());
+        }
+    }
+    let left =
+        Winddown::new().args(["--leave-stragglers"]).workload("--spawn session s [ --serve ] --exit 0").run();
+    assert!(left.err().is_empty(), "{}", left.told());
+}
+
+fn a_stop_in_time_is_told_in_two_lines() {
+    let run = Winddown::new()
+        .args(["-t", "30s"])
+        .workload("--on TERM [ --sleep 1200 --exit 4 ] --print up --serve")
+        .start();
+    run.wait_out("up");
+    run.signal(libc::SIGTERM);
+    let ended = run.wait().expect_code(4);
+    let by = this_process();
+    expect_lines(
+        &ended,
+        &[
+            &format!("winddown: SIGTERM from {by}: stopping, SIGKILL in 30s (-t)"),
+            "winddown: stopped in 1.*s of 30s: workload (pid *) exited with 4",
+        ],
+    );
+}
+
+fn each_phase_of_a_kill_has_its_line() {
+    let run = Winddown::new()
+        .args(["-t", "800ms"])
+        .workload("--ignore TERM --spawn child w [ --ignore TERM --serve ] --say pid --print up --serve")
+        .start();
+    run.wait_out("up");
+    run.signal(libc::SIGTERM);
+    let (main, worker) = (run.number("pid"), run.number("w pid"));
+    let ended = run.wait().expect_code(137);
+    let both = format!("workload (pid {main}), w (pid {worker})");
+    expect_lines(
+        &ended,
+        &[
+            "winddown: SIGTERM from *: stopping, SIGKILL in 800ms (-t)",
+            &format!("winddown: *ms left; still there: {both}"),
+            &format!("winddown: SIGKILL after 8*ms to 2 processes: {both}"),
+            &format!("winddown: killed in 8*ms: workload (pid {main}) died of SIGKILL"),
+        ],
+    );
+    let left = ended.err()[1]
+        .split_once("winddown: ")
+        .and_then(|(_, rest)| rest.split_once("ms left"))
+        .map(|(ms, _)| ms.parse::<u32>().unwrap());
+    assert!(left.is_some_and(|left| left <= 400), "half of the limit: {}", ended.told());
+}
+
+fn the_limit_is_told_with_its_origin() {
+    for (options, variable, told) in [
+        (&["-t", "7s"][..], None, "SIGKILL in 7s (-t)"),
+        (&["--time-limit", "90"], Some("5s"), "SIGKILL in 1m 30s (-t)"),
+        (&[], Some("5s"), "SIGKILL in 5s (WINDDOWN_TIME_LIMIT)"),
+        (&[], None, "SIGKILL in 10s (default)"),
+        (&["-t", "250ms"], None, "SIGKILL in 250ms (-t)"),
+    ] {
+        let mut run = Winddown::new().args(options);
+        if let Some(value) = variable {
+            run = run.env("WINDDOWN_TIME_LIMIT", value);
+        }
+        let run = run.workload("--print up --serve").start();
+        run.wait_out("up");
+        run.signal(libc::SIGTERM);
+        run.wait_err(&format!(": stopping, {told}"));
+        run.wait().expect_signal(libc::SIGTERM);
+    }
+}
+
+fn stragglers_are_told_with_who_is_asked() {
+    let ended = Winddown::new()
+        .args(["-t", "20s"])
+        .workload("--spawn session s [ --on TERM [ --sleep 100 --exit 0 ] --serve ] --spawn child c [ --serve ] --exit 3")
+        .run()
+        .expect_code(3);
+    expect_lines(
+        &ended,
+        &[
+            "winddown: workload (pid *) exited with 3; asking 2 stragglers: *s (pid *), SIGKILL in 20s (-t)",
+            "winddown: stopped in *ms of 20s: workload (pid *) exited with 3",
+        ],
+    );
+    let run = Winddown::new()
+        .workload("--on TERM [ --exit 0 ] --spawn session s [ --on TERM [ --sleep 100 --exit 0 ] --serve ] --print up --serve")
+        .start();
+    run.wait_out("up");
+    let straggler = run.number("s pid");
+    run.signal(libc::SIGTERM);
+    let ended = run.wait().expect_code(0);
+    expect_lines(
+        &ended,
+        &[
+            "winddown: SIGTERM from *: stopping, SIGKILL in 10s (default)",
+            &format!(
+                "winddown: workload (pid *) exited with 0 after *ms; asking 1 straggler: s (pid {straggler})"
+            ),
+            "winddown: stopped in *ms of 10s: workload (pid *) exited with 0",
+        ],
+    );
+}
+
+fn killed_stragglers_are_not_mistaken_for_the_main_process() {
+    let ended = Winddown::new()
+        .args(["-t", "300ms"])
+        .workload("--spawn session s [ --ignore TERM --serve ] --exit 3")
+        .run()
+        .expect_code(3);
+    let last = ended.err().pop().unwrap_or_default();
+    assert!(
+        fits(&last, "winddown: what was left was killed in 3*ms: workload (pid *) exited with 3"),
+        "{last}"
+    );
+}
+
+fn a_run_limit_says_when_it_is_reached() {
+    let ended = Winddown::new().args(["--run-limit", "800ms", "-t", "500ms"]).workload("--serve").run();
+    expect_lines(
+        &ended.expect_code(124),
+        &[
+            "winddown: the run limit is reached in *ms: stopping, SIGKILL in *ms (-t)",
+            "winddown: stopped in *ms of 500ms: workload (pid *) died of SIGTERM",
+        ],
+    );
+}
+
+fn no_limit_and_no_time_have_their_own_words() {
+    for (limit, lines) in [
+        (
+            "0",
+            &[
+                "winddown: *: stopping, SIGKILL at once (-t)",
+                "winddown: SIGKILL after *ms to 1 process: *",
+                "winddown: killed in *ms: *",
+            ][..],
+        ),
+        (
+            "infinity",
+            &[
+                "winddown: *: stopping, no SIGKILL (-t)",
+                "winddown: stopped in *ms: workload (pid *) died of SIGTERM",
+            ],
+        ),
+    ] {
+        let run = Winddown::new().args(["-t", limit]).workload("--print up --serve").start();
+        run.wait_out("up");
+        run.signal(libc::SIGTERM);
+        expect_lines(&run.wait(), lines);
+    }
+}
+
+fn verbose_tells_starts_signals_and_orphans() {
+    let run = Winddown::new()
+        .args(["-v", "--map", "USR2=USR1"])
+        .workload("--on USR1 [ ] --say pid --print up --serve")
+        .start();
+    run.wait_out("up");
+    let main = run.number("pid");
+    run.signal(libc::SIGUSR2);
+    run.wait_err("forwarded");
+    run.signal(libc::SIGTERM);
+    let by = this_process();
+    expect_lines(
+        &run.wait(),
+        &[
+            &format!("winddown: started workload (pid {main})"),
+            &format!("winddown: SIGUSR2 from {by}: forwarded as SIGUSR1"),
+            &format!("winddown: SIGTERM from {by}: stopping, SIGKILL in 10s (default)"),
+            &format!("winddown: reaped workload (pid {main}), which died of SIGTERM"),
+            &format!("winddown: stopped in *ms of 10s: workload (pid {main}) died of SIGTERM"),
+        ],
+    );
+    let ended = Winddown::new().args(["-v"]).workload("--orphans 3 --sleep 500").run().expect_code(0);
+    assert_eq!(ended.err().iter().filter(|line| line.contains("reaped ")).count(), 4, "{}", ended.told());
+    let last = ended.err().pop().unwrap_or_default();
+    assert!(fits(&last, "winddown: ended: workload (pid *) exited with 0"), "{last}");
+}
+
+fn quiet_tells_errors_only() {
+    let run =
+        Winddown::new().args(["-q", "-t", "300ms"]).workload("--ignore TERM --print up --serve").start();
+    run.wait_out("up");
+    run.signal(libc::SIGTERM);
+    let ended = run.wait().expect_code(137);
+    assert!(ended.err().is_empty(), "{}", ended.told());
+    let ended = Winddown::new().args(["-q"]).command(["no-such-command-here"]).run().expect_code(127);
+    expect_lines(&ended, &["winddown: cannot run 'no-such-command-here': no such command in PATH"]);
+    let ended =
+        Winddown::new().args(["-q", "--record", "/dev/full"]).workload("--exit 2").run().expect_code(2);
+    expect_lines(&ended, &["winddown: --record /dev/full: No space left on device; the run is not recorded"]);
+}
+
+/// Stopped while the signal is sent, winddown takes it when its sender has long been reaped.
+fn a_sender_that_is_gone_is_said_to_be_gone() {
+    let run = Winddown::new().workload("--print up --serve").start();
+    run.wait_out("up");
+    run.signal(libc::SIGSTOP);
+    eventually("winddown is stopped", || processes::state(run.pid()) == Some('T'));
+    let mut sender = Command::new("sh").args(["-c", &format!("kill -TERM {}", run.pid())]).spawn().unwrap();
+    let pid = sender.id();
+    sender.wait().unwrap();
+    run.signal(libc::SIGCONT);
+    let told = run.wait_err("stopping");
+    assert!(
+        told.starts_with(&format!("winddown: SIGTERM from a process that is gone (pid {pid}, uid ")),
+        "{told}"
+    );
+}
+
+fn a_sender_outside_the_container_is_said_to_be_outside() {
+    let run = Winddown::new().pid_1().workload("--print up --serve").start();
+    run.wait_out("up");
+    run.signal(libc::SIGTERM);
+    let told = run.wait_err("stopping");
+    let wanted =
+        "winddown: SIGTERM from outside the container (pid 0, uid *): stopping, SIGKILL in 8s (default)";
+    assert!(fits(&told, wanted), "{told}");
+}
+
+/// The limit of CPU time, say, or an alarm that was set before winddown was started.
+fn a_signal_of_the_kernel_is_not_called_the_terminals() {
+    let alarm = || {
+        // SAFETY: sets a timer of the process that becomes winddown; exec keeps it.
+        unsafe { libc::alarm(1) };
+        Ok(())
+    };
+    let run =
+        Winddown::new().args(["-v"]).before_exec(alarm).workload("--on ALRM [ --exit 5 ] --serve").start();
+    run.wait_err("SIGALRM from the kernel: forwarded");
+    run.wait().expect_code(5);
+}
+
+// Trap 23: log lines on stdout corrupt the workload's output.
+fn nothing_goes_to_stdout() {
+    for format in ["text", "json"] {
+        let run = Winddown::new()
+            .args(["-v", "-t", "200ms", "--log-format", format])
+            .workload("--on USR1 [ ] --ignore TERM --print up --serve")
+            .start();
+        run.wait_out("up");
+        run.signal(libc::SIGTERM);
+        let ended = run.wait().expect_code(137);
+        assert_eq!(ended.out(), ["up"]);
+        assert!(ended.err().len() > 4, "{}", ended.told());
+    }
+}
+
+fn colour_is_for_terminals_that_want_it() {
+    for winddown in VARIANTS {
+        for (environment, coloured) in [
+            ("TERM=xterm", true),
+            ("TERM=xterm NO_COLOR=", true),
+            ("TERM=xterm NO_COLOR=1", false),
+            ("TERM=dumb", false),
+            ("env -u TERM", false),
+        ] {
+            let mut pty = Pty::bash();
+            pty.line(&format!("{environment} {winddown} -v true"));
+            let shown = pty.prompt();
+            let started =
+                if coloured { "\x1b[2mwinddown:\x1b[0m started true" } else { "\nwinddown: started true" };
+            assert!(shown.contains(started), "{environment}: {shown:?}");
+            assert_eq!(shown.contains('\x1b'), coloured, "{environment}: {shown:?}");
+            pty.line(&format!("{environment} {winddown} -v true 2>&1 | cat"));
+            assert!(!pty.prompt().contains('\x1b'), "no colour in a pipe");
+            pty.line(&format!("{environment} {winddown} -v --log-format json true"));
+            assert!(!pty.prompt().contains('\x1b'), "no colour in JSON");
+        }
+    }
+}
+
+/// A full-screen program has switched off that a new line begins at the left.
+fn lines_are_whole_in_a_raw_terminal() {
+    for winddown in VARIANTS {
+        let script = format!(
+            "stty -opost; {winddown} -t 300ms $WL --ignore TERM --kill parent TERM --serve; echo end"
+        );
+        let mut pty = Pty::program(["sh", "-c", &script]);
+        pty.expect("end");
+        let screen = pty.screen();
+        assert!(screen.matches("winddown: ").count() >= 3, "{screen}");
+        let lines = screen.split("end").next().unwrap();
+        assert_eq!(lines.matches('\n').count(), lines.matches("\r\n").count(), "{screen:?}");
+    }
+}

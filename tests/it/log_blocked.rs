@@ -1,0 +1,265 @@
+//! Nothing that happens to stderr changes when winddown stops or kills, or how it exits.
+
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::pty::openpty;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+use crate::support::builder::{Stream, Winddown};
+use crate::support::{TempDir, eventually, processes, trials};
+use crate::terminal::{expect_status, in_bash, winddown_of};
+
+trials![
+    a_full_pipe_is_not_waited_for,
+    a_broken_pipe_is_no_signal_for_the_workload,
+    a_closed_stderr_stays_closed,
+    a_full_device_is_not_waited_for,
+    a_full_socket_is_not_waited_for,
+    a_closed_socket_is_no_signal_for_the_workload,
+    needs("bash") => a_terminal_stopped_by_ctrl_s_is_not_waited_for,
+    a_terminal_without_a_reader_is_not_waited_for,
+    a_terminal_with_little_room_is_not_waited_for,
+    needs("root", "unshare") => a_full_disk_loses_only_lines,
+    lost_lines_are_counted_and_told_with_the_next,
+    lost_lines_are_counted_in_json,
+    the_workloads_stderr_keeps_its_mode,
+];
+
+/// Nobody is held up by so much; a line that is waited for would hold for ever.
+const SOON: Duration = Duration::from_secs(8);
+
+/// A run that has to be killed after 300 ms, with many lines to be told about it.
+#[track_caller]
+fn expect_kill_in_time(what: &str, options: &[&str], stream: impl Fn() -> Stream) {
+    for guard in [&[][..], &["--no-guard"]] {
+        let run = Winddown::new()
+            .args(["-v", "-t", "300ms"])
+            .args(options)
+            .args(guard)
+            .workload("--ignore TERM --on PIPE,USR1 [ ] --spawn child w [ --ignore TERM --serve ] --print up --serve")
+            .stderr(stream())
+            .start();
+        run.wait_out("up");
+        for count in 1..=3 {
+            run.signal(libc::SIGUSR1);
+            run.wait_out_times("got 10 ", count);
+        }
+        let asked = run.signal(libc::SIGTERM);
+        let ended = run.wait();
+        assert_eq!(ended.code(), Some(137), "{what} {guard:?}: {}", ended.told());
+        assert!(ended.since(asked) >= Duration::from_millis(300), "{what} {guard:?}: too early");
+        assert!(ended.since(asked) < SOON, "{what} {guard:?}: too late: {}", ended.told());
+        assert_eq!(ended.count_out("got 13"), 0, "{what} {guard:?}: {}", ended.told());
+        ended.expect_nothing_left();
+    }
+}
+
+/// A pipe that takes nothing more, with its reader.
+fn full_pipe() -> (File, OwnedFd) {
+    let (reader, writer) = std::io::pipe().unwrap();
+    let writer = OwnedFd::from(writer);
+    fill(&writer);
+    (OwnedFd::from(reader).into(), writer)
+}
+
+/// Writes until nothing more is taken; the descriptor waits again afterwards, as usual.
+fn fill(descriptor: &OwnedFd) {
+    fcntl(descriptor, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
+    for size in [256, 1] {
+        while nix::unistd::write(descriptor, &vec![b'x'; size]).is_ok() {}
+    }
+    fcntl(descriptor, FcntlArg::F_SETFL(OFlag::empty())).unwrap();
+}
+
+fn a_full_pipe_is_not_waited_for() {
+    let (_reader, writer) = full_pipe();
+    expect_kill_in_time("full pipe", &[], || Stream::Fd(writer.try_clone().unwrap()));
+}
+
+fn a_broken_pipe_is_no_signal_for_the_workload() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let writer = OwnedFd::from(writer);
+    expect_kill_in_time("broken pipe", &[], || Stream::Fd(writer.try_clone().unwrap()));
+}
+
+/// Whatever is opened later and gets the number 2 is not written to: here, the record's place.
+fn a_closed_stderr_stays_closed() {
+    let place = TempDir::new();
+    let record = place.file("record");
+    expect_kill_in_time("closed", &["--record", &record], || Stream::Closed);
+    let text = fs::read_to_string(record).unwrap();
+    serde_json::from_str::<Value>(&text).expect("one JSON object and no line of a log");
+}
+
+fn a_full_device_is_not_waited_for() {
+    expect_kill_in_time("/dev/full", &[], || Stream::File("/dev/full".into()));
+}
+
+fn a_full_socket_is_not_waited_for() {
+    let (_reader, writer) = UnixStream::pair().unwrap();
+    let writer = OwnedFd::from(writer);
+    fill(&writer);
+    expect_kill_in_time("full socket", &[], || Stream::Fd(writer.try_clone().unwrap()));
+}
+
+fn a_closed_socket_is_no_signal_for_the_workload() {
+    let (reader, writer) = UnixStream::pair().unwrap();
+    drop(reader);
+    let writer = OwnedFd::from(writer);
+    expect_kill_in_time("closed socket", &[], || Stream::Fd(writer.try_clone().unwrap()));
+}
+
+fn a_terminal_stopped_by_ctrl_s_is_not_waited_for() {
+    in_bash(|pty, winddown| {
+        pty.line(&format!("{winddown} -v -t 300ms $WL --ignore TERM --say pid --print up --serve"));
+        pty.expect("up");
+        let main = pty.number("pid");
+        let winddown = winddown_of(main);
+        pty.keys("\x13");
+        let asked = Instant::now();
+        kill(Pid::from_raw(winddown), Signal::SIGTERM).unwrap();
+        eventually("winddown ends though its terminal is stopped", || !processes::is_alive(winddown));
+        assert!(asked.elapsed() >= Duration::from_millis(300) && asked.elapsed() < SOON);
+        assert!(!processes::is_alive(main));
+        pty.keys("\x11");
+        pty.prompt();
+        expect_status(pty, 137);
+    });
+}
+
+/// The terminal's window hangs, or a connection is lost: nobody reads any more.
+fn stuck_terminal() -> (OwnedFd, OwnedFd) {
+    let pty = openpty(None, None).unwrap();
+    fill(&pty.slave);
+    (pty.master, pty.slave)
+}
+
+fn a_terminal_without_a_reader_is_not_waited_for() {
+    let (_master, slave) = stuck_terminal();
+    expect_kill_in_time("stuck terminal", &[], || Stream::Fd(slave.try_clone().unwrap()));
+}
+
+/// It calls itself ready when there is room for a part of a line.
+fn a_terminal_with_little_room_is_not_waited_for() {
+    let room = || {
+        let (master, slave) = stuck_terminal();
+        let mut reader = File::from(master);
+        let is_ready = || {
+            let mut one = [PollFd::new(slave.as_fd(), PollFlags::POLLOUT)];
+            poll(&mut one, PollTimeout::ZERO) == Ok(1)
+        };
+        while !is_ready() {
+            reader.read_exact(&mut [0; 64]).unwrap();
+        }
+        // Open for as long as the test lasts: a hung-up terminal would be another case.
+        std::mem::forget(reader);
+        Stream::Fd(slave)
+    };
+    expect_kill_in_time("terminal with little room", &["--log-format", "json"], room);
+}
+
+fn a_full_disk_loses_only_lines() {
+    let place = TempDir::new();
+    let directory = place.path().to_str().unwrap();
+    // The last words open the log on the full disk, show it afterwards, and pass the status on.
+    let script = format!(
+        "mount -t tmpfs -o size=4k none {directory} && exec 2>{directory}/log && \
+         head -c 4000 /dev/zero | tr '\\0' x >&2; \"$@\"; status=$?; cat {directory}/log; exit $status"
+    );
+    let run = Winddown::new()
+        .prefix(["unshare", "--mount", "sh", "-c", &script, "sh"])
+        .args(["-v", "-t", "300ms"])
+        .workload("--ignore TERM --on USR1 [ ] --say ppid --print up --serve")
+        .start();
+    run.wait_out("up");
+    let winddown = winddown_of(processes::children(run.number("ppid"))[0].pid);
+    let asked = Instant::now();
+    kill(Pid::from_raw(winddown), Signal::SIGTERM).unwrap();
+    let ended = run.wait().expect_code(137).expect_nothing_left();
+    assert!(asked.elapsed() >= Duration::from_millis(300) && asked.elapsed() < SOON, "{}", ended.told());
+    assert!(ended.out_bytes().len() > 4000, "{}", ended.told());
+}
+
+/// Starts a run whose lines nobody takes, sends it signals that are told, and makes room. Returns
+/// what was told from then on. Each signal is one line.
+fn told_after_loss(format: &str) -> Vec<String> {
+    let (mut reader, writer) = full_pipe();
+    let run = Winddown::new()
+        .args(["-v", "--log-format", format])
+        .workload("--on USR1 [ ] --on USR2 [ --exit 0 ] --print up --serve")
+        .stderr(Stream::Fd(writer))
+        .start();
+    run.wait_out("up");
+    for count in 1..=4 {
+        run.signal(libc::SIGUSR1);
+        run.wait_out_times("got 10 ", count);
+    }
+    // The line of the fourth may be on its way yet; those before it have been given up.
+    let mut filled = vec![0; 65536];
+    reader.read_exact(&mut filled).unwrap();
+    run.signal(libc::SIGUSR1);
+    run.wait_out_times("got 10 ", 5);
+    run.signal(libc::SIGUSR2);
+    run.wait().expect_code(0);
+    let mut told = String::new();
+    reader.read_to_string(&mut told).unwrap();
+    told.lines().map(|line| line.trim_start_matches('x').to_owned()).filter(|line| !line.is_empty()).collect()
+}
+
+/// `started`, five times USR1, USR2, `reaped` and `ended`: told, or counted as lost.
+const LINES: usize = 9;
+
+fn lost_lines_are_counted_and_told_with_the_next() {
+    let told = told_after_loss("text");
+    let count = |line: &String| {
+        let (before, _) =
+            line.split_once(if line.contains("1 line before") { " line before" } else { " lines before" })?;
+        before.rsplit_once('(')?.1.parse::<usize>().ok()
+    };
+    let lost: Vec<usize> = told.iter().filter_map(count).collect();
+    assert_eq!(lost.len(), 1, "told once: {told:#?}");
+    assert!(lost[0] >= 4, "{told:#?}");
+    assert!(count(&told[0]).is_some(), "with the next line: {told:#?}");
+    assert_eq!(lost[0] + told.len(), LINES, "{told:#?}");
+    assert!(told[0].ends_with(&format!(" ({} lines before this one were lost)", lost[0])), "{told:#?}");
+}
+
+fn lost_lines_are_counted_in_json() {
+    let told: Vec<Value> =
+        told_after_loss("json").iter().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let lost: Vec<u64> = told.iter().filter_map(|line| line["lost_lines"].as_u64()).collect();
+    assert_eq!(lost.len(), 1, "told once: {told:#?}");
+    assert_eq!(usize::try_from(lost[0]).unwrap() + told.len(), LINES, "{told:#?}");
+    assert!(told[0]["lost_lines"].is_u64());
+}
+
+/// The descriptor is the workload's too: it never stops waiting because of us.
+fn the_workloads_stderr_keeps_its_mode() {
+    let (_reader, writer) = full_pipe();
+    let pty = openpty(None, None).unwrap();
+    for stream in [writer, pty.slave] {
+        let run = Winddown::new()
+            .args(["-v"])
+            .workload("--on USR1 [ ] --say pid --print up --serve")
+            .stderr(Stream::Fd(stream))
+            .start();
+        run.wait_out("up");
+        for count in 1..=2 {
+            run.signal(libc::SIGUSR1);
+            run.wait_out_times("got 10 ", count);
+        }
+        let info = fs::read_to_string(format!("/proc/{}/fdinfo/2", run.number("pid"))).unwrap();
+        let flags = info.lines().find_map(|line| line.strip_prefix("flags:")).unwrap();
+        let flags = i32::from_str_radix(flags.trim(), 8).unwrap();
+        assert_eq!(flags & libc::O_NONBLOCK, 0, "{info}");
+    }
+}

@@ -1,0 +1,345 @@
+//! Records of all kinds of runs fit `docs/record.schema.json`, which lets nothing else pass.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
+use std::sync::OnceLock;
+
+use jsonschema::Validator;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::{Value, json};
+
+use crate::job_control::program;
+use crate::support::builder::{Winddown, winddown_path, workload_path};
+use crate::support::{TempDir, eventually, processes, read_json, trials};
+use crate::terminal::{expect_status, in_bash};
+
+trials![
+    the_schema_lets_nothing_else_pass,
+    runs_that_end_by_themselves,
+    runs_that_are_not_started,
+    runs_that_are_asked_by_a_signal,
+    runs_that_have_to_be_killed,
+    runs_with_stragglers,
+    runs_that_reach_their_run_limit,
+    forwarded_signals_and_stopped_processes,
+    limits_without_end_and_from_elsewhere,
+    a_terminal_that_hangs_up,
+    needs("bash") => a_key_of_the_terminal,
+    a_winddown_that_is_killed,
+    names_of_any_bytes,
+    needs("root", "pid-namespace") => a_sender_outside_the_container,
+    needs("root", "setpriv") => a_process_that_may_not_be_killed,
+];
+
+fn schema() -> Value {
+    read_json(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/record.schema.json"))
+}
+
+/// Panics, with what is wrong, unless the record fits.
+#[track_caller]
+fn check(record: &Value) {
+    static VALIDATOR: OnceLock<Validator> = OnceLock::new();
+    let validator = VALIDATOR.get_or_init(|| jsonschema::validator_for(&schema()).expect("a schema"));
+    let wrong: Vec<String> =
+        validator.iter_errors(record).map(|error| format!("{}: {error}", error.instance_path())).collect();
+    assert!(wrong.is_empty(), "{wrong:#?}\n{record:#}");
+    let times: Vec<f64> = record["phases"].as_array().unwrap().iter().map(at).collect();
+    assert!(times.is_sorted(), "phases move forward only:\n{record:#}");
+    let times: Vec<f64> = record["signals"].as_array().unwrap().iter().map(at).collect();
+    assert!(times.is_sorted(), "signals are in order:\n{record:#}");
+}
+
+fn at(entry: &Value) -> f64 {
+    entry["at_ms"].as_f64().expect("a time")
+}
+
+/// A run with a record: what it is started with, and then whatever the test does to it.
+#[track_caller]
+fn record_of(options: &[&str], flags: &str, during: impl FnOnce(&crate::support::running::Running)) -> Value {
+    let place = TempDir::new();
+    let file = place.file("record");
+    let run = Winddown::new().args(["--record", &file]).args(options).workload(flags).start();
+    during(&run);
+    let ended = run.wait();
+    let record = read_json(&file);
+    check(&record);
+    let status = ended.code().or(ended.signal().map(|signal| signal + 128));
+    assert_eq!(record["exit_status"], json!(status), "{}\n{record:#}", ended.told());
+    record
+}
+
+/// The same, asked by these signals once it is up.
+#[track_caller]
+fn asked(options: &[&str], flags: &str, signals: &[i32]) -> Value {
+    record_of(options, &format!("{flags} --print up --serve"), |run| {
+        run.wait_out("up");
+        for &signal in signals {
+            run.signal(signal);
+        }
+    })
+}
+
+/// The same, for a run that ends by itself.
+#[track_caller]
+fn alone(options: &[&str], flags: &str) -> Value {
+    record_of(options, flags, |_| {})
+}
+
+/// Without any of its properties, with another one, or with another value, a record is none.
+fn the_schema_lets_nothing_else_pass() {
+    let validator = jsonschema::validator_for(&schema()).unwrap();
+    assert!(jsonschema::meta::is_valid(&schema()));
+    let whole = asked(&["-t", "200ms"], "--ignore TERM", &[libc::SIGTERM]);
+    assert!(validator.is_valid(&whole));
+    for pointer in
+        ["", "/limit", "/main", "/phases/0", "/stop", "/stop/sender", "/signals/0", "/killed/0", "/exit"]
+    {
+        let names: Vec<String> =
+            whole.pointer(pointer).unwrap().as_object().unwrap().keys().cloned().collect();
+        for name in names {
+            let mut record = whole.clone();
+            record.pointer_mut(pointer).unwrap().as_object_mut().unwrap().remove(&name);
+            assert!(!validator.is_valid(&record), "{pointer}/{name} may be left out");
+        }
+        let mut record = whole.clone();
+        record.pointer_mut(pointer).unwrap()["more"] = json!(1);
+        assert!(!validator.is_valid(&record), "{pointer} may have more");
+    }
+    for (pointer, value) in [
+        ("/outcome", json!("stopped")),
+        ("/outcome", json!("fine")),
+        ("/exit_status", json!(256)),
+        ("/stop/cause", json!("run-limit")),
+        ("/signals/0/signal", json!("SIGTERM")),
+        ("/signals/0/result", json!("not permitted")),
+        ("/phases/0/at_ms", json!(-1)),
+        ("/limit/origin", json!("somewhere")),
+        ("/main/pid", json!(0)),
+        ("/killed", json!([])),
+    ] {
+        let mut record = whole.clone();
+        *record.pointer_mut(pointer).unwrap() = value.clone();
+        assert!(!validator.is_valid(&record), "{pointer} may be {value}");
+    }
+}
+
+fn runs_that_end_by_themselves() {
+    for guard in [&[][..], &["--no-guard"]] {
+        let record = alone(guard, "--exit 0");
+        assert_eq!((&record["outcome"], &record["stop"]), (&json!("completed"), &Value::Null));
+        assert_eq!(alone(guard, "--exit 3")["exit"], json!({ "code": 3 }));
+        assert_eq!(alone(guard, "--die SEGV")["exit"], json!({ "signal": "SEGV" }));
+        assert_eq!(alone(guard, "--die RTMIN+3")["exit"], json!({ "signal": "RTMIN+3" }));
+    }
+}
+
+fn runs_that_are_not_started() {
+    let place = TempDir::new();
+    let file = place.file("record");
+    let plain = place.write("plain", "text");
+    for (command, status) in [("no-such-command-here", 127), (plain.as_str(), 126)] {
+        for guard in [&[][..], &["--no-guard"]] {
+            let run = Winddown::new().args(["--record", &file]).args(guard).command([command]);
+            run.run().expect_code(status);
+            let record = read_json(&file);
+            check(&record);
+            assert_eq!(record["outcome"], "not-started");
+            assert_eq!(record["command"], json!([command]));
+        }
+    }
+}
+
+fn runs_that_are_asked_by_a_signal() {
+    let record = asked(&[], "", &[libc::SIGTERM]);
+    assert_eq!(record["outcome"], "stopped");
+    assert_eq!(record["stop"]["cause"], "signal");
+    asked(&["-s", "RTMIN+5"], "--on RTMIN+5 [ --exit 0 ]", &[libc::SIGINT]);
+    asked(&["--to", "all"], "--spawn session*3 s [ --serve ]", &[libc::SIGTERM]);
+    asked(&[], "--on INT,TERM [ --sleep 100 --exit 1 ]", &[libc::SIGTERM, libc::SIGTERM, libc::SIGINT]);
+}
+
+fn runs_that_have_to_be_killed() {
+    let worker = "--spawn child*2 w [ --ignore TERM --serve ]";
+    let record = asked(&["-t", "200ms"], &format!("--ignore TERM {worker}"), &[libc::SIGTERM]);
+    assert_eq!(record["outcome"], "killed");
+    assert_eq!(record["killed"].as_array().map(Vec::len), Some(3), "{record:#}");
+    let record = asked(&["-t", "0"], worker, &[libc::SIGTERM]);
+    assert_eq!(record["outcome"], "killed");
+    let record = asked(&["-t", "200ms", "--no-guard"], worker, &[libc::SIGTERM]);
+    assert_eq!((&record["outcome"], &record["exit"]), (&json!("killed"), &json!({ "signal": "TERM" })));
+}
+
+fn runs_with_stragglers() {
+    let record = alone(&[], "--spawn session*2 s [ --serve ] --exit 3");
+    assert_eq!(record["stop"]["cause"], "main-exited");
+    assert_eq!(record["outcome"], "failed");
+    let record = alone(&["-t", "200ms"], "--spawn session s [ --ignore TERM --serve ] --exit 0");
+    assert_eq!((&record["outcome"], &record["exit_status"]), (&json!("killed"), &json!(0)));
+    let record = alone(&["--leave-stragglers"], "--spawn session s [ --serve ] --exit 0");
+    assert_eq!((&record["outcome"], &record["stop"]), (&json!("completed"), &Value::Null));
+}
+
+fn runs_that_reach_their_run_limit() {
+    let record = alone(&["--run-limit", "300ms"], "--serve");
+    assert_eq!((&record["outcome"], &record["stop"]["cause"]), (&json!("stopped"), &json!("run-limit")));
+    let record = alone(&["--run-limit", "300ms"], "--ignore TERM --serve");
+    assert_eq!((&record["outcome"], &record["stop"]["cause"]), (&json!("killed"), &json!("run-limit")));
+}
+
+fn forwarded_signals_and_stopped_processes() {
+    let flags = "--on USR1,RTMIN+1 [ ] --on TERM [ --exit 0 ] --print up --stop --serve";
+    let record = record_of(&["--map", "USR2=USR1"], flags, |run| {
+        run.wait_out("up");
+        let main = processes::children(run.pid()).into_iter().find(|one| one.name == "winddown");
+        let main = processes::children(main.map_or(run.pid(), |inner| inner.pid))[0].pid;
+        eventually("the main process is stopped", || processes::state(main) == Some('T'));
+        for signal in [libc::SIGUSR2, libc::SIGRTMIN() + 1, libc::SIGTERM] {
+            run.signal(signal);
+        }
+    });
+    let signals = record["signals"].as_array().unwrap();
+    let has = |signal: &str, purpose: &str| {
+        signals
+            .iter()
+            .any(|sent| sent["signal"] == signal && sent["purpose"] == purpose && sent["result"] == "ok")
+    };
+    assert!(has("USR1", "forward") && has("RTMIN+1", "forward"), "{record:#}");
+    assert!(has("TERM", "ask") && has("CONT", "continue"), "{record:#}");
+}
+
+fn limits_without_end_and_from_elsewhere() {
+    let record = asked(&["-t", "infinity"], "", &[libc::SIGTERM]);
+    assert_eq!((&record["limit"]["ms"], &record["stop"]["deadline_ms"]), (&Value::Null, &Value::Null));
+    asked(&["-t", "1000years"], "", &[libc::SIGTERM]);
+    let place = TempDir::new();
+    let file = place.file("record");
+    let run = Winddown::new().env("WINDDOWN_RECORD", &file).env("WINDDOWN_TIME_LIMIT", "1.5");
+    run.workload("--exit 0").run().expect_code(0);
+    let record = read_json(&file);
+    check(&record);
+    assert_eq!(record["limit"], json!({ "ms": 1500.0, "origin": "WINDDOWN_TIME_LIMIT" }));
+}
+
+fn a_terminal_that_hangs_up() {
+    let place = TempDir::new();
+    let file = place.file("record");
+    let mut pty = program([format!("--record={file}").as_str()], "--print up --serve");
+    pty.expect("up");
+    pty.hang_up();
+    pty.wait();
+    let record = read_json(file);
+    check(&record);
+    assert_eq!(record["stop"]["cause"], "hangup");
+}
+
+fn a_key_of_the_terminal() {
+    in_bash(|pty, winddown| {
+        let place = TempDir::new();
+        let file = place.file("record");
+        pty.line(&format!(
+            "{winddown} --record {file} $WL --on INT [ --sleep 200 --die INT ] --print up --serve"
+        ));
+        pty.expect("\r\nup");
+        pty.keys("\x03");
+        pty.prompt();
+        expect_status(pty, 130);
+        let record = read_json(file);
+        check(&record);
+        assert_eq!(record["stop"]["sender"], json!({ "kind": "kernel" }));
+        assert_eq!(record["signals"], json!([]), "the terminal has sent it, and nobody else");
+    });
+}
+
+/// Whichever of the two processes is left finishes the job and writes the record.
+fn a_winddown_that_is_killed() {
+    for inner in [false, true] {
+        let place = TempDir::new();
+        let file = place.file("record");
+        let run = Winddown::new()
+            .args(["--record", &file])
+            .workload("--spawn session s [ --on TERM [ ] --serve ] --print up --serve")
+            .start();
+        run.wait_out("up");
+        let victim = if inner { processes::children(run.pid())[0].pid } else { run.pid() };
+        kill(Pid::from_raw(victim), Signal::SIGKILL).unwrap();
+        eventually("the record is written", || fs::exists(&file).unwrap());
+        let record = read_json(&file);
+        check(&record);
+        assert_eq!(record["stop"]["cause"], "winddown-killed", "{record:#}");
+        run.wait().expect_nothing_left();
+    }
+}
+
+fn names_of_any_bytes() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let place = TempDir::new();
+    let file = place.file("record");
+    let program = place.path().join(std::ffi::OsStr::from_bytes(b"a \"b\"\n\xff)"));
+    fs::copy(workload_path(), &program).unwrap();
+    let words =
+        [program.as_os_str(), std::ffi::OsStr::from_bytes(b"--serve"), std::ffi::OsStr::from_bytes(b"--")];
+    let run = Winddown::new()
+        .args(["--record", &file, "-v"])
+        .command(words)
+        .more([std::ffi::OsStr::from_bytes(b"\xfe")])
+        .start();
+    run.wait_err("started");
+    run.signal(libc::SIGTERM);
+    let ended = run.wait();
+    let record = read_json(&file);
+    check(&record);
+    assert!(record["main"]["name"].as_str().unwrap().starts_with("a \"b\"\n"), "{record:#}");
+    assert_eq!(ended.err().len(), 4, "each line is one line: {}", ended.told());
+}
+
+fn a_sender_outside_the_container() {
+    let place = TempDir::new();
+    let file = place.file("record");
+    let run = Winddown::new().pid_1().args(["--record", &file]).workload("--print up --serve").start();
+    run.wait_out("up");
+    run.signal(libc::SIGTERM);
+    run.wait();
+    let record = read_json(&file);
+    check(&record);
+    assert_eq!(record["stop"]["sender"]["pid"], 0);
+    assert_eq!(record["main"]["pid"], 2);
+}
+
+/// winddown without rights, and a worker that has become root again by its set-user-id program.
+fn a_process_that_may_not_be_killed() {
+    const NOBODY: &str = "65534";
+    let place = TempDir::new();
+    fs::set_permissions(place.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let file = place.file("record");
+    let [winddown, plain, rooted] = ["winddown", "plain", "rooted"].map(|name| place.file(name));
+    for (from, to) in [(winddown_path(), &winddown), (workload_path(), &plain), (workload_path(), &rooted)] {
+        fs::copy(from, to).unwrap();
+    }
+    fs::set_permissions(&rooted, fs::Permissions::from_mode(0o4755)).unwrap();
+    let run = Winddown::new()
+        .prefix(["setpriv", "--reuid", NOBODY, "--regid", NOBODY, "--clear-groups"])
+        .binary(&winddown)
+        .args(["-t", "200ms", "--kill-wait", "200ms", "--record", &file])
+        .command([plain.as_str()])
+        .more(
+            format!(
+                "--spawn session r [ --exec [ {rooted} --setuid 0 --print up --serve ] ] --print on --serve"
+            )
+            .split(' '),
+        )
+        .start();
+    run.wait_out("up");
+    run.signal(libc::SIGTERM);
+    let ended = run.wait().expect_code(125);
+    let record = read_json(&file);
+    check(&record);
+    assert_eq!(record["outcome"], "stuck", "{}", ended.told());
+    assert_eq!(record["survivors"][0]["name"], "rooted", "{record:#}");
+    let refused = record["signals"].as_array().unwrap().iter().filter(|sent| sent["result"] == "EPERM");
+    assert!(refused.count() >= 1, "{record:#}");
+    let left = ended.tag().living();
+    assert_eq!(left.len(), 1, "{left:?}");
+    Command::new("kill").args(["-KILL", &left[0].pid.to_string()]).status().unwrap();
+}
