@@ -139,7 +139,8 @@ fn standard_streams_are_never_made_non_blocking() {
 
 #[test]
 fn comments_texts_and_unit_tests_are_no_code() {
-    let text = "a // waitpid\n/* waitpid\n */ b \"waitpid \\\" waitpid\" c 'w' '\\'' d<'waitpid>\nr#\"waitpid\"# b\"waitpid\" e\n#[cfg(test)]\nwaitpid";
+    let text = "a // waitpid\n/* waitpid\n */ b \"waitpid \\\" waitpid\" c 'w' '\\'' d<'waitpid>\n\
+                r#\"waitpid\"# b\"waitpid\" e\n#[cfg(test)]\nwaitpid";
     let code = code_of(text);
     let words: Vec<&str> = code.split_whitespace().collect();
     assert_eq!(words, ["a", "b", "c", "d<'waitpid>", "b", "e"]);

@@ -3,7 +3,9 @@ function __winddown_command
     set -l words (commandline -opc) (commandline -ct)
     set -e words[1]
     argparse -s @OPTIONS@ -- $words 2>/dev/null
-    set -q argv[1]; and not string match -q -- '-*' $argv[1]; and string join0 -- $argv
+    set -q argv[1]; and not string match -q -- '-*' $argv[1]; or return 1
+    string join0 -- $argv
+    return 0
 end
 
 function __winddown_no_command

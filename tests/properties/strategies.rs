@@ -1,0 +1,143 @@
+//! Words, values, plans and events to try.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use winddown::lifecycle::exit::Exit;
+use winddown::lifecycle::machine::{Event, Received};
+use winddown::lifecycle::plan::{Limit, Plan, Target};
+use winddown::lifecycle::signal::{Origin, Signal};
+
+use crate::{SWITCHES, WITH_VALUE, os, variable};
+
+/// Any bytes that a word can have: all but zero, which ends it.
+pub(crate) fn bytes() -> impl Strategy<Value = OsString> {
+    prop::collection::vec(1_u8.., 0..12).prop_map(OsString::from_vec)
+}
+
+/// Text that is nearly a value.
+pub(crate) fn nearly_a_value() -> impl Strategy<Value = OsString> {
+    let texts = prop_oneof![
+        "[0-9.]{0,24}",
+        "[0-9]{18,30}(\\.[0-9]{0,3})?",
+        "[1-9][0-9]{0,2}(ms|s|m|h)",
+        "([0-9]{1,20} ?(ns|us|ms|s|m|h|days|weeks|months|y)? ?){1,4}",
+        "(SIG|sig)?(RTMIN|RTMAX|TERM|INT|KILL|rtmin)[+-]?[0-9]{0,3}",
+        "([A-Z0-9+]{0,8}[=,]){0,4}[A-Z0-9]{0,4}",
+        "(fd:|/dev/fd/|/)?[0-9a-z.-]{0,6}",
+        "(infinity|main|all|text|json|1|0|on|off)",
+        "\\PC{0,8}",
+    ];
+    texts.prop_map(OsString::from)
+}
+
+pub(crate) fn value() -> impl Strategy<Value = OsString> {
+    prop_oneof![3 => nearly_a_value(), 1 => bytes()]
+}
+
+/// An empty variable is none.
+pub(crate) fn value_that_is_set() -> impl Strategy<Value = OsString> {
+    value().prop_map(|value| if value.is_empty() { os("0") } else { value })
+}
+
+/// An option of ours with a value that is valid.
+pub(crate) fn option() -> impl Strategy<Value = Vec<OsString>> {
+    let options = vec![
+        &["-t", "5"][..],
+        &["-t5s"],
+        &["--time-limit=1m"],
+        &["-s", "QUIT"],
+        &["--map", "HUP="],
+        &["--kill-wait", "infinity"],
+        &["--remap-exit=1=2"],
+        &["-vq"],
+        &["--to", "all"],
+        &["--leave-stragglers"],
+        &["--run-limit", "3s"],
+    ];
+    select(options).prop_map(|words| words.iter().copied().map(os).collect())
+}
+
+/// A word of a command line: an option, in one or two parts, or something else.
+pub(crate) fn word() -> impl Strategy<Value = Vec<OsString>> {
+    let long = || (select(&WITH_VALUE[..]), value());
+    let joined = long().prop_map(|(option, value)| {
+        let mut word = os(&format!("--{option}="));
+        word.push(value);
+        vec![word]
+    });
+    let apart = long().prop_map(|(option, value)| vec![os(&format!("--{option}")), value]);
+    let switch = select(&SWITCHES[..]).prop_map(|switch| vec![os(&format!("--{switch}"))]);
+    let others = vec!["--", "-", "-t", "-s", "-v", "-q", "-vq", "-t5", "-h", "-V", "--time", "check", "true"];
+    let other = select(others).prop_map(|word| vec![os(word)]);
+    prop_oneof![2 => joined, 2 => apart, 1 => switch, 2 => other, 1 => bytes().prop_map(|word| vec![word])]
+}
+
+pub(crate) fn variables() -> impl Strategy<Value = Vec<(OsString, OsString)>> {
+    let known: Vec<&str> = WITH_VALUE.into_iter().chain(SWITCHES).collect();
+    let known = select(known).prop_map(variable);
+    let other = select(
+        &["PATH", "WINDDOWN_", "WINDDOWN_TIME", "WINDDOWN_TO_ALL", "WINDDOWN_KILL_WAITS", "winddown_to", ""]
+            [..],
+    )
+    .prop_map(os);
+    prop::collection::vec((prop_oneof![4 => known, 1 => other, 1 => bytes()], value()), 0..4)
+}
+
+pub(crate) fn duration() -> impl Strategy<Value = Duration> {
+    let short = (0..3_000_000_000_u64).prop_map(Duration::from_nanos);
+    prop_oneof![4 => short, 1 => any::<u64>().prop_map(Duration::from_secs), 1 => Just(Duration::MAX)]
+}
+
+pub(crate) fn limit() -> impl Strategy<Value = Limit> {
+    prop_oneof![4 => duration().prop_map(Limit::Finite), 1 => Just(Limit::Infinite)]
+}
+
+pub(crate) fn forwardable_signals() -> Vec<Signal> {
+    (1..=64).filter_map(Signal::new).filter(|signal| signal.is_forwardable()).collect()
+}
+
+pub(crate) fn any_signal() -> impl Strategy<Value = Signal> {
+    (1..=64).prop_map(|number| Signal::new(number).expect("a signal"))
+}
+
+pub(crate) fn plan() -> impl Strategy<Value = Plan> {
+    let flags = (any::<bool>(), any::<bool>());
+    let limits = (limit(), limit(), prop::option::of(duration()));
+    (flags, limits, prop::option::of(any_signal())).prop_map(
+        |((all, leave), (limit, kill_wait, run_limit), stop_signal)| Plan {
+            limit,
+            stop_signal,
+            to: if all { Target::All } else { Target::Main },
+            stop_on: [Signal::TERM, Signal::INT].into_iter().collect(),
+            map: Vec::new(),
+            run_limit,
+            kill_wait,
+            leave_stragglers: leave,
+        },
+    )
+}
+
+pub(crate) fn event() -> impl Strategy<Value = Event> {
+    let origin = prop_oneof![Just(Origin::Kernel), (0..3).prop_map(|pid| Origin::Process { pid, uid: 0 })];
+    let signal = prop_oneof![any_signal(), Just(Signal::INT), Just(Signal::TERM)];
+    let received = (signal, origin, any::<(bool, bool, bool)>()).prop_map(
+        |(signal, origin, (main_has_it, hangup, from_tree))| {
+            Event::Signal(Received { signal, origin, main_has_it, hangup, from_tree })
+        },
+    );
+    let others = vec![
+        Event::Started,
+        Event::MainStopped,
+        Event::MainExited(Exit::Code(0)),
+        Event::Remains,
+        Event::TreeEmpty,
+        Event::Abandoned,
+        Event::Tick,
+    ];
+    prop_oneof![received, select(others)]
+}
