@@ -259,7 +259,7 @@ fn a_terminal_in_a_container() {
     let mut pty = in_terminal(
         &container,
         "-v",
-        "--say pgid,tpgid,sid --on WINCH [ ] --on INT [ --exit 5 ] --read-line --print up --serve",
+        "--say pgid,tpgid,sid --on WINCH [ ] --on INT [ --sleep 200 --exit 5 ] --read-line --print up --serve",
     );
     assert_eq!((pty.number("pgid"), pty.number("tpgid"), pty.number("sid")), (1, 1, 1));
     pty.keys("hello\r");

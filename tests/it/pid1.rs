@@ -20,6 +20,7 @@ trials![
     needs("root", "pid-namespace", "bash") => job_control_around_pid_1,
     needs("root", "pid-namespace") => without_any_proc,
     alone needs("root", "pid-namespace") => orphans_are_reaped,
+    alone needs("root", "pid-namespace") => many_deaths_of_one_signal_are_all_reaped,
     alone needs("root", "pid-namespace") => storms_are_killed,
 ];
 
@@ -223,6 +224,8 @@ fn job_control_around_pid_1() {
     );
     pty.expect("up");
     pty.keys("\x1a");
+    // Before or after the shell's own line, and not within what is typed next.
+    eventually("winddown tells it", || pty.count("was stopped; SIGCONT lets it go on") == 1);
     pty.prompt();
     assert!(pty.command("jobs").contains("Stopped"), "{}", pty.screen());
     pty.line("fg");
@@ -268,6 +271,28 @@ fn orphans_are_reaped() {
     run.wait_out("up");
     let pid_1 = run.pid();
     eventually("none is left as a zombie", || processes::children(pid_1).len() == 1);
+    run.signal(libc::SIGTERM);
+    run.wait().expect_code(3).expect_nothing_left();
+}
+
+/// While PID 1 is stopped its children die, and the kernel keeps one SIGCHLD for all of them.
+fn many_deaths_of_one_signal_are_all_reaped() {
+    let run = Winddown::new()
+        .pid_1()
+        .workload("--on USR1 [ --orphans 500 ] --on TERM [ --exit 3 ] --print up --serve")
+        .start();
+    run.wait_out("up");
+    let pid_1 = run.pid();
+    let main = processes::children(pid_1)[0].pid;
+    run.signal(libc::SIGSTOP);
+    eventually("PID 1 is stopped", || processes::state(pid_1) == Some('T'));
+    // SAFETY: the main process of this test's own run.
+    assert_eq!(unsafe { libc::kill(main, libc::SIGUSR1) }, 0);
+    run.wait_out("orphans 500");
+    let zombies = || processes::children(pid_1).into_iter().filter(|process| process.state == 'Z').count();
+    eventually("they wait for PID 1", || zombies() == 500);
+    run.signal(libc::SIGCONT);
+    eventually("all are reaped", || processes::children(pid_1).len() == 1);
     run.signal(libc::SIGTERM);
     run.wait().expect_code(3).expect_nothing_left();
 }
