@@ -522,5 +522,7 @@ fn sender(origin: Origin) -> Sender {
         Origin::Process { pid, .. } if pid > 0 => procfs::name(pid),
         Origin::Kernel | Origin::Process { .. } => None,
     };
-    Sender { origin, name }
+    let is_gone = name.is_none()
+        && matches!(origin, Origin::Process { pid, .. } if pid > 0 && !signalling::exists(pid));
+    Sender { origin, name, is_gone }
 }

@@ -68,7 +68,8 @@ pub fn sender(sender: &Sender) -> String {
         (Origin::Process { pid: 0, uid }, _) => format!("outside the container (pid 0, uid {uid})"),
         (Origin::Process { pid, uid }, Some(name)) => format!("{name} (pid {pid}, uid {uid})"),
         (Origin::Process { pid, uid }, None) => {
-            format!("a process that is gone (pid {pid}, uid {uid})")
+            let what = if sender.is_gone { "a process that is gone" } else { "a process" };
+            format!("{what} (pid {pid}, uid {uid})")
         }
     }
 }

@@ -21,8 +21,10 @@ pub mod record;
 pub struct Sender {
     /// Where the signal came from.
     pub origin: Origin,
-    /// The name of the process; nothing once it has gone.
+    /// The name of the process; nothing once it has gone, or where /proc does not tell.
     pub name: Option<String>,
+    /// Whether there was no such process any more when we looked.
+    pub is_gone: bool,
 }
 
 /// Why a signal was sent.
