@@ -76,7 +76,15 @@ impl Sink {
         match self.kind {
             Kind::Socket => self.send(bytes),
             Kind::Pipe => match self.write_no_wait(bytes) {
-                Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => self.write_if_ready(bytes),
+                // Not for pipes before Linux 5.9, refused by filters that are older than the call.
+                Err(error)
+                    if matches!(
+                        error.raw_os_error(),
+                        Some(libc::EOPNOTSUPP | libc::ENOSYS | libc::EPERM)
+                    ) =>
+                {
+                    self.write_if_ready(bytes)
+                }
                 result => result,
             },
             Kind::Device => self.write_if_ready(bytes),

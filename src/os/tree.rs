@@ -448,7 +448,10 @@ impl Tree {
         let directory = Directory::open(stat.pid).ok_or_else(gone)?;
         let now = directory.stat().filter(|now| now.start_ticks == stat.start_ticks).ok_or_else(gone)?;
         match directory.signal(signal) {
-            Err(error) if error.raw_os_error() == Some(libc::ENOSYS) => signalling::send(now.pid, signal),
+            // Kernels before 5.1 don't know it; filters that don't know it either refuse it.
+            Err(error) if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) => {
+                signalling::send(now.pid, signal)
+            }
             result => result,
         }
     }
