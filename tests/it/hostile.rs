@@ -225,6 +225,9 @@ fn one_process_more_is_enough() {
     assert_eq!(processes::children(run.pid()).len(), 1);
     run.signal(libc::SIGTERM);
     run.wait().expect_code(3).expect_nothing_left();
+    let (_place, winddown, _) = at_limit(54322, 2);
+    let ended = winddown.command(["/no/such/command"]).run().expect_code(127);
+    assert!(ended.told().contains("cannot run '/no/such/command'"), "{}", ended.told());
 }
 
 fn no_process_more_is_told() {
