@@ -1,6 +1,8 @@
 //! The outer process of a guarded run: the one that callers see. It passes signals on and waits;
 //! when the inner one is killed, it finishes the job.
 
+use std::io;
+
 use crate::lifecycle::exit::Ending;
 use crate::lifecycle::signal::{Origin, Signal, SignalSet};
 use crate::os::clock::Clock;
@@ -17,17 +19,31 @@ enum Inner {
     Ended,
 }
 
-/// Waits for the end of the inner process. Nothing when it was killed before the run had ended.
+/// What the outer process has to do next.
+#[derive(Debug)]
+pub enum Next {
+    /// End: the run is over.
+    End(Ending),
+    /// Take over: the inner process was killed before the run had ended.
+    TakeOver,
+    /// Supervise: there was no process left for the workload, so the inner one has become it.
+    Supervise(io::Error),
+}
+
+/// Waits for the end of the inner process.
 #[must_use]
-pub fn watch(end: &OuterEnd, clock: &Clock, stops_with_it: bool) -> Option<Ending> {
+pub fn watch(end: &OuterEnd, clock: &Clock, stops_with_it: bool) -> Next {
     let own_pid = std::process::id().cast_signed();
     loop {
         let Some(delivery) = inbox::take(SignalSet::ALL, None) else { continue };
         let is_own =
             matches!(delivery.origin, Origin::Process { pid, .. } if pid == own_pid || pid == end.inner);
         if delivery.signal == Signal::CHLD {
+            if let Some(error) = end.page.declined() {
+                return Next::Supervise(error);
+            }
             match reap(end.inner) {
-                Inner::Ended => return end.page.ending(),
+                Inner::Ended => return end.page.ending().map_or(Next::TakeOver, Next::End),
                 Inner::Stopped if stops_with_it => {
                     let _ = inbox::stop_self();
                     // SIGCONT may have been meant for us alone.

@@ -6,10 +6,9 @@ use std::io::{self, Write};
 use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::atomic::AtomicI32;
 
 use crate::cli::{self, Request, Settings};
-use crate::guard;
+use crate::guard::{self, Next};
 use crate::lifecycle::exit::{Ending, Exit, WINDDOWN_FAILED};
 use crate::lifecycle::machine::Machine;
 use crate::lifecycle::signal::{Signal, SignalSet};
@@ -107,8 +106,7 @@ impl<'a> Run<'a> {
                         nix::unistd::setpgid(nix::unistd::Pid::from_raw(0), nix::unistd::Pid::from_raw(0));
                 }
                 // How it ended is on the page; the outer process ends with it.
-                self.supervise(Some(end), None);
-                Ending::Status(0)
+                Ending::Status(self.supervise(Some(end), None).status())
             }
             Err(error) => self.supervise(None, Some(error)),
         }
@@ -118,8 +116,15 @@ impl<'a> Run<'a> {
     fn guard(self, end: &OuterEnd) -> Ending {
         self.leave_surroundings(Some(end.descriptor()));
         let stops_with_it = self.terminal.is_some() && !self.inherited_ignored.contains(Signal::TSTP);
-        if let Some(ending) = guard::watch(end, &self.clock, stops_with_it) {
-            return ending;
+        match guard::watch(end, &self.clock, stops_with_it) {
+            Next::End(ending) => return ending,
+            Next::TakeOver => {}
+            Next::Supervise(error) => {
+                let tree = self.tree(Spawned { pid: end.inner, descriptor: None });
+                let mut supervisor = self.supervisor(tree, None);
+                supervisor.observer.tell(supervisor.clock.now(), &Fact::NoGuard(error));
+                return supervisor.run();
+            }
         }
         let Some(main) = end.page.main_pid() else {
             let why = "the supervising process was killed before the command was started";
@@ -138,7 +143,7 @@ impl<'a> Run<'a> {
     }
 
     fn supervise(self, link: Option<InnerEnd>, no_guard: Option<io::Error>) -> Ending {
-        match self.spawn(link.as_ref().map(|link| link.page.main_pid_place())) {
+        match self.spawn(link.as_ref()) {
             Ok(spawned) => {
                 let tree = self.tree(spawned);
                 let link_descriptor = link.as_ref().map(InnerEnd::descriptor);
@@ -159,22 +164,32 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn spawn(&self, announce: Option<&AtomicI32>) -> Result<Spawned, SpawnError> {
+    fn spawn(&self, link: Option<&InnerEnd>) -> Result<Spawned, SpawnError> {
         let settings = self.settings;
         let words = settings.command.iter();
         let arguments: Vec<CString> = words.filter_map(|word| CString::new(word.as_bytes()).ok()).collect();
         let limit = settings.plan.limit.length();
         let limit =
             limit.and_then(|length| CString::new(format!("{LIMIT_VARIABLE}={}", length.as_millis())).ok());
-        spawn::spawn(&Command {
+        let environment = environment_for_workload(&settings.consumed, limit.as_deref());
+        let command = Command {
             arguments: &arguments,
-            environment: &environment_for_workload(&settings.consumed, limit.as_deref()),
+            environment: &environment,
             mask: self.mask,
             child_ignored: self.inherited_ignored.contains(Signal::CHLD),
             own_group: self.terminal.is_none(),
             dies_with_parent: !is_pid_1(),
-            announce,
-        })
+            announce: link.map(|link| link.page.main_pid_place()),
+        };
+        match (spawn::spawn(&command), link) {
+            // The last process is the workload's: the guard is done without.
+            (Err(SpawnError::NoProcess(error)), Some(link)) => {
+                reap::adopt_no_orphans();
+                link.decline(&error);
+                Err(spawn::become_it(&command, link.outer))
+            }
+            (result, _) => result,
+        }
     }
 
     fn not_started(&self, why: String, status: u8) -> Ending {

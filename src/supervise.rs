@@ -533,11 +533,11 @@ impl Supervisor {
 
 /// A sender with the name it has by now. In the /proc of another PID namespace the id is a stranger's.
 fn sender(origin: Origin) -> Sender {
-    let known = match origin {
-        Origin::Process { pid, .. } if pid > 0 && procfs::is_ours() => Some(procfs::name(pid)),
+    let name = match origin {
+        Origin::Process { pid, .. } if pid > 0 && procfs::is_ours() => procfs::name(pid),
         Origin::Kernel | Origin::Process { .. } => None,
     };
-    let is_gone = known == Some(None);
-    let name = known.flatten();
+    let is_gone = name.is_none()
+        && matches!(origin, Origin::Process { pid, .. } if pid > 0 && !signalling::exists(pid));
     Sender { origin, name, is_gone }
 }

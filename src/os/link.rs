@@ -15,8 +15,9 @@ use nix::unistd::pipe2;
 
 use super::descriptor::above_standard;
 use super::inbox::{self, Delivery};
+use super::signalling;
 use crate::lifecycle::exit::{Ending, Exit};
-use crate::lifecycle::signal::Signal;
+use crate::lifecycle::signal::{Signal, SignalSet};
 
 /// Tells the inner process that the pipe is readable, or that the outer process is gone. What a user
 /// sends as SIGIO comes through the pipe.
@@ -41,6 +42,8 @@ pub struct Page(NonNull<Fields>);
 #[repr(C)]
 struct Fields {
     main_pid: AtomicI32,
+    /// Not zero once the inner process becomes the main process: the error that left it no other way.
+    declined: AtomicI32,
     /// Zero until the main process was reaped: then how it ended.
     main_exit: AtomicU32,
     /// Zero until the run has ended: then what to end with, and how.
@@ -77,6 +80,13 @@ impl Page {
     #[must_use]
     pub const fn main_pid_place(&self) -> &AtomicI32 {
         &self.fields().main_pid
+    }
+
+    /// Why the inner process has become the main process, if it has.
+    #[must_use]
+    pub fn declined(&self) -> Option<io::Error> {
+        let error = self.fields().declined.load(Ordering::Acquire);
+        (error != 0).then(|| io::Error::from_raw_os_error(error))
     }
 
     /// How the main process ended, once it was reaped.
@@ -208,6 +218,18 @@ impl InnerEnd {
         let is_whole = usize::try_from(length) == Ok(LETTER_BYTES);
         let delivery = if is_whole { inbox::delivery(letter.info) } else { None };
         delivery.map(|delivery| (delivery, Duration::from_nanos(letter.at_ns)))
+    }
+
+    /// Leaves the supervision to the outer process, for this error. What was passed on is for the main
+    /// process then, which this one is to become.
+    pub fn decline(&self, error: &io::Error) {
+        while inbox::take(SignalSet::ALL, Some(Duration::ZERO)).is_some() {}
+        while let Some((delivery, _)) = self.next() {
+            let _ = signalling::forward(std::process::id().cast_signed(), delivery.signal, &delivery);
+        }
+        let error = error.raw_os_error().unwrap_or(libc::EAGAIN);
+        self.page.fields().declined.store(error, Ordering::Release);
+        let _ = signalling::send(self.outer, Signal::CHLD);
     }
 
     /// Whether the outer process is gone: somebody else has become our parent.

@@ -9,6 +9,12 @@ pub fn adopt_orphans() {
     unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1) };
 }
 
+/// Undoes it: the attribute outlives exec.
+pub fn adopt_no_orphans() {
+    // SAFETY: concerns only this process.
+    unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 0) };
+}
+
 /// Reaps what has ended of the children that were there before us, and says whether any are left.
 #[must_use]
 pub fn has_children() -> bool {

@@ -34,6 +34,14 @@ pub fn forward(child: i32, signal: Signal, delivery: Option<&Delivery>) -> io::R
     check(queued).or_else(|_| send(child, signal))
 }
 
+/// Whether there is such a process, also where /proc hides it.
+#[must_use]
+pub fn exists(pid: i32) -> bool {
+    // SAFETY: `kill` touches no memory; signal 0 is none.
+    let result = unsafe { libc::kill(pid, 0) };
+    result == 0 || io::Error::last_os_error().raw_os_error() == Some(libc::EPERM)
+}
+
 /// SIGKILL to everything in our PID namespace. Only as PID 1: anywhere else it would hit the machine.
 ///
 /// # Panics

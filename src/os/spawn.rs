@@ -104,18 +104,8 @@ struct Job<'a> {
 /// # Errors
 /// When it can't be executed, or no process can be made.
 pub fn spawn(command: &Command<'_>) -> Result<Spawned, SpawnError> {
-    let mut job = Job {
-        arguments: null_terminated(command.arguments.iter().map(CString::as_c_str)),
-        environment: null_terminated(command.environment.iter().copied()),
-        mask: command.mask,
-        child_ignored: command.child_ignored,
-        own_group: command.own_group,
-        dies_with_parent: command.dies_with_parent,
-        announce: command.announce,
-        // SAFETY: `getpid` can't fail.
-        parent: unsafe { libc::getpid() },
-        error: 0,
-    };
+    // SAFETY: `getpid` can't fail.
+    let mut job = Job::new(command, unsafe { libc::getpid() });
     let stack =
         Stack::new(STACK_BYTES + size_of_val(job.arguments.as_slice())).map_err(SpawnError::NoProcess)?;
     let spawned = clone(&stack, &mut job).map_err(SpawnError::NoProcess)?;
@@ -124,6 +114,30 @@ pub fn spawn(command: &Command<'_>) -> Result<Spawned, SpawnError> {
     }
     reap::never_ran(spawned.pid);
     Err(exec_error(&command.arguments[0], io::Error::from_raw_os_error(job.error)))
+}
+
+/// Becomes the command, for a process whose parent can supervise it. Returns when it can't be executed.
+#[must_use]
+pub fn become_it(command: &Command<'_>, parent: i32) -> SpawnError {
+    let mut job = Job::new(command, parent);
+    child(ptr::from_mut(&mut job).cast());
+    exec_error(&command.arguments[0], io::Error::from_raw_os_error(job.error))
+}
+
+impl<'a> Job<'a> {
+    fn new(command: &Command<'a>, parent: i32) -> Self {
+        Self {
+            arguments: null_terminated(command.arguments.iter().map(CString::as_c_str)),
+            environment: null_terminated(command.environment.iter().copied()),
+            mask: command.mask,
+            child_ignored: command.child_ignored,
+            own_group: command.own_group,
+            dies_with_parent: command.dies_with_parent,
+            announce: command.announce,
+            parent,
+            error: 0,
+        }
+    }
 }
 
 fn null_terminated<'a>(strings: impl Iterator<Item = &'a CStr>) -> Vec<*const c_char> {

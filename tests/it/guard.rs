@@ -28,6 +28,7 @@ trials![
     alone => a_burst_of_queued_signals_arrives_in_order,
     direct_signals_to_the_inner_process_are_not_heeded,
     needs("bash") => a_signal_to_the_group_on_a_terminal_arrives_once,
+    inner_killed_foreign_children_are_left,
     outer_stopped_over_the_deadline_kills_nevertheless,
     inner_stopped_loses_no_signal_and_no_time,
 ];
@@ -504,6 +505,19 @@ fn a_signal_to_the_group_on_a_terminal_arrives_once() {
     tell(-group, libc::SIGTERM);
     pty.prompt();
     assert_eq!(pty.count("got 15"), 1, "{}", pty.screen());
+}
+
+/// Children from before the start are the outer process's, which takes over.
+fn inner_killed_foreign_children_are_left() {
+    let run = Winddown::new().foreign_child("sleep 60").workload(DEAF).start();
+    run.wait_out("up");
+    let children = processes::children(run.pid());
+    let of_name = |name: &str| children.iter().find(|child| child.name == name).expect("a child").pid;
+    let foreign = of_name("sleep");
+    tell(of_name("winddown"), libc::SIGKILL);
+    let ended = run.wait().expect_code(137);
+    let left = ended.tag().living();
+    assert!(left.len() == 1 && left[0].pid == foreign, "{left:#?}");
 }
 
 fn outer_stopped_over_the_deadline_kills_nevertheless() {

@@ -75,7 +75,7 @@ fn a_proc_that_hides_others_hides_no_descendant() {
         .start();
     let ended = stop_deaf(run);
     // Who sent it is told by its id; its name is hidden.
-    let sender = format!("SIGTERM from pid {}", std::process::id());
+    let sender = format!("SIGTERM from a process (pid {}, uid ", std::process::id());
     assert!(ended.err()[0].contains(&sender), "{}", ended.told());
 }
 
@@ -225,6 +225,9 @@ fn one_process_more_is_enough() {
     assert_eq!(processes::children(run.pid()).len(), 1);
     run.signal(libc::SIGTERM);
     run.wait().expect_code(3).expect_nothing_left();
+    let (_place, winddown, _) = at_limit(54322, 2);
+    let ended = winddown.command(["/no/such/command"]).run().expect_code(127);
+    assert!(ended.told().contains("cannot run '/no/such/command'"), "{}", ended.told());
 }
 
 fn no_process_more_is_told() {
