@@ -225,7 +225,7 @@ impl InnerEnd {
     pub fn decline(&self, error: &io::Error) {
         while inbox::take(SignalSet::ALL, Some(Duration::ZERO)).is_some() {}
         while let Some((delivery, _)) = self.next() {
-            let _ = signalling::forward(std::process::id().cast_signed(), delivery.signal, &delivery);
+            let _ = signalling::forward(std::process::id().cast_signed(), delivery.signal, Some(&delivery));
         }
         let error = error.raw_os_error().unwrap_or(libc::EAGAIN);
         self.page.fields().declined.store(error, Ordering::Release);
