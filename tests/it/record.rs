@@ -143,9 +143,7 @@ fn everybody_who_was_asked_is_recorded() {
     let child = "--on TERM [ --sleep 100 --exit 0 ] --serve";
     let run = start(
         &["-s", "QUIT", "--to", "all"],
-        &format!(
-            "--spawn child c [ --on QUIT [ --exit 0 ] --serve ] --on QUIT [ --sleep 100 --exit 0 ] --print up --serve"
-        ),
+        "--spawn child c [ --on QUIT [ --exit 0 ] --serve ] --on QUIT [ --sleep 100 --exit 0 ] --print up --serve",
         &file,
     );
     run.signal(libc::SIGTERM);
