@@ -62,8 +62,8 @@ fn the_lifecycle_knows_no_clock_process_file_or_runtime() {
 /// Invariant 1: time is passed in, so a test can pass any.
 #[test]
 fn the_clock_is_read_in_one_file() {
-    assert_at_home(&["Instant", "elapsed", "SystemTime::now"], &["src/os/clock.rs"]);
-    assert_nowhere(&["clock_gettime", "gettimeofday", "UNIX_EPOCH.elapsed"]);
+    assert_at_home(&["Instant", "elapsed", "SystemTime::now", "clock_gettime"], &["src/os/clock.rs"]);
+    assert_nowhere(&["gettimeofday", "UNIX_EPOCH.elapsed"]);
 }
 
 /// Invariant 2: signals are blocked before anything else happens.
