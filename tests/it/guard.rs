@@ -230,7 +230,9 @@ fn both_killed_the_main_process_dies_too() {
         let killed = tell(pid_of(order[0]), libc::SIGKILL);
         tell(pid_of(order[1]), libc::SIGKILL);
         gone(&run, killed);
-        run.wait().expect_signal(libc::SIGKILL);
+        // Between the two the outer process may have come to its end.
+        let ended = run.wait();
+        assert!(ended.code() == Some(137) || ended.signal() == Some(libc::SIGKILL), "{}", ended.told());
     }
 }
 
@@ -494,14 +496,15 @@ fn direct_signals_to_the_inner_process_are_not_heeded() {
 
 fn a_signal_to_the_group_on_a_terminal_arrives_once() {
     let mut pty = Pty::bash();
-    pty.line("$WD -v -- $WL --say pid,pgid --on USR1,USR2 [ ] --on TERM [ --exit 3 ] --print up --serve");
+    pty.line("$WD -v -- $WL --say pid,pgid --on 40,50 [ ] --on TERM [ --exit 3 ] --print up --serve");
     pty.expect("up");
     let (main, group) = (pty.number("pid"), pty.number("pgid"));
-    tell(-group, libc::SIGUSR1);
+    // A queued number: two standard signals would be merged into one.
+    tell(-group, 40);
     // One to the outer process alone follows: what came before it would have arrived.
-    tell(winddown_of(main), libc::SIGUSR2);
-    pty.expect("got 12");
-    assert_eq!(pty.count("got 10"), 1, "{}", pty.screen());
+    tell(winddown_of(main), 50);
+    pty.expect("got 50");
+    assert_eq!(pty.count("got 40"), 1, "{}", pty.screen());
     tell(-group, libc::SIGTERM);
     pty.prompt();
     assert_eq!(pty.count("got 15"), 1, "{}", pty.screen());
