@@ -15,9 +15,9 @@ pub mod spawn;
 pub mod terminal;
 pub mod tree;
 
-/// The kernel's reason in its words, without the number that Rust adds to them.
+/// The reason in the C library's words, which users know, without the number that Rust adds to them.
 #[must_use]
 pub fn reason(error: &io::Error) -> String {
-    let errno = error.raw_os_error().map(nix::errno::Errno::from_raw);
-    errno.map_or_else(|| error.to_string(), |errno| errno.desc().to_owned())
+    let text = error.to_string();
+    text.split(" (os error ").next().unwrap_or_default().to_owned()
 }

@@ -116,7 +116,8 @@ fn stragglers_and_shells_are_fields_too() {
     let exited = line(&lines, "main-exited");
     assert_eq!((&exited["exit"], &exited["asked"]), (&json!({ "code": 4 }), &straggler));
     assert!(exited["after_ms"].is_number());
-    let script = "trap 'exit 3' TERM; echo up; sleep 9; echo";
+    // Told by the child itself: before it is there, the trap would run at once.
+    let script = "trap 'exit 3' TERM; sh -c 'echo up; exec sleep 9'; echo";
     let run =
         Winddown::new().args(["--log-format", "json", "-t", "20s"]).command(["sh", "-c", script]).start();
     run.wait_out("up");
