@@ -171,10 +171,11 @@ impl Supervisor {
         true
     }
 
-    /// Whatever is due. Who has ended by then has ended in time, so children come first.
+    /// Whatever is due. Who has ended by then has ended in time, so children come first: as many as
+    /// there can be at one moment, but not those of a storm that goes on.
     fn tick(&mut self) {
         if self.is_due() {
-            self.reap();
+            (0..BATCH).take_while(|_| self.reap()).count();
             self.handle(Event::Tick, None);
         }
     }
@@ -203,6 +204,10 @@ impl Supervisor {
                     return false;
                 }
             }
+        }
+        // Whoever dies without end must not keep the others from being seen.
+        if self.machine.phase() >= Phase::Terminating {
+            self.children_reaped();
         }
         true
     }
