@@ -7,7 +7,8 @@ use std::fmt::Write as _;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::time::Duration;
 
-use winddown::lifecycle::machine::{Event, Machine, View};
+use winddown::lifecycle::event::Event;
+use winddown::lifecycle::machine::{Machine, View};
 
 use oracle::{Oracle, Turn};
 use plans::Case;

@@ -9,8 +9,9 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
 use winddown::cli::{self, Request, Settings};
+use winddown::lifecycle::event::Event;
 use winddown::lifecycle::exit::Exit;
-use winddown::lifecycle::machine::{Event, Machine};
+use winddown::lifecycle::machine::Machine;
 use winddown::lifecycle::plan::Limit;
 use winddown::lifecycle::signal::Signal;
 

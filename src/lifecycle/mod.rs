@@ -3,6 +3,7 @@
 //! Nothing in here reads a clock, signals a process or opens a file. That is what lets a test walk
 //! every event in every state at every moment.
 
+pub mod event;
 pub mod exit;
 pub mod machine;
 pub mod outcome;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{Fact, message};
-use crate::lifecycle::machine::Cause;
+use crate::lifecycle::event::Cause;
 use crate::lifecycle::phase::Phase;
 use crate::os::clock::Clock;
 use crate::os::descriptor::Sink;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{Fact, Sender, Survivor};
+use crate::lifecycle::event::{Cause, Received};
 use crate::lifecycle::exit::Exit;
-use crate::lifecycle::machine::{Cause, Received};
 use crate::lifecycle::outcome::Outcome;
 use crate::lifecycle::plan::Limit;
 use crate::lifecycle::signal::{Origin, Signal};

@@ -4,8 +4,8 @@
 use std::io;
 use std::time::Duration;
 
+use crate::lifecycle::event::{Cause, Received};
 use crate::lifecycle::exit::Exit;
-use crate::lifecycle::machine::{Cause, Received};
 use crate::lifecycle::outcome::Outcome;
 use crate::lifecycle::phase::Phase;
 use crate::lifecycle::plan::Limit;

@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 
 use super::log::milliseconds;
 use super::{Fact, Purpose, Sender, Survivor};
+use crate::lifecycle::event::Cause;
 use crate::lifecycle::exit::Exit;
-use crate::lifecycle::machine::Cause;
 use crate::lifecycle::outcome::Outcome;
 use crate::lifecycle::plan::Limit;
 use crate::lifecycle::signal::{Origin, Signal};

@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use winddown::lifecycle::machine::{Cause, Effect, Event, Machine, Note, Orphans, Received};
+use winddown::lifecycle::event::{Cause, Effect, Event, Note, Orphans, Received};
+use winddown::lifecycle::machine::Machine;
 use winddown::lifecycle::phase::Phase;
 use winddown::lifecycle::plan::{Plan, Target};
 use winddown::lifecycle::signal::{Origin, Signal, SignalSet};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use winddown::lifecycle::event::{Event, Received};
 use winddown::lifecycle::exit::Exit;
-use winddown::lifecycle::machine::{Event, Received};
 use winddown::lifecycle::phase::Phase;
 use winddown::lifecycle::plan::{Limit, Mapping, Plan, Target};
 use winddown::lifecycle::signal::{Origin, Signal};

@@ -7,8 +7,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::sample::select;
 
+use winddown::lifecycle::event::{Event, Received};
 use winddown::lifecycle::exit::Exit;
-use winddown::lifecycle::machine::{Event, Received};
 use winddown::lifecycle::plan::{Limit, Plan, Target};
 use winddown::lifecycle::signal::{Origin, Signal};
 
