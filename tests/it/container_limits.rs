@@ -104,7 +104,7 @@ fn no_process_is_left_for_the_guard() {
 
 fn a_storm_at_the_limit_of_processes_is_killed() {
     let container = Container::new();
-    let run = container.run("--pids-limit 30", "-t 300ms", "--ignore TERM --storm 2 --print up --serve");
+    let run = container.run("--pids-limit 30", "-t 300ms", "--ignore TERM --storm 1 --print up --serve");
     run.wait_out("up");
     let (asked, _) = container.docker("stop");
     let ended = run.wait().expect_code(137).expect_nothing_left();
@@ -153,7 +153,8 @@ fn without_newer_system_calls() {
         assert_not_told(&ended, "could not be sent");
         assert_not_told(&ended, "lost");
         assert_told(&ended, "stopping, SIGKILL in 1.5s (-t)");
-        assert_killed(&ended, "3 processes: ");
+        // Who dies at once, and is reaped, before the list is made is not on it.
+        assert_killed(&ended, ": workload (pid ");
         assert_told(&ended, "died of SIGKILL");
     }
 }
