@@ -154,11 +154,7 @@ fn without_newer_system_calls() {
         assert_not_told(&ended, "lost");
         assert_told(&ended, "stopping, SIGKILL in 1.5s (-t)");
         // Who dies at once, and is reaped, before the list is made is not on it.
-<<<<<<< HEAD
-        assert_killed(&ended, "processes: workload (pid ");
-=======
         assert_killed(&ended, ": workload (pid ");
->>>>>>> t-cont
         assert_told(&ended, "died of SIGKILL");
     }
 }
