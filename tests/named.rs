@@ -4,7 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Where paths in documents start that are not links.
-const PLACES: [&str; 7] = ["src/", "tests/", "docs/", "benches/", "packaging/", "examples/", ".ci/"];
+const PLACES: [&str; 8] =
+    ["src/", "tests/", "docs/", "benches/", "packaging/", "examples/", "scripts/", ".ci/"];
 
 struct Document {
     path: PathBuf,
