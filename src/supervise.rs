@@ -167,6 +167,13 @@ impl Supervisor {
             self.link = None;
             self.handle(Event::Abandoned, None);
         }
+        // What was sent to the whole group came to us before its copy did, but the kernel hands out
+        // SIGIO first.
+        let direct = SignalSet::ALL.without(Signal::CHLD).without(link::WAKE);
+        for _ in 0..BATCH {
+            let Some(delivery) = inbox::take(direct, Some(Duration::ZERO)) else { break };
+            self.receive(&delivery, Way::Direct, self.clock.now());
+        }
         for _ in 0..BATCH {
             let Some((delivery, at)) = self.link.as_ref().and_then(InnerEnd::next) else { return false };
             self.receive(&delivery, Way::Relayed, at);

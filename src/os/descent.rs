@@ -7,15 +7,14 @@ use super::procfs::{self, Stat};
 /// So often one walk looks for those who lost their parents during it.
 const ROUNDS_MAX: usize = 4;
 
-/// Everybody below `ancestor`, parents first, without the processes in `except` and what is below
-/// them. A list of children can miss one while others exit: whoever must not be missed looks again.
-#[must_use]
-pub(super) fn descendants_of(ancestor: i32, except: &HashSet<i32>) -> Vec<Stat> {
+/// Visits everybody below `ancestor`, parents first, but for the processes in `except` and what is
+/// below them: each as soon as it is found, so that who is killed by the visit forks no longer. A list
+/// of children can miss one while others exit: whoever must not be missed looks again.
+pub(super) fn walk(ancestor: i32, except: &HashSet<i32>, mut visit: impl FnMut(&Stat)) {
     let own = procfs::stat(ancestor);
     let own_children = || own.as_ref().and_then(procfs::children);
-    let Some(children) = own_children() else { return scan(ancestor, except) };
+    let Some(children) = own_children() else { return scan(ancestor, except, visit) };
     let below = |parent: i32, pids: Vec<i32>| pids.into_iter().map(move |pid| (parent, pid));
-    let mut found = Vec::new();
     let mut seen = except.clone();
     let mut next: Vec<(i32, i32)> = below(ancestor, children).collect();
     for _ in 0..ROUNDS_MAX {
@@ -24,7 +23,7 @@ pub(super) fn descendants_of(ancestor: i32, except: &HashSet<i32>) -> Vec<Stat> 
             let stat = procfs::stat(pid).filter(|stat| [parent, ancestor].contains(&stat.parent));
             if let Some(stat) = stat.filter(|_| seen.insert(pid)) {
                 next.extend(below(pid, procfs::children(&stat).unwrap_or_default()));
-                found.push(stat);
+                visit(&stat);
             }
         }
         // Whoever lost its parent meanwhile has become the ancestor's own child.
@@ -34,25 +33,22 @@ pub(super) fn descendants_of(ancestor: i32, except: &HashSet<i32>) -> Vec<Stat> 
             break;
         }
     }
-    found
 }
 
 /// The same from the parents of all processes there are, for kernels without lists of children.
-fn scan(ancestor: i32, except: &HashSet<i32>) -> Vec<Stat> {
+fn scan(ancestor: i32, except: &HashSet<i32>, mut visit: impl FnMut(&Stat)) {
     let mut by_parent: HashMap<i32, Vec<Stat>> = HashMap::new();
     for stat in procfs::all_pids().unwrap_or_default().into_iter().filter_map(procfs::stat) {
         by_parent.entry(stat.parent).or_default().push(stat);
     }
-    let mut found = Vec::new();
     let mut parents = vec![ancestor];
     while let Some(parent) = parents.pop() {
         let children = by_parent.remove(&parent).unwrap_or_default();
-        for stat in children.into_iter().filter(|stat| !except.contains(&stat.pid)) {
+        for stat in children.iter().filter(|stat| !except.contains(&stat.pid)) {
             parents.push(stat.pid);
-            found.push(stat);
+            visit(stat);
         }
     }
-    found
 }
 
 #[cfg(test)]
@@ -71,10 +67,15 @@ mod tests {
         let mut ready = [0];
         std::io::Read::read_exact(shell.stdout.as_mut().expect("piped"), &mut ready).expect("a line");
         let pid = shell.id().cast_signed();
-        let pids = |list: Vec<Stat>| list.iter().map(|stat| stat.pid).collect::<HashSet<i32>>();
-        let walked = pids(descendants_of(pid, &HashSet::new()));
+        let (mut walked, mut scanned) = (HashSet::new(), HashSet::new());
+        walk(pid, &HashSet::new(), |stat| {
+            walked.insert(stat.pid);
+        });
+        scan(pid, &HashSet::new(), |stat| {
+            scanned.insert(stat.pid);
+        });
         assert_eq!(walked.len(), 2);
-        assert_eq!(walked, pids(scan(pid, &HashSet::new())));
+        assert_eq!(walked, scanned);
         drop(shell.stdin.take());
         shell.wait().expect("its end");
     }

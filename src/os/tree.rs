@@ -13,7 +13,7 @@ use crate::lifecycle::exit::Exit;
 use crate::lifecycle::signal::{Signal, SignalSet};
 
 use super::by_id::{self, Search};
-use super::descent::descendants_of;
+use super::descent::walk;
 use super::inbox::Delivery;
 use super::procfs::{self, Directory, Stat};
 use super::{clock, reap, signalling};
@@ -101,7 +101,11 @@ pub fn foreign() -> HashSet<i32> {
     if !procfs::is_ours() {
         return by_id::all().into_iter().collect();
     }
-    descendants_of(own_pid, &HashSet::new()).iter().map(|stat| stat.pid).collect()
+    let mut found = HashSet::new();
+    walk(own_pid, &HashSet::new(), |stat| {
+        found.insert(stat.pid);
+    });
+    found
 }
 
 fn own_pid() -> i32 {
@@ -330,8 +334,8 @@ impl Tree {
             sent.extend(self.note_kill(self.main.process.clone(), 0, error));
         }
         if self.proc_is_usable {
-            let members = self.members();
-            sent.extend(members.iter().filter_map(|stat| self.kill_member(stat)));
+            let foreign = self.foreign.clone();
+            walk(self.own_pid, &foreign, |stat| sent.extend(self.kill_member(stat)));
         } else {
             sent.extend(self.kill_untold(self.search.near().chain(self.search.far())));
         }
@@ -466,7 +470,11 @@ impl Tree {
 
     /// All descendants but those from before the start.
     fn members(&self) -> Vec<Stat> {
-        if self.proc_is_usable { descendants_of(self.own_pid, &self.foreign) } else { Vec::new() }
+        let mut found = Vec::new();
+        if self.proc_is_usable {
+            walk(self.own_pid, &self.foreign, |stat| found.push(stat.clone()));
+        }
+        found
     }
 
     /// Whether this is a living child of ours, but neither the main process nor from before the start.

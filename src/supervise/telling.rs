@@ -15,14 +15,15 @@ use crate::os::{procfs, signalling};
 impl Supervisor {
     /// The fact behind a note, with everything that had to be looked up.
     pub(super) fn fact(&mut self, note: Note, now: Duration) -> Option<Fact> {
+        // The usual case, on the way of every signal: nothing is looked up that nobody reads.
+        if matches!(note, Note::Forwarded(..)) && !self.observer.log.wants(Level::Detail) {
+            return None;
+        }
         let main = self.tree.main().clone();
         let after = self.machine.stop_at().map_or(Duration::ZERO, |at| now.saturating_sub(at));
         Some(match note {
             Note::Started => Fact::Started(main),
             Note::Forwarded(received, forwarded) => {
-                if !self.observer.log.wants(Level::Detail) {
-                    return None;
-                }
                 Fact::Forwarded { signal: received.signal, sender: sender(received.origin), forwarded }
             }
             Note::StopRequested(cause) => self.stop_requested(cause, now),
