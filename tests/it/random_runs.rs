@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::support::builder::Winddown;
 use crate::support::running::Running;
-use crate::support::{TempDir, holds_within, processes, read_json, trials};
+use crate::support::{TempDir, eventually, holds_within, processes, read_json, trials};
 
 mod judge;
 mod plan;
@@ -87,6 +87,8 @@ struct Done {
 fn play(plan: &Plan, file: &str) -> Result<(), String> {
     let run = Winddown::new().args(["--record", file]).args(&plan.options).workload(&plan.workload).start();
     let mut done = Done::default();
+    // A signal that comes before its first instructions ends it, as it would any program.
+    eventually("winddown has blocked its signals", || has_ended(&run) || blocks_signals(run.pid()));
     for (pause, event) in &plan.events {
         // The moment is what is random here.
         std::thread::sleep(*pause);
@@ -113,6 +115,13 @@ fn play(plan: &Plan, file: &str) -> Result<(), String> {
 /// The process is ours to reap, so its id is no stranger's.
 fn has_ended(run: &Running) -> bool {
     processes::state(run.pid()).is_none_or(|state| state == 'Z')
+}
+
+/// While it waits for signals they do not count as blocked, but then it has a child.
+fn blocks_signals(pid: i32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let blocked = status.lines().find_map(|line| line.strip_prefix("SigBlk:")).unwrap_or_default();
+    blocked.trim().bytes().any(|digit| digit != b'0') || !processes::children(pid).is_empty()
 }
 
 fn act(run: &Running, event: Event, done: &mut Done) {

@@ -52,6 +52,11 @@ fn nothing_is_left(plan: &Plan, ended: &Ended, record: Option<&Value>) -> Result
     ensure(gone, "something is left behind")
 }
 
+#[expect(clippy::cast_precision_loss, reason = "small numbers")]
+const fn milliseconds(number: u64) -> f64 {
+    number as f64
+}
+
 fn at(entry: &Value) -> f64 {
     entry["at_ms"].as_f64().unwrap_or(f64::NAN)
 }
@@ -112,10 +117,12 @@ impl Case<'_> {
         let (Some(began), Some(deadline)) = (stop["at_ms"].as_f64(), stop["deadline_ms"].as_f64()) else {
             return ensure(stop.is_null(), "a stop without a deadline");
         };
-        #[expect(clippy::cast_precision_loss, reason = "small numbers")]
-        let limit = self.plan.limit_ms as f64;
+        let limit = milliseconds(self.plan.limit_ms);
         let limit = if self.cause() == "winddown-killed" { limit.min(GRACE_MS) } else { limit };
-        ensure((deadline - began - limit).abs() < 1.0, "the deadline is not the stop's begin and the limit")?;
+        // With a run limit all is over by then.
+        let run_limit = self.plan.run_limit_ms.map_or(f64::INFINITY, milliseconds);
+        let due = (began + limit).min(run_limit.max(began));
+        ensure((deadline - due).abs() < 1.0, &format!("the deadline should be at {due} ms"))?;
         let kills = self.sent("kill");
         let interrupts = self.done.sent.iter().filter(|&&signal| signal == libc::SIGINT).count();
         // A repeat of INT kills at once, and a winddown that was killed in a stop leaves 500 ms.
@@ -129,12 +136,9 @@ impl Case<'_> {
         ensure(first <= deadline + slack, "killed long after the deadline")?;
         let end = list(self.record, "phases").last().map_or(f64::NAN, at);
         ensure(end <= deadline + slack, "ended long after the deadline")?;
-        let Some(run_limit) = self.plan.run_limit_ms.filter(|_| self.cause() == "run-limit") else {
-            return Ok(());
-        };
-        #[expect(clippy::cast_precision_loss, reason = "small numbers")]
-        let due = (run_limit - self.plan.limit_ms) as f64;
-        ensure(began + ROUNDING_MS >= due, "the run limit asked before its time")
+        let due = run_limit - milliseconds(self.plan.limit_ms);
+        let is_early = self.cause() == "run-limit" && began + ROUNDING_MS < due;
+        ensure(!is_early, "the run limit asked before its time")
     }
 
     fn the_outcome_is_right(&self) -> Result<(), String> {
