@@ -24,6 +24,7 @@ mod log_json;
 mod options;
 mod outcomes;
 mod pid1;
+mod random_runs;
 mod record;
 mod record_file;
 mod record_schema;
@@ -65,6 +66,7 @@ fn main() {
         options::trials(),
         outcomes::trials(),
         pid1::trials(),
+        random_runs::trials(),
         record::trials(),
         record_file::trials(),
         record_schema::trials(),

@@ -38,13 +38,17 @@ fn schema() -> Value {
     read_json(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/record.schema.json"))
 }
 
+/// What does not fit the schema.
+pub(crate) fn errors(record: &Value) -> Vec<String> {
+    static VALIDATOR: OnceLock<Validator> = OnceLock::new();
+    let validator = VALIDATOR.get_or_init(|| jsonschema::validator_for(&schema()).expect("a schema"));
+    validator.iter_errors(record).map(|error| format!("{}: {error}", error.instance_path())).collect()
+}
+
 /// Panics, with what is wrong, unless the record fits.
 #[track_caller]
 fn check(record: &Value) {
-    static VALIDATOR: OnceLock<Validator> = OnceLock::new();
-    let validator = VALIDATOR.get_or_init(|| jsonschema::validator_for(&schema()).expect("a schema"));
-    let wrong: Vec<String> =
-        validator.iter_errors(record).map(|error| format!("{}: {error}", error.instance_path())).collect();
+    let wrong = errors(record);
     assert!(wrong.is_empty(), "{wrong:#?}\n{record:#}");
     let times: Vec<f64> = record["phases"].as_array().unwrap().iter().map(at).collect();
     assert!(times.is_sorted(), "phases move forward only:\n{record:#}");

@@ -1,0 +1,168 @@
+//! Random workloads, options and events against the invariants of DESIGN 7, with the real binary.
+//!
+//! A failure prints its seed: `WINDDOWN_RANDOM_SEED=N` plays that run alone again (the moments are
+//! those of the machine, so it may take several times). `WINDDOWN_RANDOM_SECONDS=3600` is the long form.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::support::builder::Winddown;
+use crate::support::running::Running;
+use crate::support::{TempDir, eventually, holds_within, processes, read_json, trials};
+
+mod judge;
+mod plan;
+
+use plan::{Event, Plan, Random};
+
+trials![alone => random_runs_keep_the_invariants];
+
+/// The short form ends after so many runs, or after so long.
+const RUNS: u64 = 40;
+const SHORT: Duration = Duration::from_secs(10);
+
+fn random_runs_keep_the_invariants() {
+    let setting = |name: &str| {
+        std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap_or_else(|_| panic!("{name}={text}")))
+    };
+    if let Some(seed) = setting("WINDDOWN_RANDOM_SEED") {
+        run(seed);
+        return;
+    }
+    let seconds = setting("WINDDOWN_RANDOM_SECONDS").map(Duration::from_secs);
+    let first = u64::from(std::process::id()) << 32
+        | u64::from(std::time::UNIX_EPOCH.elapsed().unwrap_or_default().subsec_micros());
+    let start = Instant::now();
+    for number in 0.. {
+        if start.elapsed() > seconds.unwrap_or(SHORT) || (seconds.is_none() && number >= RUNS) {
+            break;
+        }
+        run(first + number);
+    }
+}
+
+/// One run; panics, with all that is needed to play it again, unless it keeps the invariants.
+fn run(seed: u64) {
+    let plan = Plan::new(&mut Random::new(seed));
+    let place = TempDir::new();
+    let file = place.file("record");
+    let result = catch_unwind(AssertUnwindSafe(|| play(&plan, &file)));
+    let problem = match result {
+        Ok(Ok(())) => return,
+        Ok(Err(problem)) => problem,
+        Err(panic) => words_of(panic.as_ref()),
+    };
+    let record = std::fs::read_to_string(&file).unwrap_or_else(|error| format!("no record: {error}"));
+    panic!(
+        "{problem}\nseed {seed}, again: WINDDOWN_RANDOM_SEED={seed} cargo test --test it -- random_runs\n\
+         winddown {} -- workload {}\nevents: {:?}\n{record}",
+        plan.options.join(" "),
+        plan.workload,
+        plan.events
+    );
+}
+
+fn words_of(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().cloned();
+    text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
+}
+
+/// What was done to a run, for the judgement.
+#[derive(Debug, Default)]
+struct Done {
+    outer_killed: bool,
+    inner_killed: bool,
+    /// How often each signal was sent to winddown.
+    sent: Vec<i32>,
+    /// Processes of winddown that were stopped, to be continued in the end.
+    stopped: Vec<i32>,
+    /// For so long one of them may have been.
+    stopped_for: Duration,
+}
+
+fn play(plan: &Plan, file: &str) -> Result<(), String> {
+    let run = Winddown::new().args(["--record", file]).args(&plan.options).workload(&plan.workload).start();
+    let mut done = Done::default();
+    // A signal that comes before its first instructions ends it, as it would any program.
+    eventually("winddown has blocked its signals", || has_ended(&run) || blocks_signals(run.pid()));
+    for (pause, event) in &plan.events {
+        // The moment is what is random here.
+        std::thread::sleep(*pause);
+        act(&run, *event, &mut done);
+    }
+    for &pid in &done.stopped {
+        send(pid, libc::SIGCONT);
+    }
+    if !holds_within(Duration::from_millis(plan.patience_ms), || has_ended(&run)) {
+        act(&run, Event::Signal(libc::SIGTERM), &mut done);
+    }
+    let ended = run.wait();
+    let winddown_gone = || ended.tag().living().iter().all(|one| one.name != "winddown");
+    if !holds_within(Duration::from_secs(15), winddown_gone) {
+        return Err(format!("winddown does not end: {:?}\n{}", ended.tag().living(), ended.told()));
+    }
+    let record = Path::new(file).exists().then(|| read_json(file));
+    judge::judge(plan, &done, &ended, record.as_ref()).map_err(|problem| {
+        let left = ended.tag().living();
+        format!("{problem}\nleft: {left:?}\ndone: {done:?}\n{}", ended.told())
+    })
+}
+
+/// The process is ours to reap, so its id is no stranger's.
+fn has_ended(run: &Running) -> bool {
+    processes::state(run.pid()).is_none_or(|state| state == 'Z')
+}
+
+/// While it waits for signals they do not count as blocked, but then it has a child.
+fn blocks_signals(pid: i32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let blocked = status.lines().find_map(|line| line.strip_prefix("SigBlk:")).unwrap_or_default();
+    blocked.trim().bytes().any(|digit| digit != b'0') || !processes::children(pid).is_empty()
+}
+
+fn act(run: &Running, event: Event, done: &mut Done) {
+    let inner = || {
+        let children = processes::children(run.pid());
+        children.into_iter().find(|one| one.name == "winddown").map(|one| one.pid)
+    };
+    match event {
+        Event::Signal(signal) => {
+            done.sent.push(signal);
+            run.signal(signal);
+        }
+        Event::KillOuter => {
+            // One that has ended has its status already.
+            done.outer_killed = true;
+            run.signal(libc::SIGKILL);
+        }
+        Event::KillInner => {
+            done.inner_killed = inner().is_some_and(|pid| send(pid, libc::SIGKILL));
+        }
+        Event::StopOuter | Event::StopInner => {
+            let pid = if event == Event::StopOuter { Some(run.pid()) } else { inner() };
+            if let Some(pid) = pid.filter(|&pid| send(pid, libc::SIGSTOP)) {
+                done.stopped.push(pid);
+                done.stopped_for += plan::STOP_MAX;
+            }
+        }
+        Event::Continue => {
+            for pid in std::mem::take(&mut done.stopped) {
+                send(pid, libc::SIGCONT);
+            }
+        }
+    }
+}
+
+/// False if there is no such process any more.
+fn send(pid: i32, signal: i32) -> bool {
+    // SAFETY: takes numbers only; the id was seen a moment ago in a run that goes on.
+    unsafe { libc::kill(pid, signal) == 0 }
+}
+
+fn list<'a>(record: &'a Value, name: &str) -> &'a [Value] {
+    record[name].as_array().map_or(&[], Vec::as_slice)
+}
