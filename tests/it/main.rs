@@ -87,6 +87,7 @@ fn main() {
     .flatten()
     .collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
+    support::docker::clean_up();
     support::needs::tell_ignored();
     conclusion.exit();
 }

@@ -12,7 +12,7 @@ use std::time::Instant;
 use super::builder::{Winddown, workload_path};
 use super::processes::{self, TAG};
 use super::running::Running;
-use super::{TempDir, eventually, unique};
+use super::{TempDir, unique};
 
 /// Marks images and containers of all tests; its value tells which process has made them.
 const LABEL: &str = "winddown-test";
@@ -267,12 +267,6 @@ impl Container {
         let is_it = |pid: i32| processes::inner_pid(pid) == Some(inside) && space(pid).as_ref() == Some(&own);
         let found = processes::all().into_iter().find(|process| is_it(process.pid));
         found.unwrap_or_else(|| panic!("no process {inside} in the container")).pid
-    }
-
-    /// Waits until the container has ended.
-    #[track_caller]
-    pub(crate) fn wait_for_end(&self) {
-        eventually("the container ends", || self.inspect("{{.State.Status}}") == "exited");
     }
 }
 
