@@ -63,6 +63,7 @@ pub struct Pending {
     /// The terminal let us go on: the SIGCONT that did it is still to be seen.
     resumed: bool,
     ended_children: bool,
+    full_batches: usize,
 }
 
 /// How a signal came to us.
@@ -215,8 +216,10 @@ impl Supervisor {
                 }
             }
         }
-        // Whoever dies without end must not keep the others from being seen.
-        if self.machine.phase() >= Phase::Terminating {
+        // Whoever dies without end must not keep the others from being seen; but the fewer dead there are
+        // in the list of children, the sooner the living are found in it.
+        self.pending.full_batches += 1;
+        if self.pending.full_batches.is_multiple_of(BATCH) && self.machine.phase() >= Phase::Terminating {
             self.children_reaped();
         }
         true

@@ -46,6 +46,12 @@ impl Stat {
         self.state == 'X' || (self.state == 'Z' && self.threads <= 1)
     }
 
+    /// Whether it ended otherwise than by SIGKILL; what was sent to its group may have killed it already.
+    #[must_use]
+    pub const fn ended_before_sigkill(&self) -> bool {
+        self.is_gone() && self.exit_status != libc::SIGKILL
+    }
+
     fn parse(text: &str) -> Option<Self> {
         // The name may hold blanks and parentheses; the last one ends it.
         let (pid, rest) = text.split_once(" (")?;

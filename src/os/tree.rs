@@ -21,6 +21,9 @@ use super::{clock, reap, signalling};
 /// `pidfd_send_signal(2)`: to the process group, since Linux 6.9.
 const PIDFD_SIGNAL_PROCESS_GROUP: u32 = 1 << 2;
 
+/// So often in a row new children are sent SIGKILL before anything else is done.
+const ROUNDS_MAX: usize = 64;
+
 /// A process by its id and name.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Process {
@@ -66,6 +69,8 @@ pub struct Tree {
     settled: HashSet<i32>,
     /// Sent SIGKILL, and not known to have ended otherwise; with their start times.
     killed: HashMap<i32, (u64, Process)>,
+    /// Those of them that we have reaped.
+    victims: Vec<Process>,
     /// Could not be sent SIGKILL.
     unkillable: HashMap<i32, Process>,
 }
@@ -138,6 +143,7 @@ impl Tree {
             asked_at_ticks: 0,
             settled: HashSet::new(),
             killed: HashMap::new(),
+            victims: Vec::new(),
             unkillable: HashMap::new(),
         }
     }
@@ -181,9 +187,9 @@ impl Tree {
         self.asked.remove(&pid);
         self.settled.remove(&pid);
         self.unkillable.remove(&pid);
-        if exit != Exit::Signal(Signal::KILL) {
-            self.killed.remove(&pid);
-        }
+        // Out of the way of the next process with this id.
+        let killed = self.killed.remove(&pid).filter(|_| exit == Exit::Signal(Signal::KILL));
+        self.victims.extend(killed.map(|(_, process)| process));
         if self.is_main(pid) {
             self.main.life = Life::Reaped;
         }
@@ -336,6 +342,7 @@ impl Tree {
         if self.proc_is_usable {
             let foreign = self.foreign.clone();
             walk(self.own_pid, &foreign, |stat| sent.extend(self.kill_member(stat)));
+            sent.extend(self.kill_orphans());
         } else {
             sent.extend(self.kill_untold(self.search.near().chain(self.search.far())));
         }
@@ -347,15 +354,32 @@ impl Tree {
         if !self.proc_is_usable {
             return self.kill_untold(self.search.near());
         }
-        // Once sent to a child it needs no look: the id stays the same process's until we reap it.
-        let new = self.children().into_iter().filter(|pid| !self.killed.contains_key(pid));
-        let new: Vec<Stat> = new.filter_map(procfs::stat).collect();
-        new.iter().filter_map(|stat| self.kill_member(stat)).collect()
+        // One that forks and exits lives for microseconds. So the signal comes first, to the newest first
+        // and at once again, and who it was is read afterwards: a child's id is its own until we reap it.
+        let mut errors: HashMap<i32, Option<io::Error>> = HashMap::new();
+        for _ in 0..ROUNDS_MAX {
+            let is_new = |pid: &i32| !errors.contains_key(pid) && !self.got_sigkill(*pid);
+            let new: Vec<i32> = self.children().into_iter().rev().filter(is_new).collect();
+            if new.is_empty() {
+                break;
+            }
+            errors.extend(new.into_iter().map(|pid| (pid, signalling::send(pid, Signal::KILL).err())));
+        }
+        let found = errors.into_iter().filter_map(|(pid, error)| Some((procfs::stat(pid)?, error)));
+        let killed = found.filter(|(stat, _)| !stat.ended_before_sigkill());
+        killed
+            .filter_map(|(stat, error)| self.note_kill(Process::from(&stat), stat.start_ticks, error))
+            .collect()
+    }
+
+    /// Whether the child with this id was sent SIGKILL.
+    fn got_sigkill(&self, pid: i32) -> bool {
+        self.killed.contains_key(&pid) || (self.main.was_killed && self.is_main(pid))
     }
 
     /// Those who were killed by us.
     pub fn killed(&self) -> impl Iterator<Item = &Process> {
-        self.killed.values().map(|(_, process)| process)
+        self.victims.iter().chain(self.killed.values().map(|(_, process)| process))
     }
 
     /// Whether the main process was sent SIGKILL.
@@ -416,9 +440,7 @@ impl Tree {
     /// SIGKILL to one that has not got it yet.
     fn kill_member(&mut self, stat: &Stat) -> Option<Sent> {
         let got_it = self.killed.get(&stat.pid).is_some_and(|(start, _)| *start == stat.start_ticks);
-        // The signal to its group may have killed it already.
-        let ended_before = stat.is_gone() && stat.exit_status != libc::SIGKILL;
-        if got_it || ended_before || (self.main.was_killed && self.is_main(stat.pid)) {
+        if got_it || stat.ended_before_sigkill() || (self.main.was_killed && self.is_main(stat.pid)) {
             return None;
         }
         let error = self.signal_member(stat, Signal::KILL).err();
