@@ -1,28 +1,36 @@
 //! The command line and its environment, turned into plain values. Nothing is started here.
 
-use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::error::{ContextKind, ErrorKind};
-use clap::parser::ValueSource;
-use clap::{Arg, ArgMatches, Args, CommandFactory, FromArgMatches, Parser};
+use clap::{Args, CommandFactory, FromArgMatches, Parser};
 use thiserror::Error;
 
-use crate::lifecycle::plan::{Limit, Mapping, Plan, Target};
+use crate::lifecycle::plan::{Action, Limit, Mapping, Plan, Step, Target};
 use crate::lifecycle::signal::{Signal, SignalSet};
 use crate::observe::log::{Format, Level};
 use crate::observe::record::Destination;
+use crate::os::hook::Hook;
+use plan::{PlannedStep, hook, stop_plan};
+use values::{
+    destination, exact, length, limit, mapping, run_limit, share, signal_set, status_pair, stop_signal,
+    target, text,
+};
+pub use variables::variable_of;
+use variables::{Origins, known_variables, words_from_variables};
+
+mod explain;
+mod plan;
+mod values;
+mod variables;
 
 /// Engines kill a container 10 s after the stop by default: as PID 1 we have to be done before.
 const PID_1_LIMIT: Duration = Duration::from_secs(8);
 const DEFAULT_LIMIT: Duration = Duration::from_secs(10);
 const DEFAULT_KILL_WAIT: Duration = Duration::from_secs(5);
-
-/// The first word of the names that are ours; the rest is the option's.
-const VARIABLE_PREFIX: &str = "WINDDOWN_";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -49,7 +57,11 @@ pub struct Cli {
     #[command(flatten)]
     pub stop: StopOptions,
     #[command(flatten)]
+    pub run: RunOptions,
+    #[command(flatten)]
     pub signals: SignalOptions,
+    #[command(flatten)]
+    pub workload: WorkloadOptions,
     #[command(flatten)]
     pub report: ReportOptions,
     /// The command to run, with its arguments
@@ -70,15 +82,61 @@ pub struct StopOptions {
     /// Who is asked first; SIGKILL always goes to all [default: main]
     #[arg(long, value_name = "main|all", value_parser = text(target), allow_hyphen_values = true)]
     pub to: Option<Target>,
-    /// Be done by then: the stop begins earlier by the time limit
-    #[arg(long, value_name = "DURATION", value_parser = text(run_limit), allow_hyphen_values = true)]
-    pub run_limit: Option<Limit>,
+    /// Steps of a stop: 'wait 5s, run "CMD" 3s, USR1 9s main, TERM'
+    #[arg(long, value_name = "PLAN", value_parser = exact(stop_plan), allow_hyphen_values = true)]
+    pub stop: Option<::std::vec::Vec<PlannedStep>>,
+    /// Go on serving for so long before the signal
+    #[arg(long, value_name = "DURATION", value_parser = text(share), allow_hyphen_values = true)]
+    pub stop_delay: Option<Duration>,
+    /// Run CMD before the signal
+    #[arg(long, value_name = "CMD", value_parser = exact(hook), allow_hyphen_values = true)]
+    pub pre_stop: Option<Hook>,
+    /// Run CMD after everything has ended
+    #[arg(long, value_name = "CMD", value_parser = exact(hook), allow_hyphen_values = true)]
+    pub post_stop: Option<Hook>,
+    /// How long each CMD may last [default: 5s]
+    #[arg(long, value_name = "DURATION", value_parser = text(share), allow_hyphen_values = true)]
+    pub hook_limit: Option<Duration>,
     /// How long to wait after SIGKILL [default: 5s]
     #[arg(long, value_name = "DURATION", value_parser = text(limit), allow_hyphen_values = true)]
     pub kill_wait: Option<Limit>,
+    /// Print the plan in force and its worst case; start nothing
+    #[arg(long)]
+    pub explain_plan: bool,
+}
+
+/// What the workload can take part in.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Workload")]
+pub struct WorkloadOptions {
+    /// Where it is told of the stop.
+    #[arg(help = "Tell COMMAND of the stop by this file, and by $SHUTDOWN_FD")]
+    #[arg(long, value_name = "FILE", value_parser = OsStringValueParser::new().try_map(values::token), allow_hyphen_values = true)]
+    pub token: Option<PathBuf>,
+    /// How much more time COMMAND may ask for [default: 0]
+    #[arg(long, value_name = "DURATION", value_parser = text(length), allow_hyphen_values = true)]
+    pub extend_max: Option<Duration>,
+    /// Whether its messages are taken.
+    #[arg(long, help = "Take COMMAND's sd_notify messages [default: if our parent does]")]
+    pub notify: bool,
+    /// Stop COMMAND if it sends no WATCHDOG=1 for so long
+    #[arg(long, value_name = "DURATION", value_parser = text(share), allow_hyphen_values = true)]
+    pub watchdog: Option<Duration>,
+}
+
+/// When a run ends by itself, and what may be left of it.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Running")]
+pub struct RunOptions {
+    /// Be done by then: the stop begins earlier by the time limit
+    #[arg(long, value_name = "DURATION", value_parser = text(run_limit), allow_hyphen_values = true)]
+    pub run_limit: Option<Limit>,
     /// If COMMAND ends by itself, leave the processes it started
     #[arg(long)]
     pub leave_stragglers: bool,
+    /// Stop when winddown's own parent ends
+    #[arg(long)]
+    pub stop_with_parent: bool,
     /// No second process to end the workload if winddown is killed
     #[arg(long)]
     pub no_guard: bool,
@@ -122,8 +180,18 @@ pub struct ReportOptions {
 pub struct Settings {
     /// For the machine.
     pub plan: Plan,
-    /// Where the limit comes from: `-t`, `WINDDOWN_TIME_LIMIT`, `default`.
-    pub limit_origin: String,
+    /// The commands of the plan's steps.
+    pub hooks: Vec<Hook>,
+    /// The command that follows the end.
+    pub post_stop: Option<Hook>,
+    /// Where settings come from.
+    pub origins: SettingOrigins,
+    /// Where the workload is told of the stop.
+    pub token: Option<PathBuf>,
+    /// Whether the workload's `sd_notify` messages are taken.
+    pub notify: bool,
+    /// Whether the end of winddown's parent is a stop request.
+    pub stop_with_parent: bool,
     /// Exit statuses of the main process to rewrite.
     pub remap_exit: Vec<(u8, u8)>,
     /// How log lines look.
@@ -138,6 +206,23 @@ pub struct Settings {
     pub command: Vec<OsString>,
     /// The variables that were meant for winddown, and are not passed on.
     pub consumed: Vec<OsString>,
+}
+
+/// Where settings come from: `-t`, `WINDDOWN_TIME_LIMIT`, `default`.
+#[derive(Clone, Debug, Default)]
+pub struct SettingOrigins {
+    /// The time limit.
+    pub limit: String,
+    /// Each step of the plan.
+    pub steps: Vec<String>,
+    /// The most that extensions may add.
+    pub extend_max: String,
+    /// The wait after SIGKILL.
+    pub kill_wait: String,
+    /// The hook after the end.
+    pub post_stop: String,
+    /// The run limit.
+    pub run_limit: String,
 }
 
 /// What the command line asks for.
@@ -206,84 +291,12 @@ pub fn parse(
     }
     let cli = Cli::from_arg_matches(&matches).map_err(|error| UsageError::Invalid(one_line(&error)))?;
     let consumed = ours.iter().map(|(variable, _, _)| variable.clone()).collect();
-    settings(cli, &origins, consumed, is_pid_1).map(|settings| Request::Run(Box::new(settings)))
-}
-
-/// The variables that have set something, for messages that tell where a setting came from.
-struct Origins(Vec<String>);
-
-impl Origins {
-    /// The option or the variable, whichever was used.
-    fn name(&self, option: &str) -> String {
-        let variable = variable_name(option.trim_start_matches('-'));
-        if self.0.contains(&variable) { variable } else { option.to_owned() }
+    let explains = cli.stop.explain_plan;
+    let settings = settings(cli, &origins, consumed, is_pid_1)?;
+    if explains {
+        return Ok(Request::Print(explain::explain(&settings)));
     }
-}
-
-/// A variable that is ours, the option it stands for, and its value.
-type Variable<'a> = (OsString, &'a Arg, &'a OsStr);
-
-/// `WINDDOWN_TIME_LIMIT` for `--time-limit`: exact names of options that set something.
-#[must_use]
-pub fn variable_of(option: &Arg) -> Option<String> {
-    let long = option.get_long().filter(|long| !["help", "version"].contains(long))?;
-    Some(variable_name(long))
-}
-
-fn variable_name(long: &str) -> String {
-    format!("{VARIABLE_PREFIX}{}", long.to_uppercase().replace('-', "_"))
-}
-
-fn known_variables<'a>(
-    definition: &'a clap::Command,
-    variables: &'a [(OsString, OsString)],
-) -> Vec<Variable<'a>> {
-    let known = |(name, value): &'a (OsString, OsString)| {
-        let option = definition.get_arguments().find(|option| {
-            variable_of(option).is_some_and(|variable| name.as_os_str() == variable.as_str())
-        })?;
-        Some((name.clone(), option, value.as_os_str()))
-    };
-    // Most are not ours at all, and need no comparison with every option.
-    let ours = |(name, _): &&(OsString, OsString)| name.as_bytes().starts_with(VARIABLE_PREFIX.as_bytes());
-    variables.iter().filter(ours).filter_map(known).collect()
-}
-
-/// Variables with the word of a command line that each stands for, without those that the real one overrides.
-fn words_from_variables(
-    definition: &clap::Command,
-    matches: &ArgMatches,
-    ours: &[Variable<'_>],
-) -> Result<Vec<(String, OsString)>, UsageError> {
-    let mut words = Vec::new();
-    for (variable, option, value) in ours {
-        let given = matches.value_source(option.get_id().as_str()) == Some(ValueSource::CommandLine);
-        if value.is_empty() || given {
-            continue;
-        }
-        let variable = variable.to_string_lossy();
-        let mut word = OsString::from(format!("--{}", option.get_long().unwrap_or_default()));
-        if option.get_action().takes_values() {
-            word.push("=");
-            word.push(value);
-        } else if !is_on(&variable, value)? {
-            continue;
-        }
-        let alone = [OsString::from("winddown"), word.clone()];
-        if let Err(error) = definition.clone().try_get_matches_from(alone) {
-            return Err(UsageError::Invalid(format!("{variable}: {}", one_line(&error))));
-        }
-        words.push((variable.into_owned(), word));
-    }
-    Ok(words)
-}
-
-fn is_on(variable: &str, value: &OsStr) -> Result<bool, UsageError> {
-    match value.to_string_lossy().to_lowercase().as_str() {
-        "1" | "true" | "yes" | "on" => Ok(true),
-        "0" | "false" | "no" | "off" => Ok(false),
-        other => Err(UsageError::Invalid(format!("{variable}: invalid value '{other}'; use 1 or 0"))),
-    }
+    Ok(Request::Run(Box::new(settings)))
 }
 
 /// clap's message without its decoration: what is wrong, and its tip.
@@ -316,29 +329,35 @@ fn settings(
     consumed: Vec<OsString>,
     is_pid_1: bool,
 ) -> Result<Settings, UsageError> {
-    if cli.command.is_empty() {
+    if cli.command.is_empty() && !cli.stop.explain_plan {
         return Err(UsageError::NoCommand);
     }
-    let stop_on = cli.signals.stop_on.unwrap_or_else(|| [Signal::TERM, Signal::INT].into_iter().collect());
-    let run_limit = cli.stop.run_limit.and_then(Limit::length);
-    let limit_origin =
-        if cli.stop.time_limit.is_some() { origins.name("--time-limit") } else { "default".to_owned() };
+    let run_limit = cli.run.run_limit.and_then(Limit::length);
+    let limit = time_limit(cli.stop.time_limit, run_limit, is_pid_1, origins)?;
+    let planned = plan::planned(&cli.stop, limit, origins)?;
+    let hook_limit = cli.stop.hook_limit.unwrap_or(plan::DEFAULT_HOOK_LIMIT);
+    let setting_origins = SettingOrigins { steps: planned.origins, ..setting_origins(&cli, origins) };
     let plan = Plan {
-        limit: time_limit(cli.stop.time_limit, run_limit, is_pid_1, origins)?,
-        stop_signal: cli.stop.stop_signal,
-        to: cli.stop.to.unwrap_or_default(),
-        stop_on,
+        limit,
+        steps: planned.steps,
+        stop_on: cli.signals.stop_on.unwrap_or_else(|| [Signal::TERM, Signal::INT].into_iter().collect()),
         map: cli.signals.map,
         run_limit,
+        watchdog: cli.workload.watchdog,
+        extend_max: cli.workload.extend_max.unwrap_or_default(),
         kill_wait: cli.stop.kill_wait.unwrap_or(Limit::Finite(DEFAULT_KILL_WAIT)),
-        leave_stragglers: cli.stop.leave_stragglers,
+        post_stop: cli.stop.post_stop.as_ref().map(|_| hook_limit),
+        leave_stragglers: cli.run.leave_stragglers,
     };
-    if plan.stop_signal.is_none() {
-        refuse_dropped_stop(&plan, origins)?;
-    }
+    refuse_dropped_stop(&plan, origins)?;
     Ok(Settings {
         plan,
-        limit_origin: limit_origin.replace("--time-limit", "-t"),
+        hooks: planned.hooks,
+        post_stop: cli.stop.post_stop,
+        origins: setting_origins,
+        token: cli.workload.token,
+        notify: cli.workload.notify || cli.workload.watchdog.is_some(),
+        stop_with_parent: cli.run.stop_with_parent,
         remap_exit: cli.signals.remap_exit,
         log_format: cli.report.log_format.unwrap_or_default(),
         log_level: match (cli.report.quiet, cli.report.verbose) {
@@ -347,10 +366,24 @@ fn settings(
             (false, false) => Level::Info,
         },
         record: cli.report.record,
-        guard: !cli.stop.no_guard && !is_pid_1,
+        guard: !cli.run.no_guard && !is_pid_1,
         command: cli.command,
         consumed,
     })
+}
+
+fn setting_origins(cli: &Cli, origins: &Origins) -> SettingOrigins {
+    let of = |option: &str, is_given: bool| {
+        if is_given { origins.name(option) } else { "default".to_owned() }
+    };
+    SettingOrigins {
+        limit: of("--time-limit", cli.stop.time_limit.is_some()).replace("--time-limit", "-t"),
+        steps: Vec::new(),
+        extend_max: of("--extend-max", cli.workload.extend_max.is_some()),
+        kill_wait: of("--kill-wait", cli.stop.kill_wait.is_some()),
+        post_stop: of("--post-stop", cli.stop.post_stop.is_some()),
+        run_limit: of("--run-limit", cli.run.run_limit.is_some()),
+    }
 }
 
 /// A given limit must fit into the run limit; the default one gives way.
@@ -382,6 +415,10 @@ fn time_limit(
 
 /// A stop signal that `--map` drops would start the clock and tell nobody.
 fn refuse_dropped_stop(plan: &Plan, origins: &Origins) -> Result<(), UsageError> {
+    let asks_as_received = |step: &Step| matches!(step.action, Action::Signal(None, _));
+    if !plan.steps.iter().any(asks_as_received) {
+        return Ok(());
+    }
     let dropped = plan.map.iter().map(|mapping| mapping.from);
     let mut unheard = dropped.filter(|from| plan.stop_on.contains(*from) && plan.forwarded(*from).is_none());
     unheard.next().map_or(Ok(()), |signal| {
@@ -392,113 +429,6 @@ fn refuse_dropped_stop(plan: &Plan, origins: &Origins) -> Result<(), UsageError>
             origins.name("--stop-on")
         )))
     })
-}
-
-/// Text of any bytes: what is no text is refused by the option's own parser, which names its remedy.
-fn text<T: Clone + Send + Sync + 'static>(
-    parse: fn(&str) -> Result<T, String>,
-) -> impl TypedValueParser<Value = T> {
-    OsStringValueParser::new().try_map(move |value| parse(&value.to_string_lossy()))
-}
-
-fn destination(file: OsString) -> Result<Destination, &'static str> {
-    const NO_NAME: &str = "a file name is needed";
-    let text = match file.to_str() {
-        // Standard streams are closed once the command runs, and a path would then lead nowhere.
-        Some("/dev/stdout") => Some("fd:1"),
-        Some("/dev/stderr") => Some("fd:2"),
-        other => other,
-    };
-    if let Some(number) = text.and_then(|text| text.strip_prefix("fd:").or(text.strip_prefix("/dev/fd/"))) {
-        let number = number.parse().map_err(|_| "a descriptor is a number; use fd:3")?;
-        let is_open = number >= 0 && crate::os::descriptor::Sink::inherited(number).is_some();
-        return if is_open {
-            Ok(Destination::Descriptor(number))
-        } else {
-            Err("that descriptor is not open; redirect it, e.g. 3>run.json")
-        };
-    }
-    let path = std::path::absolute(PathBuf::from(file)).map_err(|_| NO_NAME)?;
-    let parent = path.parent().filter(|_| path.file_name().is_some()).ok_or(NO_NAME)?;
-    if path.is_dir() {
-        return Err("that is a directory; name a file in it");
-    }
-    if !parent.is_dir() {
-        return Err("its directory does not exist; create it first");
-    }
-    Ok(Destination::File(path))
-}
-
-/// `30s`, `1m30s`, `250ms`, plain seconds, `0`.
-fn duration(text: &str) -> Result<Duration, String> {
-    const REMEDY: &str = "use e.g. 10s, 250ms, 1m30s, plain seconds, 0 or infinity";
-    let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-    if plain {
-        let seconds = text.parse::<u64>().map(Duration::from_secs).ok();
-        let fraction = || text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-        return seconds.or_else(fraction).ok_or_else(|| REMEDY.to_owned());
-    }
-    humantime::parse_duration(text).map_err(|_| REMEDY.to_owned())
-}
-
-fn limit(text: &str) -> Result<Limit, String> {
-    if text == "infinity" { Ok(Limit::Infinite) } else { duration(text).map(Limit::Finite) }
-}
-
-fn run_limit(text: &str) -> Result<Limit, String> {
-    match limit(text) {
-        Ok(Limit::Finite(Duration::ZERO)) => Err("a run limit is longer than 0; use e.g. 1h".to_owned()),
-        result => result,
-    }
-}
-
-fn signal(text: &str) -> Result<Signal, String> {
-    text.trim().parse().map_err(|error| format!("{error}"))
-}
-
-/// Stop signals must be able to reach a process and end it.
-fn stop_signal(text: &str) -> Result<Signal, String> {
-    let signal = signal(text)?;
-    let useless = !signal.is_forwardable() && signal != Signal::KILL;
-    if useless || signal == Signal::CONT {
-        Err("it can't ask a process to stop; use e.g. TERM, INT or QUIT".to_owned())
-    } else {
-        Ok(signal)
-    }
-}
-
-fn received(text: &str) -> Result<Signal, String> {
-    let signal = signal(text)?;
-    if signal.is_forwardable() {
-        Ok(signal)
-    } else {
-        Err(format!("{signal} never comes to winddown for the workload; use e.g. TERM, INT or HUP"))
-    }
-}
-
-fn signal_set(text: &str) -> Result<SignalSet, String> {
-    text.split(',').map(received).collect()
-}
-
-fn mapping(text: &str) -> Result<Mapping, String> {
-    let (from, to) = text.split_once('=').ok_or("use FROM=TO, e.g. HUP=USR1, or HUP= to drop it")?;
-    let to = if to.trim().is_empty() { None } else { Some(signal(to)?) };
-    Ok(Mapping { from: received(from)?, to })
-}
-
-fn status_pair(text: &str) -> Result<(u8, u8), String> {
-    let pair = text
-        .split_once('=')
-        .and_then(|(from, to)| Some((from.trim().parse().ok()?, to.trim().parse().ok()?)));
-    pair.ok_or_else(|| "use FROM=TO with exit statuses from 0 to 255, e.g. 143=0".to_owned())
-}
-
-fn target(text: &str) -> Result<Target, String> {
-    match text {
-        "main" => Ok(Target::Main),
-        "all" => Ok(Target::All),
-        _ => Err("use main or all".to_owned()),
-    }
 }
 
 #[cfg(test)]

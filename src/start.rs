@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::ffi::{CStr, CString, OsString};
 use std::io::{self, Write};
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -17,12 +17,13 @@ use crate::observe::record::{Destination, Record};
 use crate::observe::{Fact, Observer};
 use crate::os::clock::Clock;
 use crate::os::descriptor::{keep_from_workload, leave_surroundings};
+use crate::os::hook::Surroundings;
 use crate::os::link::{self, InnerEnd, OuterEnd, Side};
 use crate::os::spawn::{self, Command, SpawnError, Spawned};
 use crate::os::terminal::Terminal;
 use crate::os::tree::{self, Process, Tree};
-use crate::os::{environment, inbox, reap, reason};
-use crate::supervise::{GroupSignals, Pending, Supervisor};
+use crate::os::{environment, hook, inbox, reap, reason};
+use crate::supervise::{GroupSignals, Hooks, Pending, Supervisor};
 
 /// What the workload learns about its limit: milliseconds, absent when it is infinite.
 const LIMIT_VARIABLE: &str = "SHUTDOWN_LIMIT_MS";
@@ -73,6 +74,8 @@ struct Run<'a> {
     inherited_ignored: SignalSet,
     terminal: Option<Terminal>,
     foreign: HashSet<i32>,
+    /// Where the hooks are to run, if there are any.
+    directory: Option<OwnedFd>,
 }
 
 impl<'a> Run<'a> {
@@ -88,7 +91,9 @@ impl<'a> Run<'a> {
         if let Some(number) = record_descriptor(settings) {
             keep_from_workload(number);
         }
-        Self { settings, clock, mask, inherited_ignored, terminal: Terminal::open(), foreign }
+        let has_hooks = !settings.hooks.is_empty() || settings.post_stop.is_some();
+        let directory = has_hooks.then(hook::working_directory).flatten();
+        Self { settings, clock, mask, inherited_ignored, terminal: Terminal::open(), foreign, directory }
     }
 
     fn start(mut self) -> Ending {
@@ -168,9 +173,7 @@ impl<'a> Run<'a> {
         let settings = self.settings;
         let words = settings.command.iter();
         let arguments: Vec<CString> = words.filter_map(|word| CString::new(word.as_bytes()).ok()).collect();
-        let limit = settings.plan.limit.length();
-        let limit =
-            limit.and_then(|length| CString::new(format!("{LIMIT_VARIABLE}={}", length.as_millis())).ok());
+        let limit = self.limit_variable();
         let environment = environment_for_workload(&settings.consumed, limit.as_deref());
         let command = Command {
             arguments: &arguments,
@@ -211,7 +214,7 @@ impl<'a> Run<'a> {
 
     fn observer(&self) -> Observer {
         let settings = self.settings;
-        let origin = &settings.limit_origin;
+        let origin = &settings.origins.limit;
         let log = Log::new(settings.log_format, settings.log_level, origin.clone(), self.clock);
         let record = settings.record.clone().map(|destination| {
             Record::new(destination, &settings.command, settings.plan.limit, origin, &self.clock)
@@ -219,7 +222,29 @@ impl<'a> Run<'a> {
         Observer { log, record }
     }
 
-    fn supervisor(self, tree: Tree, link: Option<InnerEnd>) -> Supervisor {
+    fn hooks(&mut self) -> Hooks {
+        let settings = self.settings;
+        if settings.hooks.is_empty() && settings.post_stop.is_none() {
+            return Hooks::default();
+        }
+        let limit = self.limit_variable();
+        let environment = environment_for_workload(&settings.consumed, limit.as_deref());
+        let surroundings = Surroundings {
+            environment: environment.into_iter().map(CStr::to_owned).collect(),
+            mask: self.mask,
+            child_ignored: self.inherited_ignored.contains(Signal::CHLD),
+            directory: self.directory.take(),
+        };
+        Hooks::new(settings.hooks.clone(), settings.post_stop.clone(), surroundings)
+    }
+
+    fn limit_variable(&self) -> Option<CString> {
+        let length = self.settings.plan.limit.length()?;
+        CString::new(format!("{LIMIT_VARIABLE}={}", length.as_millis())).ok()
+    }
+
+    fn supervisor(mut self, tree: Tree, link: Option<InnerEnd>) -> Supervisor {
+        let hooks = self.hooks();
         Supervisor {
             machine: Machine::new(self.settings.plan.clone()),
             tree,
@@ -230,6 +255,7 @@ impl<'a> Run<'a> {
             group_signals: GroupSignals::default(),
             clock: self.clock,
             inherited_ignored: self.inherited_ignored,
+            hooks,
             remap_exit: self.settings.remap_exit.clone(),
             pending: Pending::default(),
         }
@@ -238,8 +264,13 @@ impl<'a> Run<'a> {
     /// Once the command no longer needs what we were given.
     fn leave_surroundings(&self, keep: impl IntoIterator<Item = RawFd>) {
         let terminal = self.terminal.as_ref().map(Terminal::descriptor);
-        let keep: Vec<RawFd> =
-            keep.into_iter().chain(terminal).chain(record_descriptor(self.settings)).collect();
+        let directory = self.directory.as_ref().map(AsRawFd::as_raw_fd);
+        let keep: Vec<RawFd> = keep
+            .into_iter()
+            .chain(terminal)
+            .chain(record_descriptor(self.settings))
+            .chain(directory)
+            .collect();
         leave_surroundings(&keep);
     }
 }

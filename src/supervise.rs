@@ -3,7 +3,10 @@
 
 use std::time::Duration;
 
+mod hooks;
 mod telling;
+
+pub use hooks::Hooks;
 
 use crate::lifecycle::event::{Cause, Effect, Event, Received};
 use crate::lifecycle::exit::{self, Ending, Exit};
@@ -45,6 +48,8 @@ pub struct Supervisor {
     pub group_signals: GroupSignals,
     /// Signals that were ignored when winddown was started, as far as they matter.
     pub inherited_ignored: SignalSet,
+    /// What is run during a stop, and after it.
+    pub hooks: Hooks,
     /// Exit statuses of the main process to rewrite.
     pub remap_exit: Vec<(u8, u8)>,
     /// What has been done since the last time facts were told.
@@ -64,6 +69,8 @@ pub struct Pending {
     resumed: bool,
     ended_children: bool,
     full_batches: usize,
+    /// What the end of the workload has come to, once it was told.
+    concluded: Option<(Outcome, Ending)>,
 }
 
 /// How a signal came to us.
@@ -132,6 +139,9 @@ impl Supervisor {
             }
             if relay_more || every {
                 relay_more = self.take_relayed();
+            }
+            if self.hooks.has_failed() {
+                self.handle(Event::HookEnded(None), None);
             }
             self.tick();
             if self.machine.is_stopped() {
@@ -228,6 +238,9 @@ impl Supervisor {
     fn child_ended(&mut self, pid: i32, exit: Exit) {
         self.tree.reaped(pid, exit);
         self.pending.ended_children = true;
+        if let Some(event) = self.hook_ended(pid, exit) {
+            self.handle(event, None);
+        }
         if self.tree.is_main(pid) {
             if let Some(link) = &self.link {
                 link.page.set_main_exit(exit);
@@ -379,6 +392,11 @@ impl Supervisor {
                 self.sent(sent, Purpose::Ask);
             }
             Effect::AskedByTerminal(signal) => self.tree.asked_by_terminal(signal),
+            Effect::AskAgain => self.tree.ask_again(),
+            Effect::StartHook(index) => self.start_hook(index, now),
+            Effect::StartPostStop => self.start_post_stop(),
+            Effect::EndHook => self.end_hook(),
+            Effect::Answer(_) => {}
             Effect::ContinueMain => {
                 let sent = self.tree.continue_main();
                 self.sent(sent, Purpose::Continue);
@@ -441,37 +459,47 @@ impl Supervisor {
         }
     }
 
-    /// Puts the terminal back, writes the record, and looks the exit status up.
+    /// Writes the record.
     fn end(&mut self) -> Ending {
+        let (_, ending) = self.conclude();
+        let now = self.clock.now();
+        self.observer.write_record(now, self.tree.killed(), ending.status());
+        if let Some(link) = &self.link {
+            link.page.set_ending(ending);
+        }
+        ending
+    }
+
+    /// Puts the terminal back, looks the exit status up, and tells the end of the workload, once.
+    fn conclude(&mut self) -> (Outcome, Ending) {
+        if let Some(concluded) = self.pending.concluded {
+            return concluded;
+        }
         let now = self.clock.now();
         let main_exit = self.machine.main_exit();
         let cause = self.machine.cause();
         if let (Some(terminal), Some(Exit::Signal(_))) = (&self.terminal, main_exit) {
             terminal.restore();
         }
-        let was_asked = cause.is_some_and(|cause| cause != Cause::MainExited);
         let any_killed = self.tree.killed().next().is_some();
         let survivors = self.machine.has_survivors();
+        let outcome = Outcome::of(main_exit, cause, any_killed, survivors);
         let ending = exit::ending(&exit::Facts {
             main: main_exit,
             main_was_killed: self.tree.main_was_killed(),
             survivors,
-            run_limit: cause == Some(Cause::RunLimit),
+            cause,
             remap: &self.remap_exit,
             is_pid_1: self.own_pid == 1,
         });
         let fact = Fact::Ended {
-            outcome: Outcome::of(main_exit, was_asked, any_killed, survivors),
+            outcome,
             main: self.tree.main().clone(),
             main_exit,
             took: self.machine.stop_at().map(|at| now.saturating_sub(at)),
             limit: self.machine.plan().limit,
         };
         self.observer.tell(now, &fact);
-        self.observer.write_record(now, self.tree.killed(), ending.status());
-        if let Some(link) = &self.link {
-            link.page.set_ending(ending);
-        }
-        ending
+        *self.pending.concluded.insert((outcome, ending))
     }
 }

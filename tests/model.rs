@@ -182,4 +182,11 @@ walks![
     interrupt_is_no_stop,
     no_patience_after_the_kill,
     endless_patience_after_the_kill,
+    steps_with_hooks,
+    a_plan_that_kills,
+    a_plan_that_only_kills,
+    steps_without_a_limit,
+    extensions,
+    watchdog,
+    a_hook_after_the_end,
 ];

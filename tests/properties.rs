@@ -8,7 +8,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
-use winddown::cli::{self, Request, Settings};
+use winddown::cli::{self, Request, SettingOrigins, Settings};
 use winddown::lifecycle::event::Event;
 use winddown::lifecycle::exit::Exit;
 use winddown::lifecycle::machine::Machine;
@@ -84,7 +84,7 @@ fn limit_of(text: &str) -> Result<Limit, String> {
 fn same_in_its_variable(option: &str, value: &OsStr) -> Result<(), TestCaseError> {
     let effect = |mut settings: Settings| {
         settings.consumed.clear();
-        settings.limit_origin.clear();
+        settings.origins = SettingOrigins::default();
         format!("{settings:?}")
     };
     match (with_option(option, value), with_variable(option, value)) {
@@ -256,6 +256,7 @@ proptest! {
         machine.handle(now, Event::Started, &mut effects);
         machine.handle(now, Event::MainExited(Exit::Code(0)), &mut effects);
         machine.handle(now, Event::TreeEmpty, &mut effects);
+        machine.handle(now, Event::HookEnded(None), &mut effects);
         prop_assert!(machine.is_stopped());
     }
 }

@@ -23,12 +23,44 @@ _winddown() {
 
     case "${cmd}" in
         winddown)
-            opts="-v -q -t -s -h -V --leave-stragglers --no-guard --log-format --verbose --quiet --time-limit --run-limit --kill-wait --map --remap-exit --to --stop-signal --stop-on --record --help --version"
+            opts="-v -q -t -s -h -V --stop --stop-delay --pre-stop --post-stop --hook-limit --explain-plan --leave-stragglers --stop-with-parent --no-guard --token --extend-max --notify --watchdog --log-format --verbose --quiet --time-limit --run-limit --kill-wait --map --remap-exit --to --stop-signal --stop-on --record --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --stop)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --stop-delay)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pre-stop)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --post-stop)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --hook-limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --extend-max)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --watchdog)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --log-format)
                     COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
@@ -126,7 +158,7 @@ _winddown_or_command() {
                 ((i++))
                 break
                 ;;
-            -t | --time-limit | -s | --stop-signal | --to | --run-limit | --kill-wait | --stop-on | --map | --remap-exit | --log-format | --record)
+            -t | --time-limit | -s | --stop-signal | --to | --stop | --stop-delay | --pre-stop | --post-stop | --hook-limit | --kill-wait | --run-limit | --stop-on | --map | --remap-exit | --token | --extend-max | --watchdog | --log-format | --record)
                 ((i++))
                 [[ ${COMP_WORDS[i]} == = ]] && ((i++))
                 ((i++))

@@ -2,14 +2,23 @@ mod values;
 
 use std::os::unix::ffi::OsStringExt;
 
+use super::variables::variable_name;
 use super::*;
 
 /// Every option of the main job that sets something: long name, value, another value, and one that
 /// is refused. Switches have none.
-const VALUES: [(&str, &str, &str, &str); 11] = [
+const VALUES: [(&str, &str, &str, &str); 19] = [
     ("time-limit", "3s", "4s", "soon"),
     ("stop-signal", "QUIT", "HUP", "STOP"),
     ("to", "all", "main", "everyone"),
+    ("stop", "wait 1s, TERM 2s, QUIT", "QUIT", "TERM soon"),
+    ("stop-delay", "1s", "2s", "0"),
+    ("pre-stop", "./drain 'a b'", "./other", "'"),
+    ("post-stop", "./tell", "./other", "''"),
+    ("hook-limit", "1s", "2s", "infinity"),
+    ("token", "/token", "/other", "/no/such/directory/token"),
+    ("extend-max", "1m", "2m", "infinity"),
+    ("watchdog", "30s", "1m", "0"),
     ("run-limit", "1h", "2h", "0"),
     ("kill-wait", "250ms", "infinity", "-1"),
     ("stop-on", "USR1,QUIT", "HUP", "TERM,KILL"),
@@ -19,7 +28,8 @@ const VALUES: [(&str, &str, &str, &str); 11] = [
     ("record", "/run.json", "/other.json", "/no/such/directory/run.json"),
     ("record", "/dev/run.json", "/run.json", "fd:"),
 ];
-const SWITCHES: [&str; 4] = ["leave-stragglers", "no-guard", "verbose", "quiet"];
+const SWITCHES: [&str; 6] =
+    ["leave-stragglers", "no-guard", "verbose", "quiet", "notify", "stop-with-parent"];
 
 fn words(words: &[&str]) -> Vec<OsString> {
     ["winddown"].iter().chain(words).map(OsString::from).collect()
@@ -49,7 +59,7 @@ fn error_of(arguments: &[&str], variables: &[(&str, &str)]) -> String {
 /// Everything but where it came from.
 fn effect(mut settings: Settings) -> String {
     settings.consumed.clear();
-    settings.limit_origin.clear();
+    settings.origins = SettingOrigins::default();
     format!("{settings:?}")
 }
 
@@ -67,11 +77,13 @@ fn the_table_of_options_is_complete() {
 
 #[test]
 fn each_option_means_the_same_in_its_variable() {
-    let plain = effect(settings_of(&["true"], &[]));
     for (long, value, ..) in VALUES {
-        let by_option = settings_of(&[&format!("--{long}={value}"), "true"], &[]);
-        let by_word = settings_of(&[&format!("--{long}"), value, "true"], &[]);
-        let by_variable = settings_of(&["true"], &[(&variable_name(long), value)]);
+        // Without a hook its limit has nothing to limit.
+        let hook = if long == "hook-limit" { "--pre-stop=./drain" } else { "--no-guard" };
+        let plain = effect(settings_of(&[hook, "true"], &[]));
+        let by_option = settings_of(&[hook, &format!("--{long}={value}"), "true"], &[]);
+        let by_word = settings_of(&[hook, &format!("--{long}"), value, "true"], &[]);
+        let by_variable = settings_of(&[hook, "true"], &[(&variable_name(long), value)]);
         assert_eq!(by_variable.consumed, [OsString::from(variable_name(long))]);
         let by_option = effect(by_option);
         assert_ne!(by_option, plain, "{long} does nothing");
@@ -147,8 +159,8 @@ fn an_empty_variable_is_consumed_and_sets_nothing() {
     for name in options.map(variable_name) {
         let empty = settings_of(&["true"], &[(&name, "")]);
         assert_eq!(empty.consumed, [OsString::from(&name)]);
-        assert_eq!(empty.limit_origin, plain.limit_origin);
-        assert_eq!(effect(empty), format!("{plain:?}").replace("\"default\"", "\"\""), "{name}");
+        assert_eq!(empty.origins.limit, plain.origins.limit);
+        assert_eq!(effect(empty), effect(settings_of(&["true"], &[])), "{name}");
     }
 }
 
@@ -170,7 +182,7 @@ fn names_that_are_no_option_are_left_alone() {
     ];
     let settings = settings_of(&["true"], &unknown.map(|name| (name, "x")));
     assert_eq!(settings.consumed, Vec::<OsString>::new());
-    assert_eq!(settings.limit_origin, "default");
+    assert_eq!(settings.origins.limit, "default");
 }
 
 #[test]
@@ -230,7 +242,7 @@ fn usage_errors_are_one_line_with_a_remedy() {
 
 #[test]
 fn a_value_that_is_no_text_is_refused_by_name() {
-    for (long, ..) in VALUES.iter().filter(|(long, ..)| *long != "record") {
+    for (long, ..) in VALUES.iter().filter(|(long, ..)| !["record", "token"].contains(long)) {
         let arguments = [
             "winddown".into(),
             format!("--{long}").into(),
@@ -302,17 +314,17 @@ fn the_help_fits_a_screen_and_is_grouped() {
     };
     let help = printed("--help");
     assert_eq!(help, printed("-h"));
-    assert!(help.lines().count() <= 40, "{help}");
+    assert!(help.lines().count() <= 50, "{help}");
     for line in help.lines() {
         assert!(line.chars().count() <= 100, "{line}");
     }
-    for heading in ["Usage:", "Stopping:", "Signals:", "Output:", "Examples:"] {
+    for heading in ["Usage:", "Stopping:", "Running:", "Signals:", "Workload:", "Output:", "Examples:"] {
         assert!(help.lines().any(|line| line.starts_with(heading)), "{heading} {help}");
     }
     let examples = help.split_once("Examples:\n").expect("examples").1;
     let examples = examples.lines().take_while(|line| line.starts_with("  winddown "));
     assert_eq!(examples.count(), 2);
-    for option in definition().get_arguments().filter_map(Arg::get_long) {
+    for option in definition().get_arguments().filter_map(clap::Arg::get_long) {
         assert!(help.contains(&format!("--{option} ")), "{option}");
     }
     assert!(!help.contains('\x1b'));

@@ -1,5 +1,7 @@
 //! What the machine takes and gives: events in; effects, and notes about them, out.
 
+use std::time::Duration;
+
 use super::exit::Exit;
 use super::signal::{Origin, Signal};
 
@@ -37,6 +39,16 @@ pub enum Event {
     TreeEmpty,
     /// The process that callers see as winddown was killed, or the one that supervised before us.
     Abandoned,
+    /// The parent of the process that callers see as winddown has ended.
+    ParentEnded,
+    /// The hook under way has ended; nothing if it could not be started.
+    HookEnded(Option<Exit>),
+    /// The workload asks that the deadline be at least so far away.
+    Extend(Duration),
+    /// The workload shows that it is alive.
+    Alive,
+    /// The workload says that it should be stopped as if it had fallen silent.
+    Ailing,
     /// Time has passed.
     Tick,
 }
@@ -52,6 +64,11 @@ pub enum Cause {
     MainExited,
     /// winddown itself was killed.
     Abandoned,
+    /// winddown's own parent has ended.
+    ParentEnded,
+    /// The workload has not shown that it is alive for as long as it may be silent, or said that it
+    /// is not well.
+    Silent,
 }
 
 /// Which of the processes that have become winddown's children.
@@ -76,6 +93,16 @@ pub enum Effect {
     AskEveryone(Signal),
     /// Whoever is in the terminal's foreground group has been asked by the terminal.
     AskedByTerminal(Signal),
+    /// From here on those asked before may be asked again, with a signal that they have not got yet.
+    AskAgain,
+    /// Start this one of the hooks.
+    StartHook(usize),
+    /// Start the hook that follows the end.
+    StartPostStop,
+    /// Kill the hook under way, with everything it has started.
+    EndHook,
+    /// Answer the request for more time: whether it was granted.
+    Answer(bool),
     /// Let the main process go on after a stop.
     ContinueMain,
     /// SIGKILL to the whole tree.
@@ -97,6 +124,16 @@ pub enum Note {
     Forwarded(Received, Option<Signal>),
     /// A stop began.
     StopRequested(Cause),
+    /// This step of the plan began.
+    Step(usize),
+    /// A hook has ended; nothing if it could not be started.
+    HookEnded(Option<Exit>),
+    /// A hook was killed: its share is over.
+    HookOverran,
+    /// The deadline was moved by so much.
+    Extended(Duration),
+    /// More time was asked for than may be given.
+    NotExtended(Duration),
     /// A further stop request; this signal was passed on for it, if any.
     Repeated(Received, Option<Signal>),
     /// winddown itself was killed while a stop was under way.

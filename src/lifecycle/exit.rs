@@ -1,5 +1,6 @@
 //! The table of exit statuses, in its order. `docs/exit-status.md` tells it to users.
 
+use super::event::Cause;
 use super::signal::Signal;
 
 /// winddown itself failed, or processes outlived SIGKILL.
@@ -8,7 +9,8 @@ pub const WINDDOWN_FAILED: u8 = 125;
 pub const NOT_EXECUTABLE: u8 = 126;
 /// The command was not found.
 pub const NOT_FOUND: u8 = 127;
-/// The run limit asked, and the main process ended in time; as `timeout` has it.
+/// The run limit asked, and the main process ended in time; as `timeout` has it. Also where the workload
+/// had fallen silent, and its main process would tell success.
 pub const RUN_LIMIT: u8 = 124;
 /// The main process was killed by winddown: 128 + SIGKILL.
 pub const KILLED: u8 = 137;
@@ -55,7 +57,6 @@ impl Ending {
 
 /// What the table is looked up with.
 #[derive(Clone, Copy, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "the columns of a table, each independent of the others")]
 pub struct Facts<'a> {
     /// How the main process ended; nothing when it outlived SIGKILL.
     pub main: Option<Exit>,
@@ -63,8 +64,8 @@ pub struct Facts<'a> {
     pub main_was_killed: bool,
     /// Whether processes are left that did not end within the kill wait.
     pub survivors: bool,
-    /// Whether the run limit asked for the stop.
-    pub run_limit: bool,
+    /// Why the workload was asked to stop, if it was.
+    pub cause: Option<Cause>,
     /// `--remap-exit`, in the order given.
     pub remap: &'a [(u8, u8)],
     /// PID 1 can't die of a signal: the kernel shields it.
@@ -80,7 +81,8 @@ pub fn ending(facts: &Facts<'_>) -> Ending {
     if facts.main_was_killed && main == Exit::Signal(Signal::KILL) {
         return Ending::Status(KILLED);
     }
-    if facts.run_limit {
+    let fell_silent = facts.cause == Some(Cause::Silent) && main == Exit::Code(0);
+    if facts.cause == Some(Cause::RunLimit) || fell_silent {
         return Ending::Status(RUN_LIMIT);
     }
     let status = main.status();
@@ -100,20 +102,31 @@ mod tests {
         main: Some(Exit::Code(0)),
         main_was_killed: false,
         survivors: false,
-        run_limit: false,
+        cause: None,
         remap: &[],
         is_pid_1: false,
     };
 
     #[test]
     fn the_first_line_that_applies_wins() {
-        let killed =
-            Facts { main: Some(Exit::Signal(Signal::KILL)), main_was_killed: true, run_limit: true, ..PLAIN };
+        let killed = Facts {
+            main: Some(Exit::Signal(Signal::KILL)),
+            main_was_killed: true,
+            cause: Some(Cause::RunLimit),
+            ..PLAIN
+        };
         assert_eq!(ending(&Facts { survivors: true, ..killed }), Ending::Status(125));
         assert_eq!(ending(&Facts { main: None, ..killed }), Ending::Status(125));
         assert_eq!(ending(&killed), Ending::Status(137));
         assert_eq!(ending(&Facts { main_was_killed: false, ..killed }), Ending::Status(124));
         assert_eq!(ending(&Facts { main: Some(Exit::Code(3)), ..killed }), Ending::Status(124));
+    }
+
+    #[test]
+    fn a_workload_that_fell_silent_has_not_succeeded() {
+        let silent = Facts { cause: Some(Cause::Silent), ..PLAIN };
+        assert_eq!(ending(&silent), Ending::Status(124));
+        assert_eq!(ending(&Facts { main: Some(Exit::Code(3)), ..silent }), Ending::Status(3));
     }
 
     #[test]

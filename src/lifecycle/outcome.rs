@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::event::Cause;
 use super::exit::Exit;
 
 /// The one word for a whole run.
@@ -12,7 +13,7 @@ use super::exit::Exit;
 pub enum Outcome {
     /// The main process ended by itself with status 0.
     Completed,
-    /// The main process ended by itself with another status.
+    /// The main process ended by itself with another status, or the workload had fallen silent.
     Failed,
     /// The main process died of a signal that winddown did not send.
     Crashed,
@@ -29,12 +30,13 @@ pub enum Outcome {
 impl Outcome {
     /// The word for a run that has ended.
     #[must_use]
-    pub const fn of(main: Option<Exit>, was_asked: bool, any_killed: bool, survivors: bool) -> Self {
+    pub fn of(main: Option<Exit>, cause: Option<Cause>, any_killed: bool, survivors: bool) -> Self {
         match main {
             _ if survivors => Self::Stuck,
             None => Self::Stuck,
             Some(_) if any_killed => Self::Killed,
-            Some(_) if was_asked => Self::Stopped,
+            Some(_) if cause == Some(Cause::Silent) => Self::Failed,
+            Some(_) if cause.is_some_and(|cause| cause != Cause::MainExited) => Self::Stopped,
             Some(Exit::Code(0)) => Self::Completed,
             Some(Exit::Code(_)) => Self::Failed,
             Some(Exit::Signal(_)) => Self::Crashed,

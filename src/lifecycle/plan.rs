@@ -34,7 +34,7 @@ impl Limit {
 }
 
 /// Who is asked first.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Default)]
 pub enum Target {
     /// The main process alone.
     #[default]
@@ -52,23 +52,49 @@ pub struct Mapping {
     pub to: Option<Signal>,
 }
 
+/// What a step of the stop plan does when it begins.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum Action {
+    /// Nothing: the workload goes on as it likes.
+    Wait,
+    /// Runs this one of the run's hooks; the next step begins when it has ended.
+    Run(usize),
+    /// Asks with this signal; nothing means the one received.
+    Signal(Option<Signal>, Target),
+    /// Kills the whole tree. Nothing comes after it.
+    Kill,
+}
+
+/// One stage of the stop plan.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Step {
+    /// What it does.
+    pub action: Action,
+    /// How long until the next step begins; nothing means what the others leave of the limit.
+    pub share: Option<Duration>,
+}
+
 /// Everything the machine has to know about a run before it starts.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// How long the whole shutdown may last.
     pub limit: Limit,
-    /// The signal to ask with; nothing means the one received.
-    pub stop_signal: Option<Signal>,
-    /// Who is asked first.
-    pub to: Target,
+    /// The steps of a stop, in their order. At least one; at most one has no share; a hook has one.
+    pub steps: Vec<Step>,
     /// The signals that are stop requests.
     pub stop_on: SignalSet,
     /// Signals to rewrite when they are forwarded.
     pub map: Vec<Mapping>,
     /// Everything is over this long after the start.
     pub run_limit: Option<Duration>,
+    /// The workload is stopped once it has been silent for so long.
+    pub watchdog: Option<Duration>,
+    /// By how much the workload may move the deadline of a stop, all its requests together.
+    pub extend_max: Duration,
     /// Patience after SIGKILL.
     pub kill_wait: Limit,
+    /// How long the hook after the end may last, if there is one.
+    pub post_stop: Option<Duration>,
     /// Whether a main process that ends by itself may leave processes behind.
     pub leave_stragglers: bool,
 }
@@ -81,10 +107,32 @@ impl Plan {
         mapping.map_or(Some(signal), |mapping| mapping.to)
     }
 
+    /// Whether a stop is one signal for the whole limit.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        matches!(self.steps.as_slice(), [Step { action: Action::Signal(..), .. }])
+    }
+
+    /// The first step that asks, if one does.
+    #[must_use]
+    pub fn first_signal(&self) -> Option<usize> {
+        self.steps.iter().position(|step| matches!(step.action, Action::Signal(..)))
+    }
+
     /// The signal to ask stragglers with: they never saw the one received.
     #[must_use]
     pub fn straggler_signal(&self) -> Signal {
-        self.stop_signal.unwrap_or(Signal::TERM)
+        match self.first_signal().map(|index| self.steps[index].action) {
+            Some(Action::Signal(Some(signal), _)) => signal,
+            _ => Signal::TERM,
+        }
+    }
+
+    /// The sum of all shares.
+    #[must_use]
+    pub fn shares(&self) -> Duration {
+        let shares = self.steps.iter().filter_map(|step| step.share);
+        shares.fold(Duration::ZERO, Duration::saturating_add)
     }
 
     /// When the run limit asks for the stop: early enough for the whole time limit to fit.

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Fact, message};
 use crate::lifecycle::event::Cause;
+use crate::lifecycle::exit::Exit;
 use crate::lifecycle::phase::Phase;
 use crate::os::clock::Clock;
 use crate::os::descriptor::Sink;
@@ -127,7 +128,8 @@ impl Log {
             | Fact::Started(_)
             | Fact::Forwarded { .. }
             | Fact::Reaped(..)
-            | Fact::NoGuard(_) => Level::Detail,
+            | Fact::NoGuard(_)
+            | Fact::HookEnded { exit: Exit::Code(0), .. } => Level::Detail,
             Fact::Ended { .. } if !self.told => Level::Detail,
             _ => Level::Info,
         }
@@ -215,6 +217,12 @@ const fn event(fact: &Fact) -> &'static str {
         Fact::StopRequested { .. } => "stop-requested",
         Fact::Repeated { .. } => "repeated",
         Fact::Abandoned { .. } => "abandoned",
+        Fact::Step { .. } => "step",
+        Fact::HookEnded { .. } => "hook-ended",
+        Fact::HookFailed { .. } => "hook-failed",
+        Fact::HookOverran { .. } => "hook-overran",
+        Fact::Extended { .. } => "extended",
+        Fact::NotExtended { .. } => "not-extended",
         Fact::NoGuard(_) => "no-guard",
         Fact::KillAsked(_) => "kill-asked",
         Fact::HalfTime { .. } => "half-time",
@@ -275,6 +283,18 @@ fn details(fact: &Fact, limit_origin: &str) -> Value {
             "outcome": outcome, "process": process(main), "exit": main_exit.map(exit), "took_ms": took.map(milliseconds),
         }),
         Fact::RecordFailed { file, error } => json!({ "file": file, "error": errno_name(error) }),
+        Fact::Step { number, count, hook, share, .. } => json!({
+            "number": number, "count": count, "hook": hook, "share_ms": share.map(milliseconds),
+        }),
+        Fact::HookEnded { hook, exit: how } => json!({ "hook": hook, "exit": exit(*how) }),
+        Fact::HookFailed { hook, error } => json!({ "hook": hook, "error": errno_name(error) }),
+        Fact::HookOverran { hook } => json!({ "hook": hook }),
+        Fact::Extended { by, kill_in, requester } => json!({
+            "by_ms": milliseconds(*by), "kill_in_ms": kill_in.map(milliseconds), "process": requester.as_ref().map(process),
+        }),
+        Fact::NotExtended { wanted, requester } => json!({
+            "wanted_ms": milliseconds(*wanted), "process": requester.as_ref().map(process),
+        }),
         Fact::NoGuard(error) => json!({ "error": errno_name(error) }),
         Fact::Phase(_) | Fact::NotStarted(_) => json!({}),
     }

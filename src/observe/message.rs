@@ -6,7 +6,7 @@ use super::{Fact, Sender, Survivor};
 use crate::lifecycle::event::{Cause, Received};
 use crate::lifecycle::exit::Exit;
 use crate::lifecycle::outcome::Outcome;
-use crate::lifecycle::plan::Limit;
+use crate::lifecycle::plan::{Action, Limit, Target};
 use crate::lifecycle::signal::{Origin, Signal};
 use crate::os::reason;
 use crate::os::tree::Process;
@@ -119,6 +119,21 @@ pub fn line(fact: &Fact, limit_origin: &str) -> Option<String> {
             }
         }
         Fact::Abandoned { kill_in } => format!("winddown itself was killed: SIGKILL in {}", short(*kill_in)),
+        Fact::Step { number, count, action, hook, share } => {
+            let lasts = share.map(|share| format!(", {}", short(share))).unwrap_or_default();
+            format!("step {number} of {count}: {}{lasts}", step(*action, hook.as_deref()))
+        }
+        Fact::HookEnded { hook, exit: how } => format!("hook '{hook}' {}", exit(*how)),
+        Fact::HookFailed { hook, error } => format!("hook '{hook}' could not be started: {}", reason(error)),
+        Fact::HookOverran { hook } => format!("hook '{hook}' had no time left and was killed"),
+        Fact::Extended { by, kill_in, requester } => {
+            let when = kill_in.map(|left| format!(", SIGKILL in {}", short(left))).unwrap_or_default();
+            format!("{} more for {}{when}", short(*by), asker(requester.as_ref()))
+        }
+        Fact::NotExtended { wanted, requester } => {
+            let wanted = short(*wanted);
+            format!("{} asked for {wanted}: not granted (--extend-max)", asker(requester.as_ref()))
+        }
         Fact::NoGuard(error) => {
             format!("no guard: {}; if winddown is killed, the workload may live on", reason(error))
         }
@@ -153,6 +168,23 @@ pub fn line(fact: &Fact, limit_origin: &str) -> Option<String> {
             format!("--record {file}: {}; the run is not recorded", reason(error))
         }
     })
+}
+
+fn asker(requester: Option<&Process>) -> String {
+    requester.map_or_else(|| "the workload".to_owned(), process)
+}
+
+/// `SIGUSR1 to main`, `waiting`, `running './drain'`.
+fn step(action: Action, hook: Option<&str>) -> String {
+    match action {
+        Action::Wait => "waiting".to_owned(),
+        Action::Run(_) => format!("running '{}'", hook.unwrap_or_default()),
+        Action::Signal(signal, to) => {
+            let name = signal.map_or_else(|| "the signal received".to_owned(), |signal| signal.to_string());
+            format!("{name} to {}", if to == Target::All { "all" } else { "main" })
+        }
+        Action::Kill => "SIGKILL to all".to_owned(),
+    }
 }
 
 fn counted(count: usize, noun: &str, plural: &str) -> String {
@@ -198,6 +230,8 @@ fn stop_requested(fact: &Fact, limit_origin: &str) -> Option<String> {
             format!("{}: stopping{with}, {when}", what(received))
         }
         Cause::Abandoned => format!("winddown itself was killed: stopping everything, {when}"),
+        Cause::ParentEnded => format!("winddown's parent has ended: stopping (--stop-with-parent), {when}"),
+        Cause::Silent => format!("the workload has shown no sign of life (--watchdog): stopping, {when}"),
         Cause::RunLimit => {
             let left = kill_in.map(|left| format!(" in {}", short(left))).unwrap_or_default();
             format!("the run limit is reached{left}: stopping, {when}")

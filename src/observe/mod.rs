@@ -8,7 +8,7 @@ use crate::lifecycle::event::{Cause, Received};
 use crate::lifecycle::exit::Exit;
 use crate::lifecycle::outcome::Outcome;
 use crate::lifecycle::phase::Phase;
-use crate::lifecycle::plan::Limit;
+use crate::lifecycle::plan::{Action, Limit};
 use crate::lifecycle::signal::{Origin, Signal};
 use crate::os::tree::{Process, Sent};
 
@@ -103,6 +103,54 @@ pub enum Fact {
     Abandoned {
         /// Until SIGKILL.
         kill_in: Duration,
+    },
+    /// A step of the stop plan began.
+    Step {
+        /// Its number, from 1.
+        number: usize,
+        /// How many there are.
+        count: usize,
+        /// What it does.
+        action: Action,
+        /// The command, if it is one.
+        hook: Option<String>,
+        /// How long it lasts at most.
+        share: Option<Duration>,
+    },
+    /// A hook has ended.
+    HookEnded {
+        /// The command.
+        hook: String,
+        /// How.
+        exit: Exit,
+    },
+    /// A hook could not be started.
+    HookFailed {
+        /// The command.
+        hook: String,
+        /// Why.
+        error: io::Error,
+    },
+    /// A hook was killed: its share was over.
+    HookOverran {
+        /// The command.
+        hook: String,
+    },
+    /// The deadline was moved for the workload.
+    Extended {
+        /// By how much.
+        by: Duration,
+        /// Until SIGKILL.
+        kill_in: Option<Duration>,
+        /// Who has asked for it.
+        requester: Option<Process>,
+    },
+    /// The workload asked for more time than it may have.
+    NotExtended {
+        /// How much from now.
+        wanted: Duration,
+        /// Who has asked for it.
+        requester: Option<Process>,
     },
     /// No second process could be made.
     NoGuard(io::Error),

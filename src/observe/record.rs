@@ -253,6 +253,8 @@ pub(super) const fn cause(cause: Cause) -> &'static str {
         Cause::RunLimit => "run-limit",
         Cause::MainExited => "main-exited",
         Cause::Abandoned => "winddown-killed",
+        Cause::ParentEnded => "parent-ended",
+        Cause::Silent => "silent",
     }
 }
 

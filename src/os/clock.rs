@@ -22,6 +22,14 @@ impl Clock {
         self.started.elapsed()
     }
 
+    /// A moment of the run by the wall clock as it is `now`, in milliseconds since the epoch.
+    #[must_use]
+    pub fn wall_ms(&self, now: Duration, at: Duration) -> u64 {
+        let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let at = wall.saturating_add(at).saturating_sub(now);
+        u64::try_from(at.as_millis()).unwrap_or(u64::MAX)
+    }
+
     /// The wall clock at the start.
     #[must_use]
     pub const fn started_wall(&self) -> SystemTime {

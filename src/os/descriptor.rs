@@ -171,7 +171,7 @@ pub fn keep_from_workload(number: RawFd) {
 
 /// Closes every descriptor from 3 on except those in `keep`: an inherited one would hold a lock, or
 /// keep a pipe from its end, for as long as we live.
-fn close_inherited(keep: &[RawFd]) {
+pub(super) fn close_inherited(keep: &[RawFd]) {
     let mut keep: Vec<u32> = keep.iter().filter_map(|fd| u32::try_from(*fd).ok()).collect();
     keep.sort_unstable();
     let mut first = FIRST.unsigned_abs();

@@ -7,6 +7,7 @@ pub mod clock;
 mod descent;
 pub mod descriptor;
 pub mod environment;
+pub mod hook;
 pub mod inbox;
 pub mod link;
 pub mod procfs;

@@ -59,10 +59,12 @@ pub struct Tree {
     proc_is_usable: bool,
     /// Finds our children where it does not.
     search: Search,
-    /// Processes that were below us before the main process was.
+    /// Processes that were below us before the main process was, and those of our own.
     foreign: HashSet<i32>,
-    /// Asked in this stop, with the start time that tells a process from a later one of its id.
-    asked: HashMap<i32, u64>,
+    /// The process of ours that keeps a hook, while it runs.
+    hook: Option<i32>,
+    /// Asked in this stop.
+    asked: HashMap<i32, Asked>,
     /// When the main process was asked, in the kernel's count.
     asked_at_ticks: u64,
     /// Already children of ours when the stop began: they wait until the main process has gone.
@@ -73,6 +75,22 @@ pub struct Tree {
     victims: Vec<Process>,
     /// Could not be sent SIGKILL.
     unkillable: HashMap<i32, Process>,
+}
+
+/// What a process has been asked with.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    /// Tells it from a later process of its id.
+    start_ticks: u64,
+    /// Since those asked before may be asked again.
+    lately: bool,
+    signals: SignalSet,
+}
+
+impl Asked {
+    const fn is_done_with(self, signal: Signal) -> bool {
+        self.lately || self.signals.contains(signal)
+    }
 }
 
 /// The process that winddown started.
@@ -139,6 +157,7 @@ impl Tree {
             },
             proc_is_usable: procfs::is_ours(),
             foreign,
+            hook: None,
             asked: HashMap::new(),
             asked_at_ticks: 0,
             settled: HashSet::new(),
@@ -184,6 +203,7 @@ impl Tree {
     /// Notes that a child has been reaped: its id is no longer its own.
     pub fn reaped(&mut self, pid: i32, exit: Exit) {
         self.foreign.remove(&pid);
+        self.hook = self.hook.filter(|hook| *hook != pid);
         self.asked.remove(&pid);
         self.settled.remove(&pid);
         self.unkillable.remove(&pid);
@@ -212,10 +232,21 @@ impl Tree {
         self.main.life != Life::Reaped
     }
 
+    /// Leaves a process of ours alone, with everything below it. It is not waited for.
+    pub fn set_aside(&mut self, pid: i32) {
+        self.foreign.insert(pid);
+    }
+
+    /// The same for one that keeps a hook; this one is waited for, and killed with everybody else.
+    pub fn set_hook_aside(&mut self, keeper: i32) {
+        self.set_aside(keeper);
+        self.hook = Some(keeper);
+    }
+
     /// Whether the only children left are those from before the start.
     #[must_use]
     pub fn is_empty_but_for_foreign(&self) -> bool {
-        !self.foreign.is_empty() && !self.main_is_alive() && self.children().is_empty()
+        !self.foreign.is_empty() && self.hook.is_none() && !self.main_is_alive() && self.children().is_empty()
     }
 
     /// Whether a process belongs to the workload.
@@ -246,15 +277,18 @@ impl Tree {
     /// Signals the main process, with what came with the request, and lets it go on if it is stopped.
     pub fn ask_main(&mut self, signal: Signal, request: Option<&Delivery>) -> Vec<Sent> {
         let mut sent = Vec::new();
-        self.asked_at_ticks = clock::ticks_since_boot();
-        // Before the signal: whoever loses its parent by it is to be asked at once.
-        self.settle();
+        if self.asked_at_ticks == 0 {
+            self.asked_at_ticks = clock::ticks_since_boot();
+            // Before the signal: whoever loses its parent by it is to be asked at once.
+            self.settle();
+        }
         if self.main_is_alive() {
             let error = signalling::forward(self.main.process.pid, signal, request).err();
             self.learn();
             sent.push(Sent { target: self.main.process.clone(), signal, error });
             let stat = procfs::stat(self.main.process.pid).filter(|_| self.proc_is_usable);
-            self.asked.insert(self.main.process.pid, stat.as_ref().map_or(0, |stat| stat.start_ticks));
+            let start_ticks = stat.as_ref().map_or(0, |stat| stat.start_ticks);
+            self.note_asked(self.main.process.pid, start_ticks, signal);
             if self.main_is_stopped() || stat.is_some_and(|stat| stat.is_stopped()) {
                 sent.extend(self.continue_main());
             }
@@ -289,7 +323,7 @@ impl Tree {
         let children = self.children();
         let wanted = |pid: &i32| {
             *pid != self.main.process.pid
-                && !self.asked.contains_key(pid)
+                && !self.asked.get(pid).is_some_and(|asked| asked.is_done_with(signal))
                 && (which == Orphans::All || !self.settled.contains(pid))
         };
         let stats: Vec<Stat> = children.iter().copied().filter(wanted).filter_map(procfs::stat).collect();
@@ -298,10 +332,12 @@ impl Tree {
 
     /// Asks the whole tree, each process once, the main process first.
     pub fn ask_everyone(&mut self, signal: Signal, request: Option<&Delivery>) -> Vec<Sent> {
-        let main_was_asked = self.asked.contains_key(&self.main.process.pid);
+        let main_asked = self.asked.get(&self.main.process.pid);
+        let main_was_asked = main_asked.is_some_and(|asked| asked.is_done_with(signal));
         let mut sent = if main_was_asked { Vec::new() } else { self.ask_main(signal, request) };
         for stat in self.members().into_iter().filter(|stat| !stat.is_gone()) {
-            if self.asked.get(&stat.pid) != Some(&stat.start_ticks) {
+            let asked = self.asked.get(&stat.pid).filter(|asked| asked.start_ticks == stat.start_ticks);
+            if !self.is_main(stat.pid) && !asked.is_some_and(|asked| asked.is_done_with(signal)) {
                 sent.extend(self.ask(&stat, signal));
             }
         }
@@ -319,7 +355,7 @@ impl Tree {
             if stat.pid == self.main.process.pid
                 || !ignored.is_some_and(|ignored: SignalSet| ignored.contains(signal))
             {
-                self.asked.insert(stat.pid, stat.start_ticks);
+                self.note_asked(stat.pid, stat.start_ticks, signal);
             }
         }
         if is_first {
@@ -327,8 +363,24 @@ impl Tree {
         }
     }
 
+    /// From here on those asked before may be asked again, with a signal that they have not got yet.
+    pub fn ask_again(&mut self) {
+        for asked in self.asked.values_mut() {
+            asked.lately = false;
+        }
+    }
+
+    fn note_asked(&mut self, pid: i32, start_ticks: u64, signal: Signal) {
+        let before = self.asked.get(&pid).filter(|asked| asked.start_ticks == start_ticks);
+        let signals = before.map_or(SignalSet::default(), |asked| asked.signals).with(signal);
+        self.asked.insert(pid, Asked { start_ticks, lately: true, signals });
+    }
+
     /// SIGKILL to everybody who has not got it yet. Returns those it was sent to.
     pub fn kill(&mut self) -> Vec<Sent> {
+        if let Some(keeper) = self.hook.take() {
+            self.foreign.remove(&keeper);
+        }
         if self.own_pid == 1 {
             signalling::kill_namespace();
         }
@@ -464,7 +516,7 @@ impl Tree {
     fn ask(&mut self, stat: &Stat, signal: Signal) -> Vec<Sent> {
         let target = Process::from(stat);
         let error = self.signal_member(stat, signal).err();
-        self.asked.insert(stat.pid, stat.start_ticks);
+        self.note_asked(stat.pid, stat.start_ticks, signal);
         let mut sent = vec![Sent { target: target.clone(), signal, error }];
         if stat.is_stopped() {
             let error = self.signal_member(stat, Signal::CONT).err();
@@ -508,7 +560,9 @@ impl Tree {
     fn ask_untold(&mut self, signal: Signal) -> Vec<Sent> {
         let mut sent = Vec::new();
         for pid in self.search.near() {
-            if self.is_untold(pid) && self.asked.insert(pid, 0).is_none() {
+            let is_done = self.asked.get(&pid).is_some_and(|asked| asked.is_done_with(signal));
+            if self.is_untold(pid) && !is_done {
+                self.note_asked(pid, 0, signal);
                 for signal in [signal, Signal::CONT] {
                     let error = signalling::send(pid, signal).err();
                     sent.push(Sent { target: unnamed(pid), signal, error });

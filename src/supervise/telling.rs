@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Supervisor;
 use crate::lifecycle::event::{Cause, Note};
 use crate::lifecycle::phase::Phase;
+use crate::lifecycle::plan::Action;
 use crate::lifecycle::signal::Origin;
 use crate::observe::log::Level;
 use crate::observe::{Fact, Sender, Survivor};
@@ -47,7 +48,28 @@ impl Supervisor {
                 waited: self.machine.plan().kill_wait.length().unwrap_or_default(),
                 survivors: self.survivors(),
             },
+            Note::Step(index) => self.step(index)?,
+            Note::HookEnded(Some(exit)) => Fact::HookEnded { hook: self.hooks.last_text(), exit },
+            Note::HookEnded(None) => {
+                Fact::HookFailed { hook: self.hooks.last_text(), error: self.hooks.take_error()? }
+            }
+            Note::HookOverran => Fact::HookOverran { hook: self.hooks.last_text() },
+            Note::Extended(by) => Fact::Extended { by, kill_in: self.kill_in(now), requester: None },
+            Note::NotExtended(wanted) => Fact::NotExtended { wanted, requester: None },
             Note::MainStopped | Note::Stopped => return None,
+        })
+    }
+
+    fn step(&self, index: usize) -> Option<Fact> {
+        let plan = self.machine.plan();
+        let step = plan.steps.get(index)?;
+        let hook = if let Action::Run(hook) = step.action { self.hooks.steps.get(hook) } else { None };
+        Some(Fact::Step {
+            number: index + 1,
+            count: plan.steps.len(),
+            action: step.action,
+            hook: hook.map(|hook| hook.text.clone()),
+            share: step.share.filter(|_| index + 1 < plan.steps.len()),
         })
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use winddown::lifecycle::event::{Cause, Effect, Event, Note, Orphans, Received};
 use winddown::lifecycle::machine::Machine;
 use winddown::lifecycle::phase::Phase;
-use winddown::lifecycle::plan::{Plan, Target};
+use winddown::lifecycle::plan::{Action, Plan, Step, Target};
 use winddown::lifecycle::signal::{Origin, Signal, SignalSet};
 
 /// A second Ctrl+C sooner than this is the same key press.
@@ -33,8 +33,14 @@ pub(crate) struct Oracle {
     main_has_ended: bool,
     stop: Option<Stop>,
     give_up: Option<Duration>,
+    /// When the workload will have been silent for too long.
+    silent_at: Option<Duration>,
+    /// The hook after the end: when it has to be over, and whether it was told so.
+    after: Option<(Duration, bool)>,
+    /// When the stop began, as far as the hook after the end is about it.
+    since: Option<Duration>,
     /// Notes by their number, one bit each.
-    told: u8,
+    told: u16,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
@@ -48,6 +54,67 @@ struct Stop {
     key: Option<Duration>,
     /// The first INT of the process that last sent one.
     sent: Option<(Origin, Duration)>,
+    progress: Progress,
+}
+
+/// How far the steps of the plan have come.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+struct Progress {
+    step: usize,
+    ends: Option<Duration>,
+    /// What is left for the step without a share.
+    rest: Option<Duration>,
+    hook_runs: bool,
+    /// Somebody was asked.
+    has_asked: bool,
+    by_terminal: bool,
+    as_received: Signal,
+    straggler_signal: Signal,
+    /// How much the deadline was moved; nothing when that is over.
+    extended: Option<Duration>,
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self {
+            step: 0,
+            ends: None,
+            rest: None,
+            hook_runs: false,
+            has_asked: false,
+            by_terminal: false,
+            as_received: Signal::TERM,
+            straggler_signal: Signal::TERM,
+            extended: Some(Duration::ZERO),
+        }
+    }
+}
+
+impl Progress {
+    /// What a step owes at its beginning; nothing more if it is to kill.
+    fn begin(&mut self, step: Step, is_last: bool, at: Duration, main_has_ended: bool) -> Vec<Effect> {
+        self.hook_runs = matches!(step.action, Action::Run(_));
+        let share = step.share.or(self.rest);
+        self.ends = share.filter(|_| self.hook_runs || !is_last).map(|share| at + share);
+        let (signal, to) = match step.action {
+            Action::Wait | Action::Kill => return Vec::new(),
+            Action::Run(hook) => return vec![Effect::StartHook(hook)],
+            Action::Signal(signal, to) => (signal, to),
+        };
+        let is_first = !self.has_asked;
+        self.has_asked = true;
+        self.straggler_signal = signal.unwrap_or(Signal::TERM);
+        let mut owed = if is_first { Vec::new() } else { vec![Effect::AskAgain] };
+        match (main_has_ended, to) {
+            // `orphans` is about these.
+            (true, Target::Main) if is_first => {}
+            (true, _) => owed.push(Effect::AskEveryone(self.straggler_signal)),
+            (false, Target::All) => owed.push(Effect::AskEveryone(signal.unwrap_or(self.as_received))),
+            (false, Target::Main) if is_first && self.by_terminal => {}
+            (false, Target::Main) => owed.push(Effect::AskMain(signal.unwrap_or(self.as_received))),
+        }
+        owed
+    }
 }
 
 type Verdict = Result<(), String>;
@@ -64,7 +131,7 @@ impl Turn<'_> {
 
     /// Who has ended by the deadline has ended in time, so an end comes before what is due.
     fn is_end(&self) -> bool {
-        matches!(self.event, Event::MainExited(_) | Event::TreeEmpty)
+        matches!(self.event, Event::MainExited(_) | Event::TreeEmpty | Event::HookEnded(_))
     }
 
     fn received(&self) -> Option<Received> {
@@ -102,11 +169,15 @@ impl Oracle {
     pub(crate) fn view(&self, now: Duration) -> Self {
         let mut view = self.clone();
         view.give_up = self.give_up.map(|at| at.saturating_sub(now));
+        view.silent_at = self.silent_at.map(|at| at.saturating_sub(now));
+        view.after = self.after.map(|(at, told)| (at.saturating_sub(now), told));
+        view.since = self.since.map(|at| now.saturating_sub(at).min(REPEAT));
         if let Some(stop) = &mut view.stop {
             let age =
                 |at| if stop.is_too_late(at) { Duration::ZERO } else { now.saturating_sub(at).min(REPEAT) };
             (stop.key, stop.sent) = (stop.key.map(age), stop.sent.map(|(origin, at)| (origin, age(at))));
             stop.deadline = stop.deadline.map(|at| at.saturating_sub(now));
+            stop.progress.ends = stop.progress.ends.map(|at| at.saturating_sub(now));
         }
         view
     }
@@ -127,16 +198,21 @@ impl Oracle {
         }
         rule(turn.after.phase() >= turn.before.phase(), "phases move forward only")?;
         let cause = self.cause(turn);
-        let kills = self.kills(turn, cause);
-        self.stop_request(turn, cause, kills)?;
+        let late = self.kills(turn, cause);
+        self.stop_request(turn, cause)?;
+        self.more_time(turn, late)?;
+        let given = self.stop.as_ref().filter(|_| cause.is_none()).map(|stop| stop.given);
+        let had_asked = self.stop.as_ref().is_some_and(|stop| stop.progress.has_asked);
+        let kills = self.steps(turn, cause, late)? || late;
         let further = turn.stop_signal().filter(|_| !matches!(cause, Some(Cause::Signal(_))) && !kills);
         let further = further.filter(|_| self.stop.is_some() && turn.before.phase() <= Phase::Terminating);
         self.further_request(turn, further)?;
-        self.forwarding(turn, further, kills)?;
+        self.forwarding(turn, further, given, kills || late)?;
         self.kill(turn, kills)?;
-        self.orphans(turn, cause)?;
+        self.orphans(turn, cause, had_asked)?;
         Self::stopped_main(turn)?;
         self.end(turn)?;
+        self.hook_after_the_end(turn)?;
         self.told_once(turn)?;
         self.remember(turn);
         self.deadlines(turn)
@@ -145,7 +221,7 @@ impl Oracle {
     /// Nothing is to happen after the end, and by an early look at the clock.
     fn is_idle(turn: &Turn<'_>) -> bool {
         let is_early = turn.before.deadline().is_none_or(|due| turn.at < due);
-        turn.was(Phase::Stopped) || (turn.event == Event::Tick && is_early)
+        turn.before.is_stopped() || (turn.event == Event::Tick && is_early)
     }
 
     fn nothing_done(turn: &Turn<'_>) -> Verdict {
@@ -164,9 +240,15 @@ impl Oracle {
         let runs_out = turn.was(Phase::Running)
             && !self.main_has_ended
             && turn.plan().run_limit_stop().is_some_and(|at| at <= turn.at);
+        let is_silent = turn.was(Phase::Running)
+            && !self.main_has_ended
+            && self.silent_at.is_some_and(|at| at <= turn.at);
         match turn.event {
-            Event::MainExited(_) | Event::TreeEmpty => None,
+            Event::MainExited(_) | Event::TreeEmpty | Event::HookEnded(_) => None,
             _ if runs_out => Some(Cause::RunLimit),
+            _ if is_silent => Some(Cause::Silent),
+            Event::ParentEnded => Some(Cause::ParentEnded),
+            Event::Ailing => turn.plan().watchdog.map(|_| Cause::Silent),
             Event::Signal(_) => turn.stop_signal().map(Cause::Signal),
             Event::Abandoned => Some(Cause::Abandoned),
             Event::Remains if turn.was(Phase::Running) && self.main_has_ended => {
@@ -190,7 +272,18 @@ impl Oracle {
         let at_once = cause
             .is_some_and(|cause| Self::deadline_of(turn, cause).is_some_and(|deadline| deadline <= turn.at));
         let deadline = self.stop.as_ref().and_then(|stop| stop.deadline);
-        at_once || deadline.is_some_and(|deadline| deadline <= turn.at) || self.is_second_interrupt(turn)
+        at_once
+            || self.is_killed_by_plan(turn)
+            || deadline.is_some_and(|deadline| deadline <= turn.at)
+            || self.is_second_interrupt(turn)
+    }
+
+    /// Whether the step under way is over, and the next one kills: before anything else happens.
+    fn is_killed_by_plan(&self, turn: &Turn<'_>) -> bool {
+        let Some(progress) = self.stop.as_ref().map(|stop| &stop.progress) else { return false };
+        let next = turn.plan().steps.get(progress.step + 1);
+        let is_kill = next.is_some_and(|next| next.action == Action::Kill);
+        is_kill && progress.ends.is_some_and(|at| at <= turn.at)
     }
 
     fn is_second_interrupt(&self, turn: &Turn<'_>) -> bool {
@@ -209,60 +302,105 @@ impl Oracle {
         first.map(|at| turn.at.saturating_sub(at))
     }
 
-    /// Each stop request begins one stop, which asks at once those who are to be asked first.
-    fn stop_request(&mut self, turn: &Turn<'_>, cause: Option<Cause>, kills: bool) -> Verdict {
+    /// Each stop request begins one stop, and starts the clock.
+    fn stop_request(&mut self, turn: &Turn<'_>, cause: Option<Cause>) -> Verdict {
         let begun = turn.count(|effect| matches!(effect, Effect::Say(Note::StopRequested(_))));
         rule(begun == usize::from(cause.is_some()), "a stop begins when it is asked for, and once")?;
-        let mut owed = Vec::new();
         if let Some(cause) = cause {
             rule(turn.says(Note::StopRequested(cause)), "the cause of the stop is told")?;
             rule(turn.after.cause() == Some(cause), "the cause of the stop is kept")?;
             rule(turn.after.stop_at() == Some(turn.at), "the clock starts with the stop request")?;
-            let asked = self.asked(turn, cause);
-            self.stop = Some(Self::stop_of(turn, cause, asked));
-            owed.extend(asked.filter(|_| !kills));
+            self.stop = Some(Self::stop_of(turn, cause));
+            self.since = Some(turn.at);
         }
-        let stops_already = turn.after.phase() == Phase::Terminating && cause != Some(Cause::Abandoned);
-        if turn.event == Event::Abandoned && stops_already {
-            owed.push(Effect::AskEveryone(turn.plan().straggler_signal()));
-            let deadline = &mut self.stop.get_or_insert_default().deadline;
-            let sooner = turn.at + ABANDONED;
-            *deadline = Some(deadline.map_or(sooner, |deadline| deadline.min(sooner)));
-        }
-        let is_ask = |effect: &&Effect| matches!(effect, Effect::AskMain(_) | Effect::AskEveryone(_));
-        let asked: Vec<Effect> = turn.effects.iter().filter(is_ask).copied().collect();
-        rule(asked == owed, "whoever is to be asked first is asked at the stop request, and only then")
+        Ok(())
     }
 
-    /// Who is asked first, with which signal: nobody, if the terminal has asked the main process.
-    fn asked(&self, turn: &Turn<'_>, cause: Cause) -> Option<Effect> {
-        let plan = turn.plan();
-        let received = if let Cause::Signal(received) = cause { Some(received) } else { None };
-        let to_all = plan.to == Target::All || cause == Cause::Abandoned;
-        if self.main_has_ended {
-            return to_all.then(|| Effect::AskEveryone(plan.straggler_signal()));
+    /// The steps of the plan begin in their order, each when the one before it is over, and do what
+    /// is theirs. Whether one of them kills.
+    fn steps(&mut self, turn: &Turn<'_>, cause: Option<Cause>, late: bool) -> Result<bool, String> {
+        let goes_on = turn.before.phase() <= Phase::Terminating && !late;
+        let key = turn.stop_signal().filter(|received| received.main_has_it && cause.is_none());
+        let key = key.is_some() && self.interrupt_age(turn).is_none();
+        let gone = self.main_has_ended;
+        let (mut owed, mut begun) = (Vec::new(), Vec::new());
+        let mut hook_ended = false;
+        if let Some(stop) = self.stop.as_mut().filter(|_| goes_on) {
+            stop.progress.has_asked |= gone && turn.event == Event::Remains && cause.is_none();
+            // A key that comes before anybody was asked stands for the first step that asks.
+            stop.progress.by_terminal |= key && !stop.progress.has_asked;
+            if matches!(turn.event, Event::HookEnded(_)) && stop.progress.hook_runs {
+                let is_last = stop.progress.step + 1 == turn.plan().steps.len();
+                (stop.progress.hook_runs, stop.progress.ends) = (false, (!is_last).then_some(turn.at));
+                hook_ended = true;
+            }
+            if cause != Some(Cause::Abandoned) {
+                let first = if gone { turn.plan().first_signal().unwrap_or(0) } else { 0 };
+                let is_cut = turn.event == Event::Abandoned && cause.is_none();
+                begun = if is_cut {
+                    Vec::new()
+                } else {
+                    stop.advance(turn, cause.map(|_| first), gone, &mut owed)
+                };
+            }
+            if turn.event == Event::Abandoned {
+                owed.extend(stop.abandoned(turn));
+            }
         }
-        let as_received = received.and_then(|received| plan.forwarded(received.signal));
-        let signal = plan.stop_signal.or(as_received).unwrap_or(Signal::TERM);
-        let by_terminal = received.is_some_and(|received| received.main_has_it);
-        match (to_all, by_terminal) {
-            (true, _) => Some(Effect::AskEveryone(signal)),
-            (false, true) => None,
-            (false, false) => Some(Effect::AskMain(signal)),
-        }
+        let kills = begun.iter().any(|index| turn.plan().steps[*index].action == Action::Kill);
+        let is_after = turn.was(Phase::Stopped) || turn.becomes(Phase::Stopped);
+        let done: Vec<Effect> = turn.effects.iter().filter(|effect| is_of_a_step(effect)).copied().collect();
+        rule(is_after || done == owed, "each step does what is its own when it begins, and only then")?;
+        let is_told =
+            |note: fn(&Note) -> bool| turn.count(|effect| matches!(effect, Effect::Say(it) if note(it)));
+        let ends = is_told(|note| matches!(note, Note::HookEnded(_)));
+        rule(is_after || ends == usize::from(hook_ended), "the end of a hook is told")?;
+        let steps = is_told(|note| matches!(note, Note::Step(_)));
+        let owed_steps = if turn.plan().is_plain() { 0 } else { begun.len() - usize::from(kills) };
+        rule(steps == owed_steps, "each step is told")?;
+        Ok(kills)
     }
 
-    fn stop_of(turn: &Turn<'_>, cause: Cause, asked: Option<Effect>) -> Stop {
+    /// The deadline moves only when the workload asks for it, and only as far as it may.
+    fn more_time(&mut self, turn: &Turn<'_>, late: bool) -> Verdict {
+        let Event::Extend(by) = turn.event else { return Ok(()) };
+        let stops = turn.before.phase() <= Phase::Terminating && !late;
+        let stop = self.stop.as_mut().filter(|_| stops);
+        let granted = stop.and_then(|stop| {
+            let (deadline, extended) = (stop.deadline?, stop.progress.extended?);
+            let wanted = (turn.at + by).max(deadline);
+            let more = wanted.saturating_sub(deadline);
+            let fits = turn.plan().run_limit.is_none_or(|limit| wanted <= limit);
+            (fits && extended + more <= turn.plan().extend_max).then(|| {
+                stop.progress.extended = Some(extended + more);
+                stop.deadline = Some(wanted);
+                stop.progress.ends = stop.progress.ends.map(|ends| ends + more);
+                more
+            })
+        });
+        rule(turn.has(Effect::Answer(granted.is_some())), "who asks for time is answered")?;
+        let more = granted.unwrap_or_default();
+        rule(turn.says(Note::Extended(more)) != more.is_zero(), "a moved deadline is told")
+    }
+
+    fn stop_of(turn: &Turn<'_>, cause: Cause) -> Stop {
         let received = if let Cause::Signal(received) = cause { Some(received) } else { None };
         let by_terminal = received.filter(|received| received.main_has_it).map(|received| received.signal);
-        let by_us = match asked {
-            Some(Effect::AskMain(signal) | Effect::AskEveryone(signal)) => Some(signal),
-            _ => None,
+        let deadline = Self::deadline_of(turn, cause);
+        let plan = turn.plan();
+        let progress = Progress {
+            rest: deadline.map(|deadline| deadline.saturating_sub(turn.at).saturating_sub(plan.shares())),
+            by_terminal: by_terminal.is_some(),
+            as_received: received
+                .and_then(|received| plan.forwarded(received.signal))
+                .unwrap_or(Signal::TERM),
+            ..Progress::default()
         };
         let mut stop = Stop {
-            deadline: Self::deadline_of(turn, cause),
+            deadline,
             heard: received.map(|received| received.signal).into_iter().collect(),
-            given: by_terminal.or(by_us).into_iter().collect(),
+            given: by_terminal.into_iter().collect(),
+            progress,
             ..Stop::default()
         };
         if let Some(received) = received {
@@ -285,7 +423,13 @@ impl Oracle {
     }
 
     /// The signal of this event goes to the main process, or it doesn't.
-    fn forwarding(&mut self, turn: &Turn<'_>, further: Option<Received>, kills: bool) -> Verdict {
+    fn forwarding(
+        &mut self,
+        turn: &Turn<'_>,
+        further: Option<Received>,
+        given: Option<SignalSet>,
+        kills: bool,
+    ) -> Verdict {
         let forwarded: Vec<Signal> = turn
             .effects
             .iter()
@@ -293,7 +437,7 @@ impl Oracle {
             .collect();
         let owed = turn.received().and_then(|received| {
             let can = !kills && turn.before.phase() < Phase::Killing && !self.main_has_ended;
-            can.then(|| self.forwarded(turn, received)).flatten()
+            can.then(|| self.forwarded(turn, received, given)).flatten()
         });
         rule(forwarded == Vec::from_iter(owed), "each signal is passed on once, and no stop signal twice")?;
         let is_duplicate = self.interrupt_age(turn).is_some();
@@ -305,7 +449,8 @@ impl Oracle {
         Ok(())
     }
 
-    fn forwarded(&self, turn: &Turn<'_>, received: Received) -> Option<Signal> {
+    /// `given` is what the main process had got before this turn's steps.
+    fn forwarded(&self, turn: &Turn<'_>, received: Received, given: Option<SignalSet>) -> Option<Signal> {
         let target = turn.plan().forwarded(received.signal)?;
         if received.main_has_it {
             return None;
@@ -316,11 +461,11 @@ impl Oracle {
         };
         let is_wanted = if turn.stop_signal().is_some() {
             let is_another = !stop.heard.contains(received.signal) && !received.from_tree;
-            is_another && self.interrupt_age(turn).is_none()
+            is_another && turn.plan().is_plain() && self.interrupt_age(turn).is_none()
         } else {
             received.signal.is_forwardable()
         };
-        (is_wanted && !stop.given.contains(target)).then_some(target)
+        (is_wanted && !given.unwrap_or(stop.given).contains(target)).then_some(target)
     }
 
     /// SIGKILL goes to the whole tree, before anything is told, and again until the end.
@@ -351,22 +496,33 @@ impl Oracle {
     }
 
     /// Those who became children of winddown are asked: while the main process lives, only those who
-    /// did so since the stop began.
-    fn orphans(&self, turn: &Turn<'_>, cause: Option<Cause>) -> Verdict {
+    /// did so since somebody was asked.
+    fn orphans(&mut self, turn: &Turn<'_>, cause: Option<Cause>, had_asked: bool) -> Verdict {
         let which = if self.main_has_ended { Orphans::All } else { Orphans::New };
-        let owed = Effect::AskOrphans(turn.plan().straggler_signal(), which);
-        let is_ask = |effect: &Effect| matches!(effect, Effect::AskOrphans(..));
-        let asked = turn.count(is_ask);
-        rule(
-            asked == turn.count(|effect| *effect == owed),
-            "stragglers get the signal that is theirs, and the old ones wait for the main process",
-        )?;
         let stops = turn.after.phase() == Phase::Terminating;
-        rule(stops || asked == 0 || turn.was(Phase::Terminating), "nobody is asked but by a stop")?;
-        let lost_parent = turn.event == Event::Remains && turn.was(Phase::Terminating) && stops;
-        let to_all = cause == Some(Cause::Abandoned) || turn.plan().to == Target::All;
-        let main_gone = cause.is_some() && self.main_has_ended && stops && !to_all;
-        rule(!(lost_parent || main_gone) || asked > 0, "whoever lost its parent is asked at once")
+        let gone = self.main_has_ended;
+        let progress = self.stop.as_mut().map(|stop| &mut stop.progress);
+        let is_on = had_asked || gone;
+        let signal = progress.as_ref().map_or(Signal::TERM, |progress| progress.straggler_signal);
+        let asked: Vec<Effect> =
+            turn.effects.iter().filter(|effect| matches!(effect, Effect::AskOrphans(..))).copied().collect();
+        // One that a step of this turn had still to change comes with the signal before it.
+        let is_theirs = |effect: &Effect| matches!(effect, Effect::AskOrphans(_, it) if *it == which);
+        rule(asked.iter().all(is_theirs), "the old ones wait for the main process")?;
+        let last = asked.last().copied().filter(|_| stops);
+        let keeps = turn.event != Event::Remains || turn.plan().is_plain();
+        rule(
+            !keeps || last.is_none_or(|last| last == Effect::AskOrphans(signal, which)),
+            "stragglers get the signal that is theirs",
+        )?;
+        rule(stops || asked.is_empty() || turn.was(Phase::Terminating), "nobody is asked but by a stop")?;
+        let lost_parent = turn.event == Event::Remains && turn.was(Phase::Terminating) && stops && is_on;
+        let by_all = turn.has(Effect::AskEveryone(signal));
+        let main_gone = cause.is_some() && gone && stops && !by_all && turn.plan().first_signal().is_some();
+        if let Some(progress) = progress {
+            progress.has_asked |= !asked.is_empty();
+        }
+        rule(!(lost_parent || main_gone) || !asked.is_empty(), "whoever lost its parent is asked at once")
     }
 
     /// A stopped main process stops winddown while it runs, and is let go on while it is to stop.
@@ -375,23 +531,56 @@ impl Oracle {
         let stops = is_it && turn.after.phase() == Phase::Running;
         let goes_on = is_it && turn.after.phase() == Phase::Terminating;
         rule(turn.has(Effect::StopWithMain) == stops, "winddown stops with the main process")?;
-        rule(turn.has(Effect::ContinueMain) == goes_on, "who is to stop must be able to act")
+        // One that a step kills in the same turn may get it before.
+        let is_killed = turn.becomes(Phase::Killing);
+        rule(is_killed || turn.has(Effect::ContinueMain) == goes_on, "who is to stop must be able to act")
     }
 
     /// It is over when everything is reaped, and not before; or when patience has an end.
     fn end(&self, turn: &Turn<'_>) -> Verdict {
+        if turn.was(Phase::Stopped) {
+            return Ok(());
+        }
         let gone = self.main_has_ended;
         let left = turn.plan().leave_stragglers && turn.was(Phase::Running) && gone;
         let in_vain = self.give_up.is_some_and(|at| at <= turn.at) && turn.was(Phase::Killing);
         let (is_over, survivors) = match turn.event {
             Event::TreeEmpty => (gone, false),
-            Event::MainExited(_) => (false, false),
+            Event::MainExited(_) | Event::HookEnded(_) => (false, false),
             Event::NotStarted => (turn.was(Phase::Starting) || in_vain, in_vain),
             Event::Remains if left => (true, false),
             _ => (in_vain, in_vain),
         };
-        rule(turn.after.is_stopped() == is_over, "it is over when everything is reaped, and not before")?;
+        let is_stopped = turn.after.phase() == Phase::Stopped;
+        rule(is_stopped == is_over, "it is over when everything is reaped, and not before")?;
         rule(turn.after.has_survivors() == (is_over && survivors), "survivors are known as such")
+    }
+
+    /// The hook that follows the end is started once the workload has ended, and is waited for within
+    /// its share; one that has no time left is killed, and what is left of it is waited for a little.
+    fn hook_after_the_end(&mut self, turn: &Turn<'_>) -> Verdict {
+        let share =
+            turn.plan().post_stop.filter(|_| !turn.was(Phase::Starting) || turn.event != Event::NotStarted);
+        let ends = turn.becomes(Phase::Stopped);
+        let starts = ends && share.is_some();
+        rule(turn.has(Effect::StartPostStop) == starts, "what follows the end is started at the end")?;
+        rule(!ends || turn.after.is_stopped() != starts, "the end is the end, but for what follows it")?;
+        if starts {
+            self.after = share.map(|share| (turn.at + share, false));
+        }
+        let Some((until, is_ending)) = self.after else { return Ok(()) };
+        let is_due = !turn.is_end() && until <= turn.at;
+        let has_ended = matches!(turn.event, Event::HookEnded(_) | Event::TreeEmpty);
+        let is_over = !starts && (has_ended || (is_ending && is_due));
+        rule(turn.after.is_stopped() == is_over, "what follows the end is waited for, but not for ever")?;
+        let is_key = turn.stop_signal().is_some_and(|received| received.signal == Signal::INT)
+            && self.since.is_none_or(|since| turn.at.saturating_sub(since) >= REPEAT);
+        let is_cut = !is_over && !is_ending && (is_due || is_key || turn.event == Event::Abandoned);
+        rule(turn.has(Effect::EndHook) == is_cut, "a hook is killed when its time is over, or by Ctrl+C")?;
+        if is_cut {
+            self.after = Some((turn.at + LONGEST_PAUSE, true));
+        }
+        Ok(())
     }
 
     fn told_once(&mut self, turn: &Turn<'_>) -> Verdict {
@@ -405,10 +594,19 @@ impl Oracle {
                 Note::MainExited(_) => 4,
                 Note::KillAsked(_) => 5,
                 Note::Killing => 6,
-                Note::GaveUp | Note::Stopped => 7,
-                Note::Forwarded(..) | Note::Repeated(..) | Note::MainStopped | Note::Abandoned => continue,
+                Note::Stopped => 7,
+                Note::GaveUp => 8,
+                Note::Forwarded(..)
+                | Note::Repeated(..)
+                | Note::MainStopped
+                | Note::Abandoned
+                | Note::Step(_)
+                | Note::HookEnded(_)
+                | Note::HookOverran
+                | Note::Extended(_)
+                | Note::NotExtended(_) => continue,
             };
-            rule(!turn.was(Phase::Killing) || number == 7, "after the kill only the end is told")?;
+            rule(!turn.was(Phase::Killing) || number >= 7, "after the kill only the end is told")?;
             rule(self.told & (1 << number) == 0, "nothing is told twice")?;
             self.told |= 1 << number;
         }
@@ -417,8 +615,14 @@ impl Oracle {
 
     fn remember(&mut self, turn: &Turn<'_>) {
         self.main_has_ended |= matches!(turn.event, Event::MainExited(_));
+        if turn.event == Event::Alive {
+            self.silent_at = turn.plan().watchdog.map(|length| turn.at + length);
+        }
+        if turn.after.phase() > Phase::Running {
+            self.silent_at = None;
+        }
         // What no rule is about any more is forgotten, so that fewer states are left to walk.
-        if turn.after.phase() == Phase::Killing {
+        if turn.after.phase() >= Phase::Killing {
             self.stop = Some(Stop::default());
             self.told = 0;
         }
@@ -438,10 +642,15 @@ impl Oracle {
         rule(turn.after.kill_at() == deadline, "the deadline is the limit's end, and stays where it is")?;
         let soon = turn.at.saturating_add(LONGEST_PAUSE);
         match turn.after.phase() {
-            Phase::Starting | Phase::Stopped => rule(due.is_none(), "nothing is due yet, or any more"),
+            Phase::Starting => rule(due.is_none(), "nothing is due yet"),
+            Phase::Stopped => {
+                let until = self.after.map(|(until, _)| until);
+                rule(due == until, "nothing is due any more, but for what follows the end")
+            }
             Phase::Running => {
-                let runs_out = turn.plan().run_limit_stop().filter(|_| !self.main_has_ended);
-                rule(due == runs_out, "idle costs nothing: only a run limit is waited for")
+                let runs_out = [turn.plan().run_limit_stop(), self.silent_at].into_iter().flatten().min();
+                let runs_out = runs_out.filter(|_| !self.main_has_ended);
+                rule(due == runs_out, "idle costs nothing: only a run limit, or a silence, is waited for")
             }
             Phase::Terminating | Phase::Killing => {
                 rule(due.is_some_and(|due| due <= soon), "those who lost their parent are looked for")
@@ -450,7 +659,69 @@ impl Oracle {
     }
 }
 
+/// What steps do when they begin or end; stragglers have a rule of their own.
+fn is_of_a_step(effect: &Effect) -> bool {
+    matches!(
+        effect,
+        Effect::AskMain(_)
+            | Effect::AskEveryone(_)
+            | Effect::AskAgain
+            | Effect::StartHook(_)
+            | Effect::EndHook
+    )
+}
+
 impl Stop {
+    /// In the place of all steps that are left, everybody is asked.
+    fn abandoned(&mut self, turn: &Turn<'_>) -> Vec<Effect> {
+        let signal = turn.plan().straggler_signal();
+        let progress = &mut self.progress;
+        let hook = std::mem::take(&mut progress.hook_runs).then_some(Effect::EndHook);
+        progress.ends = None;
+        progress.has_asked = true;
+        progress.straggler_signal = signal;
+        progress.extended = None;
+        self.given = self.given.with(signal);
+        let sooner = turn.at + ABANDONED;
+        self.deadline = Some(self.deadline.map_or(sooner, |deadline| deadline.min(sooner)));
+        hook.into_iter().chain([Effect::AskEveryone(signal)]).collect()
+    }
+
+    /// The steps that begin in this turn, with what they owe.
+    fn advance(
+        &mut self,
+        turn: &Turn<'_>,
+        first: Option<usize>,
+        gone: bool,
+        owed: &mut Vec<Effect>,
+    ) -> Vec<usize> {
+        let (plan, progress) = (turn.plan(), &mut self.progress);
+        let (mut next, mut begun) = (first, Vec::new());
+        loop {
+            if next.is_none() && !turn.is_end() && progress.ends.is_some_and(|at| at <= turn.at) {
+                owed.extend(std::mem::take(&mut progress.hook_runs).then_some(Effect::EndHook));
+                progress.ends = None;
+                next = Some(progress.step + 1);
+            }
+            let Some(index) = next.take().filter(|index| *index < plan.steps.len()) else { return begun };
+            let step = plan.steps[index];
+            let stands_in = progress.by_terminal && !progress.has_asked;
+            progress.step = index;
+            owed.extend(progress.begin(step, index + 1 == plan.steps.len(), turn.at, gone));
+            begun.push(index);
+            match step.action {
+                Action::Kill => return begun,
+                Action::Signal(signal, _) => {
+                    progress.by_terminal = false;
+                    if !stands_in {
+                        self.given = self.given.with(signal.unwrap_or(progress.as_received));
+                    }
+                }
+                Action::Wait | Action::Run(_) => {}
+            }
+        }
+    }
+
     /// Whether the deadline comes before a second INT could count as a repeat of one `at` that moment.
     fn is_too_late(&self, at: Duration) -> bool {
         self.deadline.is_some_and(|end| at + REPEAT >= end)

@@ -5,7 +5,7 @@ use std::time::Duration;
 use winddown::lifecycle::event::{Event, Received};
 use winddown::lifecycle::exit::Exit;
 use winddown::lifecycle::phase::Phase;
-use winddown::lifecycle::plan::{Limit, Mapping, Plan, Target};
+use winddown::lifecycle::plan::{Action, Limit, Mapping, Plan, Step, Target};
 use winddown::lifecycle::signal::{Origin, Signal};
 
 /// One plan, and what may happen under it.
@@ -13,14 +13,15 @@ pub(crate) struct Case {
     pub(crate) name: &'static str,
     pub(crate) plan: Plan,
     pub(crate) events: Vec<Event>,
+    /// Phases that this plan leaves out.
+    pub(crate) never: Vec<Phase>,
 }
 
 impl Case {
     /// Every phase that a run under this plan can be seen in between two events.
     pub(crate) fn phases(&self) -> Vec<Phase> {
         let all = [Phase::Starting, Phase::Running, Phase::Terminating, Phase::Killing, Phase::Stopped];
-        let no_time = self.plan.limit == Limit::Finite(Duration::ZERO);
-        all.into_iter().filter(|phase| !(no_time && *phase == Phase::Terminating)).collect()
+        all.into_iter().filter(|phase| !self.never.contains(phase)).collect()
     }
 }
 
@@ -38,14 +39,25 @@ fn signal(name: &str) -> Signal {
 fn plan(limit: Limit) -> Plan {
     Plan {
         limit,
-        stop_signal: None,
-        to: Target::Main,
+        steps: one_step(None, Target::Main),
         stop_on: [Signal::TERM, Signal::INT].into_iter().collect(),
         map: Vec::new(),
         run_limit: None,
+        watchdog: None,
+        extend_max: Duration::ZERO,
         kill_wait: milliseconds(60),
+        post_stop: None,
         leave_stragglers: false,
     }
+}
+
+/// A plan of one signal for the whole limit.
+fn one_step(signal: Option<Signal>, to: Target) -> Vec<Step> {
+    vec![Step { action: Action::Signal(signal, to), share: None }]
+}
+
+fn step(action: Action, share: u64) -> Step {
+    Step { action, share: Some(Duration::from_millis(share)) }
 }
 
 fn from(origin: Origin, name: &str) -> Received {
@@ -62,6 +74,7 @@ fn changes() -> Vec<Event> {
         Event::Remains,
         Event::TreeEmpty,
         Event::Abandoned,
+        Event::ParentEnded,
         Event::Tick,
     ]
 }
@@ -96,13 +109,13 @@ fn interrupts() -> Vec<Event> {
 /// Everything that can happen. The limit has to be short: what happens at one moment makes other
 /// states of all later ones.
 fn all(name: &'static str, plan: Plan) -> Case {
-    Case { name, plan, events: [changes(), requests(), interrupts()].concat() }
+    Case { name, plan, events: [changes(), requests(), interrupts()].concat(), never: Vec::new() }
 }
 
 /// Only what this plan is about: few signals, for walks that would have no end.
 fn some(name: &'static str, plan: Plan, signals: &[Received]) -> Case {
     let signals = signals.iter().copied().map(Event::Signal);
-    Case { name, plan, events: changes().into_iter().chain(signals).collect() }
+    Case { name, plan, events: changes().into_iter().chain(signals).collect(), never: Vec::new() }
 }
 
 /// Ctrl+C, as the whole foreground group gets it.
@@ -129,7 +142,7 @@ pub(crate) fn tiny_limit() -> Case {
 }
 
 pub(crate) fn zero_limit() -> Case {
-    all("zero limit", plan(milliseconds(0)))
+    Case { never: vec![Phase::Terminating], ..all("zero limit", plan(milliseconds(0))) }
 }
 
 pub(crate) fn infinite_limit() -> Case {
@@ -156,15 +169,15 @@ pub(crate) fn leave_stragglers() -> Case {
 pub(crate) fn to_all() -> Case {
     some(
         "to all",
-        Plan { to: Target::All, ..plan(milliseconds(30)) },
+        Plan { steps: one_step(None, Target::All), ..plan(milliseconds(30)) },
         &[from(A, "TERM"), from(A, "USR1"), key()],
     )
 }
 
 pub(crate) fn stop_signal_given() -> Case {
-    let stop_signal = Some(Signal::QUIT);
+    let steps = one_step(Some(Signal::QUIT), Target::Main);
     let signals = [from(A, "TERM"), from(A, "INT"), from(A, "QUIT"), from(A, "USR1"), key()];
-    some("stop signal given", Plan { stop_signal, ..plan(milliseconds(30)) }, &signals)
+    some("stop signal given", Plan { steps, ..plan(milliseconds(30)) }, &signals)
 }
 
 /// Two stop signals become one, a reload becomes a stop signal, one is dropped.
@@ -194,4 +207,86 @@ pub(crate) fn endless_patience_after_the_kill() -> Case {
         Plan { kill_wait: Limit::Infinite, ..plan(milliseconds(30)) },
         &[from(A, "TERM"), from(A, "USR1"), key()],
     )
+}
+
+/// A drain, then two signals; hooks that end, fail and overrun.
+pub(crate) fn steps_with_hooks() -> Case {
+    let steps = vec![
+        step(Action::Wait, 5),
+        step(Action::Run(0), 10),
+        step(Action::Signal(Some(Signal::QUIT), Target::Main), 20),
+        Step { action: Action::Signal(Some(Signal::TERM), Target::All), share: None },
+        step(Action::Run(1), 5),
+    ];
+    let mut case = some(
+        "steps with hooks",
+        Plan { steps, ..plan(milliseconds(50)) },
+        &[from(A, "TERM"), from(A, "QUIT"), key()],
+    );
+    case.events.extend([Event::HookEnded(Some(Exit::Code(1))), Event::HookEnded(None)]);
+    case
+}
+
+/// The plan kills before the limit does.
+pub(crate) fn a_plan_that_kills() -> Case {
+    let steps = vec![
+        step(Action::Signal(Some(Signal::TERM), Target::Main), 10),
+        Step { action: Action::Kill, share: None },
+    ];
+    all("a plan that kills", Plan { steps, ..plan(milliseconds(30)) })
+}
+
+pub(crate) fn a_plan_that_only_kills() -> Case {
+    let steps = vec![Step { action: Action::Kill, share: None }];
+    let mut case = all("a plan that only kills", Plan { steps, ..plan(milliseconds(30)) });
+    case.never.push(Phase::Terminating);
+    case
+}
+
+/// The same signal for one and then for all, without a limit.
+pub(crate) fn steps_without_a_limit() -> Case {
+    let steps = vec![
+        step(Action::Wait, 10),
+        step(Action::Signal(Some(Signal::TERM), Target::Main), 30),
+        Step { action: Action::Signal(Some(Signal::TERM), Target::All), share: None },
+    ];
+    some("steps without a limit", Plan { steps, ..plan(Limit::Infinite) }, &[from(A, "TERM")])
+}
+
+/// The workload asks for more time, within the run limit, which leaves the plan less than its shares.
+pub(crate) fn extensions() -> Case {
+    let steps = vec![
+        step(Action::Signal(Some(Signal::QUIT), Target::Main), 20),
+        Step { action: Action::Signal(Some(Signal::TERM), Target::Main), share: None },
+        step(Action::Wait, 5),
+    ];
+    let extend_max = Duration::from_millis(60);
+    let run_limit = Some(Duration::from_millis(90));
+    let more = [10, 40, 100].map(|ms| Event::Extend(Duration::from_millis(ms)));
+    let mut case = some(
+        "extensions",
+        Plan { steps, extend_max, run_limit, ..plan(milliseconds(30)) },
+        &[from(A, "TERM")],
+    );
+    case.events.extend(more);
+    case
+}
+
+pub(crate) fn watchdog() -> Case {
+    let watchdog = Some(Duration::from_millis(50));
+    let mut case =
+        some("watchdog", Plan { watchdog, ..plan(milliseconds(30)) }, &[from(A, "TERM"), from(A, "USR1")]);
+    case.events.extend([Event::Alive, Event::Ailing]);
+    case
+}
+
+pub(crate) fn a_hook_after_the_end() -> Case {
+    let post_stop = Some(Duration::from_millis(300));
+    let mut case = some(
+        "a hook after the end",
+        Plan { post_stop, leave_stragglers: true, ..plan(milliseconds(30)) },
+        &[from(A, "TERM"), from(A, "USR1"), key()],
+    );
+    case.events.extend([Event::HookEnded(Some(Exit::Code(0))), Event::HookEnded(None)]);
+    case
 }

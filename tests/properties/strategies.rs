@@ -9,7 +9,7 @@ use proptest::sample::select;
 
 use winddown::lifecycle::event::{Event, Received};
 use winddown::lifecycle::exit::Exit;
-use winddown::lifecycle::plan::{Limit, Plan, Target};
+use winddown::lifecycle::plan::{Action, Limit, Plan, Step, Target};
 use winddown::lifecycle::signal::{Origin, Signal};
 
 use crate::{SWITCHES, WITH_VALUE, os, variable};
@@ -105,19 +105,41 @@ pub(crate) fn any_signal() -> impl Strategy<Value = Signal> {
     (1..=64).prop_map(|number| Signal::new(number).expect("a signal"))
 }
 
+/// Up to three steps with shares, and a last one.
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let target = prop_oneof![Just(Target::Main), Just(Target::All)];
+    let signal = (prop::option::of(any_signal()), target.clone());
+    let action = prop_oneof![
+        Just(Action::Wait),
+        (0..3_usize).prop_map(Action::Run),
+        signal.prop_map(|(signal, to)| Action::Signal(signal, to)),
+    ];
+    let step = (action, duration()).prop_map(|(action, share)| Step { action, share: Some(share) });
+    let last = prop_oneof![
+        4 => (prop::option::of(any_signal()), target).prop_map(|(signal, to)| Action::Signal(signal, to)),
+        1 => Just(Action::Kill),
+    ];
+    (prop::collection::vec(step, 0..4), last).prop_map(|(mut steps, last)| {
+        steps.push(Step { action: last, share: None });
+        steps
+    })
+}
+
 pub(crate) fn plan() -> impl Strategy<Value = Plan> {
-    let flags = (any::<bool>(), any::<bool>());
     let limits = (limit(), limit(), prop::option::of(duration()));
-    (flags, limits, prop::option::of(any_signal())).prop_map(
-        |((all, leave), (limit, kill_wait, run_limit), stop_signal)| Plan {
+    let others = (prop::option::of(duration()), duration(), prop::option::of(duration()));
+    (any::<bool>(), limits, steps(), others).prop_map(
+        |(leave_stragglers, (limit, kill_wait, run_limit), steps, (watchdog, extend_max, post_stop))| Plan {
             limit,
-            stop_signal,
-            to: if all { Target::All } else { Target::Main },
+            steps,
             stop_on: [Signal::TERM, Signal::INT].into_iter().collect(),
             map: Vec::new(),
             run_limit,
+            watchdog,
+            extend_max,
             kill_wait,
-            leave_stragglers: leave,
+            post_stop,
+            leave_stragglers,
         },
     )
 }
@@ -137,6 +159,12 @@ pub(crate) fn event() -> impl Strategy<Value = Event> {
         Event::Remains,
         Event::TreeEmpty,
         Event::Abandoned,
+        Event::ParentEnded,
+        Event::HookEnded(None),
+        Event::HookEnded(Some(Exit::Code(0))),
+        Event::Alive,
+        Event::Ailing,
+        Event::Extend(Duration::from_secs(1)),
         Event::Tick,
     ];
     prop_oneof![received, select(others)]

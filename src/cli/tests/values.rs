@@ -112,7 +112,7 @@ fn signals_are_read_by_every_kind_of_name() {
                 &["-s", text, "--stop-on", text, "--map", &format!("{text}={text}"), "true"],
                 &[],
             );
-            assert_eq!(settings.plan.stop_signal, expected, "{text}");
+            assert_eq!(settings.plan.steps[0].action, Action::Signal(expected, Target::Main), "{text}");
             assert_eq!(settings.plan.stop_on, expected.into_iter().collect(), "{text}");
             let mapping = settings.plan.map[0];
             assert_eq!((Some(mapping.from), mapping.to), (expected, expected), "{text}");
@@ -131,7 +131,7 @@ fn lists_are_added_up_and_the_last_of_the_others_counts() {
     assert_eq!(settings.remap_exit, [(1, 2), (3, 4)]);
     let settings = settings_of(&["-t", "1s", "-t", "2s", "--to", "all", "--to", "main", "x"], &[]);
     assert_eq!(settings.plan.limit, Limit::Finite(Duration::from_secs(2)));
-    assert_eq!(settings.plan.to, Target::Main);
+    assert_eq!(settings.plan.steps[0].action, Action::Signal(None, Target::Main));
 }
 
 #[test]
@@ -147,9 +147,9 @@ fn defaults_are_those_of_the_contract() {
     let settings = settings_of(&["true"], &[]);
     let plan = &settings.plan;
     assert_eq!(plan.limit, Limit::Finite(Duration::from_secs(10)));
-    assert_eq!(settings.limit_origin, "default");
-    assert_eq!(plan.stop_signal, None);
-    assert_eq!(plan.to, Target::Main);
+    assert_eq!(settings.origins.limit, "default");
+    assert_eq!(plan.steps, [Step { action: Action::Signal(None, Target::Main), share: None }]);
+    assert_eq!((plan.watchdog, plan.post_stop, plan.extend_max), (None, None, Duration::ZERO));
     assert_eq!(plan.stop_on, [Signal::TERM, Signal::INT].into_iter().collect());
     assert!(plan.map.is_empty());
     assert_eq!(plan.run_limit, None);
@@ -181,7 +181,7 @@ fn a_default_limit_is_at_most_half_of_the_run_limit() {
         let settings = settings_of(&["--run-limit", run_limit, "true"], &[]);
         let length = settings.plan.limit.length().expect("finite");
         assert_eq!(length.as_millis(), limit, "{run_limit}");
-        assert_eq!(settings.limit_origin, "default");
+        assert_eq!(settings.origins.limit, "default");
     }
     let settings = settings_of(&["-t", "2s", "--run-limit", "3s", "true"], &[]);
     assert_eq!(settings.plan.run_limit_stop(), Some(Duration::from_secs(1)));
@@ -190,7 +190,7 @@ fn a_default_limit_is_at_most_half_of_the_run_limit() {
 #[test]
 fn where_the_limit_comes_from_is_known() {
     let origin = |arguments: &[&str], variables: &[(&str, &str)]| {
-        settings_of(&[arguments, &["true"]].concat(), variables).limit_origin
+        settings_of(&[arguments, &["true"]].concat(), variables).origins.limit
     };
     let variable = [("WINDDOWN_TIME_LIMIT", "3s")];
     assert_eq!(origin(&["--time-limit", "3s"], &[]), "-t");

@@ -1,0 +1,95 @@
+//! `--explain-plan`: what a stop would do, where each value comes from, and how long it can last.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use super::Settings;
+use crate::lifecycle::plan::{Action, Limit, Step, Target};
+use crate::observe::message::{limit, short};
+
+/// The plan in force, for people.
+pub(super) fn explain(settings: &Settings) -> String {
+    let plan = &settings.plan;
+    let origins = &settings.origins;
+    let mut text = format!("time limit {} ({})\n", limit(plan.limit), origins.limit);
+    if plan.limit == Limit::Finite(Duration::ZERO) {
+        text.push_str("  no time for any step: SIGKILL to the whole tree at once\n");
+    } else {
+        for (index, step) in plan.steps.iter().enumerate() {
+            let share = share(step, settings);
+            let _ = writeln!(
+                text,
+                "  {}. {:<34} {share:<14} ({})",
+                index + 1,
+                action(step, settings),
+                origins.steps[index]
+            );
+        }
+        let ends_early = plan.steps.last().is_some_and(|step| step.action == Action::Kill);
+        if !ends_early {
+            let when =
+                plan.limit.length().map_or("never".to_owned(), |limit| format!("after {}", short(limit)));
+            let _ = writeln!(text, "  SIGKILL to whatever is left: {when}");
+        }
+    }
+    let _ = writeln!(text, "extensions up to {} ({})", short(plan.extend_max), origins.extend_max);
+    let _ = writeln!(text, "kill wait {} ({})", limit(plan.kill_wait), origins.kill_wait);
+    if let (Some(share), Some(hook)) = (plan.post_stop, &settings.post_stop) {
+        let _ = writeln!(text, "post-stop {} {} ({})", hook.text, short(share), origins.post_stop);
+    }
+    if let Some(run_limit) = plan.run_limit {
+        let _ = writeln!(text, "run limit {} ({})", short(run_limit), origins.run_limit);
+    }
+    text.push_str(&worst_case(settings));
+    text
+}
+
+fn action(step: &Step, settings: &Settings) -> String {
+    match step.action {
+        Action::Wait => "wait".to_owned(),
+        Action::Run(hook) => format!("run {}", settings.hooks[hook].text),
+        Action::Signal(signal, to) => {
+            let name = signal.map_or("the signal received".to_owned(), |signal| signal.to_string());
+            format!("{name} to {}", if to == Target::All { "all" } else { "main" })
+        }
+        Action::Kill => "SIGKILL to the whole tree".to_owned(),
+    }
+}
+
+fn share(step: &Step, settings: &Settings) -> String {
+    let plan = &settings.plan;
+    match (step.share, plan.limit.length()) {
+        (Some(share), _) => short(share),
+        (None, _) if step.action == Action::Kill => String::new(),
+        (None, Some(limit)) => format!("{}, the rest", short(limit.saturating_sub(plan.shares()))),
+        (None, None) => "no end".to_owned(),
+    }
+}
+
+/// From the stop request to the end of winddown, in seconds.
+fn worst_case(settings: &Settings) -> String {
+    let plan = &settings.plan;
+    let (Some(limit), Some(kill_wait)) = (plan.limit.length(), plan.kill_wait.length()) else {
+        return "worst case: no end\n".to_owned();
+    };
+    let post_stop = plan.post_stop.unwrap_or_default();
+    let parts = [
+        (limit, "time limit"),
+        (plan.extend_max, "extensions"),
+        (kill_wait, "kill wait"),
+        (post_stop, "post-stop"),
+    ];
+    let sum = parts.iter().fold(Duration::ZERO, |sum, (part, _)| sum.saturating_add(*part));
+    let told: Vec<String> = parts
+        .iter()
+        .filter(|(part, _)| !part.is_zero())
+        .map(|(part, name)| format!("{name} {}", seconds(*part)))
+        .collect();
+    format!("worst case: {} s ({})\n", seconds(sum), told.join(" + "))
+}
+
+/// `40`, `12.5`.
+fn seconds(duration: Duration) -> String {
+    let text = format!("{}.{:09}", duration.as_secs(), duration.subsec_nanos());
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}

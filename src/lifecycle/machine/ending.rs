@@ -1,0 +1,64 @@
+//! How a run ends: by itself, by SIGKILL, and with the hook that follows.
+
+use std::time::Duration;
+
+use super::{HOOK_END_WAIT, KILL_PAUSE_MIN, Machine, State};
+use crate::lifecycle::event::{Effect, Note};
+
+impl Machine {
+    pub(super) fn tree_empty(&mut self, now: Duration, effects: &mut Vec<Effect>) {
+        match self.state {
+            State::Stopped { .. } => {}
+            State::Finishing { survivors, .. } => self.over(survivors, effects),
+            _ if self.main.is_some() => self.end(now, false, effects),
+            _ => {}
+        }
+    }
+
+    /// The workload has ended, or was given up on; only the hook that follows is left, if there is one.
+    pub(super) fn end(&mut self, now: Duration, survivors: bool, effects: &mut Vec<Effect>) {
+        if survivors {
+            effects.push(Effect::Say(Note::GaveUp));
+        }
+        match self.plan.post_stop {
+            Some(share) => {
+                self.state =
+                    State::Finishing { survivors, ends: now.saturating_add(share), is_ending: false };
+                effects.push(Effect::StartPostStop);
+            }
+            None => self.over(survivors, effects),
+        }
+    }
+
+    pub(super) fn over(&mut self, survivors: bool, effects: &mut Vec<Effect>) {
+        self.state = State::Stopped { survivors };
+        effects.push(Effect::Say(Note::Stopped));
+    }
+
+    /// Once: it is told, and its processes are waited for a little.
+    pub(super) fn end_hook_after_the_end(&mut self, now: Duration, effects: &mut Vec<Effect>) {
+        if let State::Finishing { ends, is_ending, .. } = &mut self.state
+            && !std::mem::replace(is_ending, true)
+        {
+            *ends = now.saturating_add(HOOK_END_WAIT);
+            effects.push(Effect::EndHook);
+            effects.push(Effect::Say(Note::HookOverran));
+        }
+    }
+
+    pub(super) fn kill(&mut self, now: Duration, why: Note, effects: &mut Vec<Effect>) {
+        self.begin_kill(now, effects);
+        if why != Note::Killing {
+            effects.push(Effect::Say(why));
+        }
+        effects.push(Effect::Say(Note::Killing));
+    }
+
+    pub(super) fn begin_kill(&mut self, now: Duration, effects: &mut Vec<Effect>) {
+        let next_pass = now.saturating_add(KILL_PAUSE_MIN);
+        // With less patience than SIGKILL takes, everybody would count as a survivor.
+        let give_up = self.plan.kill_wait.after(now).map(|at| at.max(next_pass));
+        self.state = State::Killing { next_pass, pause: KILL_PAUSE_MIN, give_up };
+        effects.push(Effect::KillTree);
+    }
+}

@@ -1,0 +1,68 @@
+//! What decides about the future, for the test that walks through every state.
+
+use std::time::Duration;
+
+use super::stop::{Interrupts, Stop};
+use super::{LOOK_MAX, Machine, REPEAT_AFTER, State};
+use crate::lifecycle::phase::Phase;
+
+/// See [`Machine::view`].
+#[doc(hidden)]
+#[derive(Clone, PartialEq, Eq, Debug, Hash)]
+pub struct View {
+    state: State,
+    main_has_ended: bool,
+    run_limit: Option<Duration>,
+    silent_at: Option<Duration>,
+    post_stop_spared: Option<Duration>,
+}
+
+impl Machine {
+    /// What decides about the future, with times as they look from `now`: machines of one plan that
+    /// agree in it behave alike from then on. For the test that walks through all of them.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn view(&self, now: Duration) -> View {
+        let left = |at: Duration| at.saturating_sub(now);
+        let mut state = self.state.clone();
+        match &mut state {
+            State::Starting | State::Running | State::Stopped { .. } => {}
+            State::Terminating(stop) => self.view_stop(stop, now),
+            State::Killing { next_pass, give_up, .. } => {
+                *next_pass = left(*next_pass);
+                *give_up = give_up.map(left);
+            }
+            State::Finishing { ends, .. } => *ends = left(*ends),
+        }
+        let is_open = self.phase() <= Phase::Running;
+        // The run limit also ends what extensions may do.
+        let matters = is_open || (self.phase() == Phase::Terminating && !self.plan.extend_max.is_zero());
+        let age = |at: Duration| now.saturating_sub(at).min(REPEAT_AFTER);
+        View {
+            state,
+            main_has_ended: self.main.is_some(),
+            run_limit: self.plan.run_limit.filter(|_| matters).map(left),
+            silent_at: self.silent_at.filter(|_| is_open).map(left),
+            post_stop_spared: self.stop_at.filter(|_| self.plan.post_stop.is_some()).map(age),
+        }
+    }
+
+    fn view_stop(&self, stop: &mut Stop, now: Duration) {
+        let left = |at: Duration| at.saturating_sub(now);
+        let age = |at: Duration| now.saturating_sub(at);
+        let hint_to_come = self.main.is_none() && !stop.hint_told;
+        let age_matters = if hint_to_come { Duration::MAX } else { LOOK_MAX * 4 };
+        stop.since = age(stop.since).min(age_matters);
+        let can_extend = stop.extended.is_some() && !self.plan.extend_max.is_zero();
+        let is_too_late =
+            |at: Duration| !can_extend && stop.deadline.is_some_and(|end| at + REPEAT_AFTER >= end);
+        let first = |at: Duration| if is_too_late(at) { Duration::ZERO } else { age(at).min(REPEAT_AFTER) };
+        let Interrupts { key, sent } = stop.interrupts;
+        stop.interrupts =
+            Interrupts { key: key.map(first), sent: sent.map(|(origin, at)| (origin, first(at))) };
+        stop.next_look = left(stop.next_look);
+        stop.steps.ends = stop.steps.ends.map(left);
+        stop.deadline = stop.deadline.map(left);
+        stop.half_at = stop.half_at.map(left);
+    }
+}

@@ -1,0 +1,117 @@
+//! The hooks of a run: what is started when the machine says so, and what is told of it.
+
+use std::ffi::CString;
+use std::io;
+use std::time::Duration;
+
+use super::Supervisor;
+use crate::lifecycle::event::Event;
+use crate::lifecycle::exit::Exit;
+use crate::os::hook::{self, Hook, Surroundings};
+
+/// The commands of a run, and which of them is under way.
+#[derive(Debug, Default)]
+pub struct Hooks {
+    /// Those of the plan's steps.
+    pub(super) steps: Vec<Hook>,
+    /// The one that follows the end.
+    post_stop: Option<Hook>,
+    /// What they are started with; nothing where there are none.
+    surroundings: Option<Surroundings>,
+    /// The one that was started last, and the process that keeps it.
+    last: Option<Started>,
+}
+
+#[derive(Debug)]
+struct Started {
+    text: String,
+    /// Until it was reaped.
+    keeper: Option<i32>,
+    error: Option<io::Error>,
+}
+
+impl Hooks {
+    /// None of them is under way.
+    #[must_use]
+    pub const fn new(steps: Vec<Hook>, post_stop: Option<Hook>, surroundings: Surroundings) -> Self {
+        Self { steps, post_stop, surroundings: Some(surroundings), last: None }
+    }
+
+    /// As it was written.
+    pub(super) fn last_text(&self) -> String {
+        self.last.as_ref().map(|last| last.text.clone()).unwrap_or_default()
+    }
+
+    /// Why it could not be started.
+    pub(super) fn take_error(&mut self) -> Option<io::Error> {
+        self.last.as_mut().and_then(|last| last.error.take())
+    }
+
+    /// Whether the one started last could not be started, which is to be told to the machine still.
+    pub(super) fn has_failed(&self) -> bool {
+        self.last.as_ref().is_some_and(|last| last.error.is_some())
+    }
+
+    /// Notes the end of a child: whether it was the hook under way.
+    pub(super) fn reaped(&mut self, pid: i32) -> bool {
+        let is_it = |last: &&mut Started| last.keeper == Some(pid);
+        self.last.as_mut().filter(is_it).map(|last| last.keeper = None).is_some()
+    }
+
+    fn start(&mut self, hook: &Hook, variables: &[CString]) -> Option<i32> {
+        let started = self.surroundings.as_ref().map(|with| hook::start(hook, variables, with))?;
+        let (keeper, error) = match started {
+            Ok(keeper) => (Some(keeper), None),
+            Err(error) => (None, Some(error)),
+        };
+        self.last = Some(Started { text: hook.text.clone(), keeper, error });
+        keeper
+    }
+
+    fn end(&self) {
+        if let Some(keeper) = self.last.as_ref().and_then(|last| last.keeper) {
+            hook::end(keeper);
+        }
+    }
+}
+
+impl Supervisor {
+    /// Starts the hook of a step, which is told the deadline.
+    pub(super) fn start_hook(&mut self, index: usize, now: Duration) {
+        let Some(hook) = self.hooks.steps.get(index).cloned() else { return };
+        let deadline = self.machine.kill_at().map(|at| self.clock.wall_ms(now, at));
+        let variables: Vec<CString> =
+            deadline.iter().filter_map(|ms| variable("SHUTDOWN_DEADLINE_MS", &ms.to_string())).collect();
+        self.start_and_set_aside(&hook, &variables);
+    }
+
+    /// Tells the end of the workload, and starts the hook that follows it, which is told too.
+    pub(super) fn start_post_stop(&mut self) {
+        let (outcome, ending) = self.conclude();
+        let Some(hook) = self.hooks.post_stop.clone() else { return };
+        let variables = [
+            variable("SHUTDOWN_OUTCOME", &outcome.to_string()),
+            variable("SHUTDOWN_EXIT_STATUS", &ending.status().to_string()),
+        ];
+        self.start_and_set_aside(&hook, &variables.into_iter().flatten().collect::<Vec<_>>());
+    }
+
+    fn start_and_set_aside(&mut self, hook: &Hook, variables: &[CString]) {
+        if let Some(keeper) = self.hooks.start(hook, variables) {
+            self.tree.set_hook_aside(keeper);
+        }
+    }
+
+    pub(super) fn end_hook(&self) {
+        self.hooks.end();
+    }
+
+    /// How a hook has ended, if this child was one.
+    pub(super) fn hook_ended(&mut self, pid: i32, exit: Exit) -> Option<Event> {
+        self.hooks.reaped(pid).then_some(Event::HookEnded(Some(exit)))
+    }
+}
+
+fn variable(name: &str, value: &str) -> Option<CString> {
+    CString::new(format!("{name}={value}")).ok()
+}
