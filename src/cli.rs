@@ -24,7 +24,7 @@ use variables::{Origins, known_variables, words_from_variables};
 
 mod explain;
 mod plan;
-mod values;
+pub(crate) mod values;
 mod variables;
 
 /// Engines kill a container 10 s after the stop by default: as PID 1 we have to be done before.
@@ -230,8 +230,10 @@ pub struct SettingOrigins {
 pub enum Request {
     /// A run.
     Run(Box<Settings>),
-    /// A text on stdout: help or version.
+    /// A text on stdout: help, version, the plan in force.
     Print(String),
+    /// The subcommand `token`, with the words from its name on.
+    Token,
 }
 
 /// Why nothing was started: one line that names the option, the value and the remedy.
@@ -248,8 +250,8 @@ pub enum UsageError {
     NotBuilt(String),
 }
 
-/// The words that are subcommands when they come first.
-const SUBCOMMANDS: [&str; 3] = ["check", "report", "token"];
+/// The words that will be subcommands when they come first.
+const SUBCOMMANDS: [&str; 2] = ["check", "report"];
 
 /// The definition of the command line: for parsing, the manual page and the completions.
 #[must_use]
@@ -266,6 +268,9 @@ pub fn parse(
     variables: &[(OsString, OsString)],
     is_pid_1: bool,
 ) -> Result<Request, UsageError> {
+    if arguments.get(1).is_some_and(|word| word == "token") {
+        return Ok(Request::Token);
+    }
     if let Some(word) =
         arguments.get(1).and_then(|word| word.to_str()).filter(|word| SUBCOMMANDS.contains(word))
     {
@@ -300,7 +305,7 @@ pub fn parse(
 }
 
 /// clap's message without its decoration: what is wrong, and its tip.
-fn one_line(error: &clap::Error) -> String {
+pub(crate) fn one_line(error: &clap::Error) -> String {
     let context = |kind| error.get(kind).map(ToString::to_string);
     let option = context(ContextKind::InvalidArg).unwrap_or_default();
     match error.kind() {

@@ -8,6 +8,7 @@ use crate::lifecycle::signal::{Origin, Signal, SignalSet};
 use crate::os::clock::Clock;
 use crate::os::inbox;
 use crate::os::link::OuterEnd;
+use crate::os::parent::Parent;
 use crate::os::reap::{self, Change};
 use crate::os::signalling;
 
@@ -32,10 +33,17 @@ pub enum Next {
 
 /// Waits for the end of the inner process.
 #[must_use]
-pub fn watch(end: &OuterEnd, clock: &Clock, stops_with_it: bool) -> Next {
+pub fn watch(end: &OuterEnd, clock: &Clock, stops_with_it: bool, mut parent: Option<Parent>) -> Next {
     let own_pid = std::process::id().cast_signed();
     loop {
+        // Before the first wait as well: it may have ended before it was watched.
+        if parent.as_mut().is_some_and(Parent::has_ended) {
+            end.tell_parent_ended();
+        }
         let Some(delivery) = inbox::take(SignalSet::ALL, None) else { continue };
+        if parent.is_some_and(|parent| parent.raised(&delivery)) {
+            continue;
+        }
         let is_own =
             matches!(delivery.origin, Origin::Process { pid, .. } if pid == own_pid || pid == end.inner);
         if delivery.signal == Signal::CHLD {

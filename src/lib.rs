@@ -6,14 +6,20 @@
 //! - [`guard`] watches over it from a second process.
 //! - [`supervise`] is the loop between the two.
 //! - [`observe`] tells: the log and the record.
+//! - [`notify`] reads what the workload says by `sd_notify`.
+//! - [`offer`] is what the workload is given to take part in its stop.
 //! - [`start`] puts a run together.
+//! - [`token`] is the workload's view of a stop.
 //!
 //! `docs/architecture.md` has the bird's-eye view and the invariants.
 
 pub mod cli;
 pub mod guard;
 pub mod lifecycle;
+pub mod notify;
 pub mod observe;
+pub mod offer;
 pub mod os;
 pub mod start;
 pub mod supervise;
+pub mod token;

@@ -1,7 +1,7 @@
 //! Puts a run together: command line, guard, start of the main process, supervision, end.
 
 use std::collections::HashSet;
-use std::ffi::{CStr, CString, OsString};
+use std::ffi::{CString, OsString};
 use std::io::{self, Write};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
@@ -15,18 +15,19 @@ use crate::lifecycle::signal::{Signal, SignalSet};
 use crate::observe::log::{Format, Level, Log};
 use crate::observe::record::{Destination, Record};
 use crate::observe::{Fact, Observer};
+use crate::offer::{self, Offer};
 use crate::os::clock::Clock;
 use crate::os::descriptor::{keep_from_workload, leave_surroundings};
 use crate::os::hook::Surroundings;
 use crate::os::link::{self, InnerEnd, OuterEnd, Side};
+use crate::os::parent::Parent;
 use crate::os::spawn::{self, Command, SpawnError, Spawned};
 use crate::os::terminal::Terminal;
+use crate::os::token::{ReadEnd, Token};
 use crate::os::tree::{self, Process, Tree};
-use crate::os::{environment, hook, inbox, reap, reason};
-use crate::supervise::{GroupSignals, Hooks, Pending, Supervisor};
-
-/// What the workload learns about its limit: milliseconds, absent when it is infinite.
-const LIMIT_VARIABLE: &str = "SHUTDOWN_LIMIT_MS";
+use crate::os::{self, hook, inbox, reap, reason};
+use crate::supervise::{Contact, GroupSignals, Hooks, Pending, Supervisor};
+use crate::token;
 
 /// Runs winddown with the signal mask that it was started with, and returns its exit status. Does
 /// not return when winddown has to die as the main process did.
@@ -36,15 +37,39 @@ pub fn main(mask: SignalSet) -> u8 {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let variables: Vec<(OsString, OsString)> = std::env::vars_os().collect();
     match cli::parse(&arguments, &variables, is_pid_1()) {
-        Ok(Request::Run(settings)) => finish(Run::new(&settings, mask, clock).start()),
-        Ok(Request::Print(text)) => {
+        Ok(Request::Run(settings)) => run(&settings, mask, clock),
+        Ok(Request::Print(text)) => print(&text, 0, clock),
+        Ok(Request::Token) => {
             inbox::set_mask(mask);
-            match io::stdout().write_all(text.as_bytes()) {
-                Ok(()) => 0,
-                Err(error) => refuse(clock, format!("cannot write to stdout: {}", reason(&error))),
+            match token::run(&arguments[1..]) {
+                Ok((text, status)) => print(&text, status, clock),
+                Err(error) => refuse(clock, error.to_string()),
             }
         }
         Err(error) => refuse(clock, error.to_string()),
+    }
+}
+
+fn run(settings: &Settings, mask: SignalSet, clock: Clock) -> u8 {
+    if let Some(path) = &settings.token
+        && let Err(error) = os::token::prepare(path)
+    {
+        return refuse(
+            clock,
+            format!(
+                "--token {}: {}; name a file in a directory that can be written",
+                path.display(),
+                reason(&error)
+            ),
+        );
+    }
+    finish(Run::new(settings, mask, clock).start())
+}
+
+fn print(text: &str, status: u8, clock: Clock) -> u8 {
+    match io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => status,
+        Err(error) => refuse(clock, format!("cannot write to stdout: {}", reason(&error))),
     }
 }
 
@@ -76,6 +101,8 @@ struct Run<'a> {
     foreign: HashSet<i32>,
     /// Where the hooks are to run, if there are any.
     directory: Option<OwnedFd>,
+    /// The parent that the run is to end with.
+    parent: Option<Parent>,
 }
 
 impl<'a> Run<'a> {
@@ -91,9 +118,19 @@ impl<'a> Run<'a> {
         if let Some(number) = record_descriptor(settings) {
             keep_from_workload(number);
         }
+        let parent = settings.stop_with_parent.then(Parent::watch);
         let has_hooks = !settings.hooks.is_empty() || settings.post_stop.is_some();
         let directory = has_hooks.then(hook::working_directory).flatten();
-        Self { settings, clock, mask, inherited_ignored, terminal: Terminal::open(), foreign, directory }
+        Self {
+            settings,
+            clock,
+            mask,
+            inherited_ignored,
+            terminal: Terminal::open(),
+            foreign,
+            directory,
+            parent,
+        }
     }
 
     fn start(mut self) -> Ending {
@@ -105,6 +142,8 @@ impl<'a> Run<'a> {
             Ok(Side::Inner(end)) => {
                 reap::adopt_orphans();
                 self.foreign = HashSet::new();
+                // Ours is the outer process; it tells of its own.
+                self.parent = None;
                 if self.terminal.is_none() {
                     // What is sent to the group of the process that callers see is for that one.
                     let _ =
@@ -121,12 +160,13 @@ impl<'a> Run<'a> {
     fn guard(self, end: &OuterEnd) -> Ending {
         self.leave_surroundings(Some(end.descriptor()));
         let stops_with_it = self.terminal.is_some() && !self.inherited_ignored.contains(Signal::TSTP);
-        match guard::watch(end, &self.clock, stops_with_it) {
+        match guard::watch(end, &self.clock, stops_with_it, self.parent) {
             Next::End(ending) => return ending,
             Next::TakeOver => {}
             Next::Supervise(error) => {
                 let tree = self.tree(Spawned { pid: end.inner, descriptor: None });
-                let mut supervisor = self.supervisor(tree, None);
+                let contact = self.contact_by_file();
+                let mut supervisor = self.supervisor(tree, None, contact);
                 supervisor.observer.tell(supervisor.clock.now(), &Fact::NoGuard(error));
                 return supervisor.run();
             }
@@ -144,16 +184,23 @@ impl<'a> Run<'a> {
             // It dies with the process that started it.
             tree.main_dies_with_parent();
         }
-        self.supervisor(tree, None).take_over(exit)
+        let contact = self.contact_by_file();
+        self.supervisor(tree, None, contact).take_over(exit)
+    }
+
+    /// The process that had the workload's messages is gone.
+    fn contact_by_file(&self) -> Contact {
+        Contact::new(None, None, self.settings.token.clone().map(Token::new))
     }
 
     fn supervise(self, link: Option<InnerEnd>, no_guard: Option<io::Error>) -> Ending {
         match self.spawn(link.as_ref()) {
-            Ok(spawned) => {
+            Ok((spawned, contact)) => {
                 let tree = self.tree(spawned);
                 let link_descriptor = link.as_ref().map(InnerEnd::descriptor);
-                self.leave_surroundings(link_descriptor.into_iter().chain(tree.descriptor()));
-                let mut supervisor = self.supervisor(tree, link);
+                let ours = link_descriptor.into_iter().chain(tree.descriptor()).chain(contact.descriptors());
+                self.leave_surroundings(ours);
+                let mut supervisor = self.supervisor(tree, link, contact);
                 if let Some(error) = no_guard {
                     supervisor.observer.tell(supervisor.clock.now(), &Fact::NoGuard(error));
                 }
@@ -169,15 +216,17 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn spawn(&self, link: Option<&InnerEnd>) -> Result<Spawned, SpawnError> {
+    fn spawn(&self, link: Option<&InnerEnd>) -> Result<(Spawned, Contact), SpawnError> {
         let settings = self.settings;
+        let visible_pid = link.map_or_else(|| std::process::id().cast_signed(), |link| link.outer);
+        let offer = Offer::open(settings, &self.clock, visible_pid).map_err(SpawnError::NoDescriptor)?;
         let words = settings.command.iter();
         let arguments: Vec<CString> = words.filter_map(|word| CString::new(word.as_bytes()).ok()).collect();
-        let limit = self.limit_variable();
-        let environment = environment_for_workload(&settings.consumed, limit.as_deref());
         let command = Command {
             arguments: &arguments,
-            environment: &environment,
+            environment: &offer.environment,
+            pid_variables: &offer.pid_variables,
+            inherits: offer.read_end.as_ref().map(ReadEnd::number),
             mask: self.mask,
             child_ignored: self.inherited_ignored.contains(Signal::CHLD),
             own_group: self.terminal.is_none(),
@@ -189,9 +238,11 @@ impl<'a> Run<'a> {
             (Err(SpawnError::NoProcess(error)), Some(link)) => {
                 reap::adopt_no_orphans();
                 link.decline(&error);
+                // Closed by the exec, it would tell a stop.
+                offer.contact.token.iter().for_each(Token::keep_open);
                 Err(spawn::become_it(&command, link.outer))
             }
-            (result, _) => result,
+            (result, _) => result.map(|spawned| (spawned, offer.contact)),
         }
     }
 
@@ -227,10 +278,8 @@ impl<'a> Run<'a> {
         if settings.hooks.is_empty() && settings.post_stop.is_none() {
             return Hooks::default();
         }
-        let limit = self.limit_variable();
-        let environment = environment_for_workload(&settings.consumed, limit.as_deref());
         let surroundings = Surroundings {
-            environment: environment.into_iter().map(CStr::to_owned).collect(),
+            environment: offer::environment_for_hooks(settings),
             mask: self.mask,
             child_ignored: self.inherited_ignored.contains(Signal::CHLD),
             directory: self.directory.take(),
@@ -238,12 +287,7 @@ impl<'a> Run<'a> {
         Hooks::new(settings.hooks.clone(), settings.post_stop.clone(), surroundings)
     }
 
-    fn limit_variable(&self) -> Option<CString> {
-        let length = self.settings.plan.limit.length()?;
-        CString::new(format!("{LIMIT_VARIABLE}={}", length.as_millis())).ok()
-    }
-
-    fn supervisor(mut self, tree: Tree, link: Option<InnerEnd>) -> Supervisor {
+    fn supervisor(mut self, tree: Tree, link: Option<InnerEnd>, contact: Contact) -> Supervisor {
         let hooks = self.hooks();
         Supervisor {
             machine: Machine::new(self.settings.plan.clone()),
@@ -256,6 +300,8 @@ impl<'a> Run<'a> {
             clock: self.clock,
             inherited_ignored: self.inherited_ignored,
             hooks,
+            contact,
+            parent: self.parent,
             remap_exit: self.settings.remap_exit.clone(),
             pending: Pending::default(),
         }
@@ -280,13 +326,4 @@ fn record_descriptor(settings: &Settings) -> Option<RawFd> {
         Some(Destination::Descriptor(number)) => Some(number),
         Some(Destination::File(_)) | None => None,
     }
-}
-
-/// Our own environment, without what was meant for winddown, and with the limit.
-fn environment_for_workload<'a>(consumed: &[OsString], limit: Option<&'a CStr>) -> Vec<&'a CStr> {
-    let is_ours = |entry: &CStr| {
-        let name = entry.to_bytes().split(|byte| *byte == b'=').next().unwrap_or_default();
-        name == LIMIT_VARIABLE.as_bytes() || consumed.iter().any(|variable| variable.as_bytes() == name)
-    };
-    environment::entries().into_iter().filter(|entry| !is_ours(entry)).chain(limit).collect()
 }

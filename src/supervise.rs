@@ -3,12 +3,17 @@
 
 use std::time::Duration;
 
+mod contact;
 mod hooks;
+mod receiving;
 mod telling;
 
+pub use contact::Contact;
 pub use hooks::Hooks;
+pub use receiving::GroupSignals;
+use receiving::Way;
 
-use crate::lifecycle::event::{Cause, Effect, Event, Received};
+use crate::lifecycle::event::{Cause, Effect, Event};
 use crate::lifecycle::exit::{self, Ending, Exit};
 use crate::lifecycle::machine::Machine;
 use crate::lifecycle::outcome::Outcome;
@@ -19,9 +24,10 @@ use crate::observe::{Fact, Observer, Purpose};
 use crate::os::clock::{self, Clock};
 use crate::os::inbox::{self, Delivery};
 use crate::os::link::{self, InnerEnd};
+use crate::os::parent::Parent;
 use crate::os::reap::{self, Change};
 use crate::os::signalling;
-use crate::os::terminal::{self, Terminal};
+use crate::os::terminal::Terminal;
 use crate::os::tree::{Process, Sent, Tree};
 
 /// So many in a row before the others get their turn: a storm of one kind starves none.
@@ -50,6 +56,10 @@ pub struct Supervisor {
     pub inherited_ignored: SignalSet,
     /// What is run during a stop, and after it.
     pub hooks: Hooks,
+    /// What winddown and the workload tell each other.
+    pub contact: Contact,
+    /// The parent that the run is to end with, if no outer process watches it.
+    pub parent: Option<Parent>,
     /// Exit statuses of the main process to rewrite.
     pub remap_exit: Vec<(u8, u8)>,
     /// What has been done since the last time facts were told.
@@ -71,38 +81,6 @@ pub struct Pending {
     full_batches: usize,
     /// What the end of the workload has come to, once it was told.
     concluded: Option<(Outcome, Ending)>,
-}
-
-/// How a signal came to us.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Way {
-    /// It was sent to this process.
-    Direct,
-    /// It was sent to the outer process, which passed it on.
-    Relayed,
-}
-
-/// Signals that came directly to the inner process on a terminal: they were sent to the whole group,
-/// so the copy that the outer process passes on does not count.
-#[derive(Debug, Default)]
-pub struct GroupSignals(Vec<(Signal, Origin, Duration)>);
-
-impl GroupSignals {
-    /// A copy that takes longer than this is another signal of the same sender.
-    const COPY_MAX: Duration = Duration::from_secs(1);
-
-    fn seen(&mut self, signal: Signal, origin: Origin, now: Duration) {
-        self.0.retain(|(_, _, at)| now.saturating_sub(*at) < Self::COPY_MAX);
-        self.0.push((signal, origin, now));
-    }
-
-    fn is_copy(&mut self, signal: Signal, origin: Origin, now: Duration) -> bool {
-        let is_it = |(s, o, at): &(Signal, Origin, Duration)| {
-            *s == signal && *o == origin && now.saturating_sub(*at) < Self::COPY_MAX
-        };
-        let found = self.0.iter().position(is_it);
-        found.map(|index| self.0.swap_remove(index)).is_some()
-    }
 }
 
 impl Supervisor {
@@ -131,6 +109,7 @@ impl Supervisor {
         let mut reap_more = true;
         for turn in 1_usize.. {
             let every = turn.is_multiple_of(BATCH);
+            let messages_left = self.take_messages();
             if reap_more || every {
                 reap_more = self.reap();
             }
@@ -143,19 +122,37 @@ impl Supervisor {
             if self.hooks.has_failed() {
                 self.handle(Event::HookEnded(None), None);
             }
+            self.look_for_parent();
             self.tick();
             if self.machine.is_stopped() {
                 break;
             }
-            let patience = if reap_more || relay_more { Some(Duration::ZERO) } else { self.patience() };
+            let patience =
+                if reap_more || relay_more || messages_left { Some(Duration::ZERO) } else { self.patience() };
             match inbox::take(SignalSet::ALL, patience) {
                 Some(delivery) if delivery.signal == Signal::CHLD => reap_more = true,
-                Some(delivery) if delivery.signal == link::WAKE && self.link.is_some() => relay_more = true,
+                Some(delivery) if self.is_wake(&delivery) => relay_more = true,
                 Some(delivery) => self.receive(&delivery, Way::Direct, self.clock.now()),
                 None => {}
             }
         }
         self.end()
+    }
+
+    fn look_for_parent(&mut self) {
+        let by_outer = self.link.as_ref().is_some_and(|link| link.page.take_parent_ended());
+        if by_outer || self.parent.as_mut().is_some_and(Parent::has_ended) {
+            self.handle(Event::ParentEnded, None);
+        }
+    }
+
+    /// What a descriptor of ours raises, or the end of our parent. Without a guard a process may send the
+    /// same for the workload.
+    fn is_wake(&self, delivery: &Delivery) -> bool {
+        let by_descriptor =
+            self.link.is_some() || (self.contact.inlet.is_some() && delivery.origin == Origin::Kernel);
+        let by_parent = self.parent.is_some_and(|parent| parent.raised(delivery));
+        delivery.signal == link::WAKE && (by_descriptor || by_parent)
     }
 
     /// How long to wait for a signal; for ever when nothing is due.
@@ -238,6 +235,7 @@ impl Supervisor {
     fn child_ended(&mut self, pid: i32, exit: Exit) {
         self.tree.reaped(pid, exit);
         self.pending.ended_children = true;
+        self.writer_ended(pid, exit);
         if let Some(event) = self.hook_ended(pid, exit) {
             self.handle(event, None);
         }
@@ -260,89 +258,6 @@ impl Supervisor {
         }
     }
 
-    /// One signal that came in from outside.
-    fn receive(&mut self, delivery: &Delivery, way: Way, at: Duration) {
-        let outer_pid = self.link.as_ref().map(|link| link.outer);
-        let is_own = matches!(delivery.origin, Origin::Process { pid, .. } if pid == self.own_pid || Some(pid) == outer_pid);
-        if is_own || !delivery.signal.is_forwardable() {
-            return;
-        }
-        let Some(to_group) = self.was_sent_to_group(delivery, way, at) else { return };
-        // The machine does what is due with every event: as in a tick, the children come first.
-        if self.is_due() {
-            self.reap();
-        }
-        let received = self.look_at(delivery, to_group);
-        let now = if way == Way::Relayed { self.clock.now() } else { at };
-        self.handle_at(at, now, Event::Signal(received), Some(delivery));
-    }
-
-    /// Whether a signal was sent to the whole group that we share with the main process; nothing if
-    /// it is not for us, or a copy.
-    fn was_sent_to_group(&mut self, delivery: &Delivery, way: Way, now: Duration) -> Option<bool> {
-        let Delivery { signal, origin, .. } = *delivery;
-        // The end of a terminal is told to the session's leader alone.
-        let hangs_up =
-            signal == Signal::HUP && self.terminal.as_ref().is_some_and(|terminal| terminal.leads_session);
-        let by_terminal = self.terminal.is_some() && origin == Origin::Kernel && !hangs_up;
-        match way {
-            Way::Direct if self.link.is_none() => Some(by_terminal || self.is_shells_hang_up(delivery)),
-            // In a group of our own we heed only what comes through the pipe, but for the workload's own
-            // `kill $PPID`: it can't know that its parent is not the process that callers see.
-            Way::Direct if self.terminal.is_none() => {
-                let by_workload = matches!(origin, Origin::Process { pid, .. } if self.tree.contains(pid));
-                by_workload.then(|| self.group_signals.seen(signal, origin, now)).map(|()| false)
-            }
-            Way::Direct => {
-                self.group_signals.seen(signal, origin, now);
-                Some(true)
-            }
-            Way::Relayed if by_terminal || self.group_signals.is_copy(signal, origin, now) => None,
-            Way::Relayed => Some(false),
-        }
-    }
-
-    /// A shell whose terminal has gone tells its jobs, and always the whole group of each.
-    fn is_shells_hang_up(&self, delivery: &Delivery) -> bool {
-        let Origin::Process { pid, .. } = delivery.origin else { return false };
-        delivery.signal == Signal::HUP
-            && self.terminal.is_some()
-            && terminal::is_session_leader(pid)
-            && terminal::is_gone()
-    }
-
-    fn look_at(&mut self, delivery: &Delivery, to_group: bool) -> Received {
-        let Delivery { signal, origin, .. } = *delivery;
-        let is_stop = self.machine.plan().stop_on.contains(signal);
-        let is_repeat = is_stop && self.machine.phase() == Phase::Terminating;
-        Received {
-            signal,
-            origin,
-            main_has_it: self.main_has_it(signal, origin, to_group),
-            hangup: signal == Signal::HUP
-                && self.terminal.is_some()
-                && !self.inherited_ignored.contains(Signal::HUP)
-                && terminal::is_gone(),
-            from_tree: is_repeat && matches!(origin, Origin::Process { pid, .. } if self.tree.contains(pid)),
-        }
-    }
-
-    /// Whether the main process got the same signal in the same moment, by the group we share.
-    fn main_has_it(&mut self, signal: Signal, origin: Origin, to_group: bool) -> bool {
-        if signal == Signal::CONT && std::mem::take(&mut self.pending.resumed) {
-            self.reap();
-            return !self.tree.main_is_stopped();
-        }
-        // One that signalled its own group (`kill 0`) has it already; sent back, it would act twice.
-        let by_main = matches!(origin, Origin::Process { pid, .. } if self.tree.is_main(pid));
-        self.terminal.is_some() && (to_group || by_main) && self.main_shares_group()
-    }
-
-    fn main_shares_group(&self) -> bool {
-        let main = nix::unistd::Pid::from_raw(self.tree.main().pid);
-        nix::unistd::getpgid(Some(main)) == Ok(nix::unistd::getpgrp())
-    }
-
     /// Asks the machine, does what it says, and tells it.
     fn handle(&mut self, event: Event, delivery: Option<&Delivery>) {
         let now = self.clock.now();
@@ -363,6 +278,7 @@ impl Supervisor {
         }
         if phase < Phase::Terminating && self.machine.phase() == Phase::Terminating {
             clock::wake_exactly();
+            self.tell_stop();
         }
         self.pending.effects = effects;
         self.pending.targets.clear();
@@ -396,7 +312,7 @@ impl Supervisor {
             Effect::StartHook(index) => self.start_hook(index, now),
             Effect::StartPostStop => self.start_post_stop(),
             Effect::EndHook => self.end_hook(),
-            Effect::Answer(_) => {}
+            Effect::Answer(granted) => self.contact.granted = Some(granted),
             Effect::ContinueMain => {
                 let sent = self.tree.continue_main();
                 self.sent(sent, Purpose::Continue);

@@ -40,7 +40,7 @@ fn parse_with(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Settings
         variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value))).collect();
     match parse(&words(arguments), &variables, false) {
         Ok(Request::Run(settings)) => Ok(*settings),
-        Ok(Request::Print(text)) => panic!("{arguments:?} printed {text}"),
+        Ok(other) => panic!("{arguments:?} is {other:?}"),
         Err(error) => Err(error.to_string()),
     }
 }

@@ -11,7 +11,7 @@ use crate::lifecycle::signal::{Signal, SignalSet};
 use crate::observe::record::Destination;
 
 /// Text of any bytes: what is no text is refused by the option's own parser, which names its remedy.
-pub(super) fn text<T: Clone + Send + Sync + 'static>(
+pub(crate) fn text<T: Clone + Send + Sync + 'static>(
     parse: fn(&str) -> Result<T, String>,
 ) -> impl TypedValueParser<Value = T> {
     OsStringValueParser::new().try_map(move |value| parse(&value.to_string_lossy()))
@@ -89,7 +89,7 @@ pub(super) fn length(text: &str) -> Result<Duration, String> {
 }
 
 /// A part of the limit.
-pub(super) fn share(text: &str) -> Result<Duration, String> {
+pub(crate) fn share(text: &str) -> Result<Duration, String> {
     match length(text)? {
         Duration::ZERO => Err("it has to be longer than 0; use e.g. 5s".to_owned()),
         length => Ok(length),

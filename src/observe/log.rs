@@ -121,9 +121,11 @@ impl Log {
 
     fn level_of(&self, fact: &Fact) -> Level {
         match fact {
-            Fact::NotStarted(_) | Fact::GaveUp { .. } | Fact::RecordFailed { .. } | Fact::Sent(..) => {
-                Level::Error
-            }
+            Fact::NotStarted(_)
+            | Fact::GaveUp { .. }
+            | Fact::RecordFailed { .. }
+            | Fact::TokenFailed { .. }
+            | Fact::Sent(..) => Level::Error,
             Fact::Phase(_)
             | Fact::Started(_)
             | Fact::Forwarded { .. }
@@ -231,6 +233,7 @@ const fn event(fact: &Fact) -> &'static str {
         Fact::Killing { .. } => "killing",
         Fact::GaveUp { .. } => "gave-up",
         Fact::Ended { .. } => "ended",
+        Fact::TokenFailed { .. } => "token-failed",
         Fact::RecordFailed { .. } => "record-failed",
     }
 }
@@ -282,7 +285,9 @@ fn details(fact: &Fact, limit_origin: &str) -> Value {
         Fact::Ended { outcome, main, main_exit, took, .. } => json!({
             "outcome": outcome, "process": process(main), "exit": main_exit.map(exit), "took_ms": took.map(milliseconds),
         }),
-        Fact::RecordFailed { file, error } => json!({ "file": file, "error": errno_name(error) }),
+        Fact::RecordFailed { file, error } | Fact::TokenFailed { file, error } => {
+            json!({ "file": file, "error": errno_name(error) })
+        }
         Fact::Step { number, count, hook, share, .. } => json!({
             "number": number, "count": count, "hook": hook, "share_ms": share.map(milliseconds),
         }),

@@ -164,6 +164,9 @@ pub fn line(fact: &Fact, limit_origin: &str) -> Option<String> {
         }
         Fact::GaveUp { waited, survivors } => gave_up(*waited, survivors),
         Fact::Ended { .. } => ended(fact)?,
+        Fact::TokenFailed { file, error } => {
+            format!("--token {file}: {}; the stop is not told there", reason(error))
+        }
         Fact::RecordFailed { file, error } => {
             format!("--record {file}: {}; the run is not recorded", reason(error))
         }

@@ -208,6 +208,13 @@ pub enum Fact {
         /// The limit of the stop.
         limit: Limit,
     },
+    /// The token could not be written.
+    TokenFailed {
+        /// Where to.
+        file: String,
+        /// Why.
+        error: io::Error,
+    },
     /// The record could not be written.
     RecordFailed {
         /// Where to.

@@ -246,7 +246,7 @@ pub(super) fn signal(signal: Signal) -> String {
     signal.name()
 }
 
-pub(super) const fn cause(cause: Cause) -> &'static str {
+pub(crate) const fn cause(cause: Cause) -> &'static str {
     match cause {
         Cause::Signal(received) if received.hangup => "hangup",
         Cause::Signal(_) => "signal",

@@ -30,11 +30,29 @@ impl Clock {
         u64::try_from(at.as_millis()).unwrap_or(u64::MAX)
     }
 
+    /// The same by `CLOCK_MONOTONIC`, as every process sees it.
+    #[must_use]
+    pub fn monotonic_ms(&self, now: Duration, at: Duration) -> u64 {
+        let ahead = u64::try_from(at.saturating_sub(now).as_millis()).unwrap_or(u64::MAX);
+        monotonic_ms().saturating_add(ahead)
+    }
+
     /// The wall clock at the start.
     #[must_use]
     pub const fn started_wall(&self) -> SystemTime {
         self.started_wall
     }
+}
+
+/// Now, by `CLOCK_MONOTONIC`, in milliseconds.
+#[must_use]
+pub fn monotonic_ms() -> u64 {
+    // SAFETY: `timespec` is plain data that the kernel fills in.
+    let mut now: libc::timespec = unsafe { std::mem::zeroed() };
+    // SAFETY: `now` is valid for writes; this clock is always there.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+    let ms = now.tv_sec.saturating_mul(1000).saturating_add(now.tv_nsec / 1_000_000);
+    u64::try_from(ms).unwrap_or_default()
 }
 
 /// From now on waits end within microseconds of their time. The kernel's slack of 50 us saves wake-ups,

@@ -26,6 +26,15 @@ pub fn above_standard(descriptor: OwnedFd) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(moved) })
 }
 
+/// Waits until something can be read, or its other end is closed; not at all for one that is closed.
+pub fn wait_until_readable(descriptor: RawFd) {
+    let mut poll = libc::pollfd { fd: descriptor, events: libc::POLLIN, revents: 0 };
+    // SAFETY: one valid `pollfd`.
+    while unsafe { libc::poll(&raw mut poll, 1, -1) } < 0
+        && io::Error::last_os_error().kind() == ErrorKind::Interrupted
+    {}
+}
+
 /// What is behind a descriptor, as far as writing without waiting is concerned.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Kind {

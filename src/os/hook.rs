@@ -3,7 +3,7 @@
 //! ever mistaken for a straggler.
 
 use std::collections::HashSet;
-use std::ffi::{CStr, CString};
+use std::ffi::CString;
 use std::fs::OpenOptions;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -74,11 +74,12 @@ pub fn end(keeper: i32) {
 /// The process that keeps a hook.
 fn keep(hook: &Hook, variables: &[CString], surroundings: &Surroundings, parent: i32) -> ! {
     enter(surroundings, parent);
-    let environment: Vec<&CStr> =
-        surroundings.environment.iter().chain(variables).map(CString::as_c_str).collect();
+    let environment: Vec<CString> = surroundings.environment.iter().chain(variables).cloned().collect();
     let command = Command {
         arguments: &hook.words,
         environment: &environment,
+        pid_variables: &[],
+        inherits: None,
         mask: surroundings.mask,
         child_ignored: surroundings.child_ignored,
         own_group: false,

@@ -44,6 +44,8 @@ struct Fields {
     main_pid: AtomicI32,
     /// Not zero once the inner process becomes the main process: the error that left it no other way.
     declined: AtomicI32,
+    /// Not zero once the outer process's parent has ended, and the run is to end with it.
+    parent_ended: AtomicU32,
     /// Zero until the main process was reaped: then how it ended.
     main_exit: AtomicU32,
     /// Zero until the run has ended: then what to end with, and how.
@@ -87,6 +89,12 @@ impl Page {
     pub fn declined(&self) -> Option<io::Error> {
         let error = self.fields().declined.load(Ordering::Acquire);
         (error != 0).then(|| io::Error::from_raw_os_error(error))
+    }
+
+    /// Whether the outer process's parent has ended, and the run is to end with it. True once.
+    #[must_use]
+    pub fn take_parent_ended(&self) -> bool {
+        self.fields().parent_ended.swap(0, Ordering::AcqRel) != 0
     }
 
     /// How the main process ended, once it was reaped.
@@ -178,6 +186,15 @@ pub fn fork() -> io::Result<Side> {
     }
 }
 
+/// Has [`WAKE`] raised in this process whenever something can be read, without ever waiting for it.
+pub(super) fn raise_wake(descriptor: &OwnedFd) -> io::Result<()> {
+    fcntl(descriptor, FcntlArg::F_SETFL(OFlag::O_NONBLOCK | OFlag::from_bits_retain(libc::O_ASYNC)))?;
+    // SAFETY: plain numbers; no memory is involved.
+    let owned = unsafe { libc::fcntl(descriptor.as_raw_fd(), libc::F_SETOWN, libc::getpid()) };
+    Errno::result(owned)?;
+    Ok(())
+}
+
 impl OuterEnd {
     /// Passes a signal on as it came, with its origin and value. Waits when the pipe is full: the
     /// kernel goes on queueing. A broken pipe is no error, the inner process's end is told by SIGCHLD.
@@ -189,6 +206,12 @@ impl OuterEnd {
         while write() < 0 && Errno::last() == Errno::EINTR {}
     }
 
+    /// Tells the inner process that our own parent has ended.
+    pub fn tell_parent_ended(&self) {
+        self.page.fields().parent_ended.store(1, Ordering::Release);
+        let _ = signalling::send(self.inner, WAKE);
+    }
+
     /// The descriptor to keep open.
     #[must_use]
     pub fn descriptor(&self) -> RawFd {
@@ -198,10 +221,7 @@ impl OuterEnd {
 
 impl InnerEnd {
     fn new(outer: i32, page: Page, pipe: OwnedFd) -> io::Result<Self> {
-        fcntl(&pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK | OFlag::from_bits_retain(libc::O_ASYNC)))?;
-        // SAFETY: plain numbers; no memory is involved.
-        let owned = unsafe { libc::fcntl(pipe.as_raw_fd(), libc::F_SETOWN, libc::getpid()) };
-        Errno::result(owned)?;
+        raise_wake(&pipe)?;
         // SAFETY: concerns only this process. Not KILL: we have to end the workload first.
         Errno::result(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, WAKE.number()) })?;
         Ok(Self { outer, page, pipe })

@@ -10,11 +10,14 @@ pub mod environment;
 pub mod hook;
 pub mod inbox;
 pub mod link;
+pub mod notify;
+pub mod parent;
 pub mod procfs;
 pub mod reap;
 pub mod signalling;
 pub mod spawn;
 pub mod terminal;
+pub mod token;
 pub mod tree;
 
 /// The reason in the C library's words, which users know, without the number that Rust adds to them.

@@ -188,6 +188,12 @@ pub fn is_ours() -> bool {
     std::fs::read_link("/proc/self").is_ok_and(|link| link.as_os_str() == own.as_str())
 }
 
+/// The effective user of a process: the owner of its directory.
+#[must_use]
+pub fn user(pid: i32) -> Option<u32> {
+    nix::sys::stat::stat(format!("/proc/{pid}").as_str()).ok().map(|stat| stat.st_uid)
+}
+
 /// The name of a process, if it is there.
 #[must_use]
 pub fn name(pid: i32) -> Option<String> {

@@ -5,7 +5,7 @@
 
 use std::ffi::{CStr, CString, OsStr, c_char, c_int, c_void};
 use std::io;
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr;
@@ -20,6 +20,9 @@ use crate::lifecycle::signal::{Signal, SignalSet};
 
 /// Room for exec's search in PATH and for the arguments of a script without `#!`.
 const STACK_BYTES: usize = 256 * 1024;
+
+/// An id has no more digits.
+const ID_DIGITS_MAX: usize = 10;
 
 /// Why the main process could not be started.
 #[derive(Debug, Error)]
@@ -43,6 +46,9 @@ pub enum SpawnError {
     /// No process could be made.
     #[error("cannot start a process: {}", reason(.0))]
     NoProcess(#[source] io::Error),
+    /// No descriptor was left for what the workload is to be offered.
+    #[error("cannot open a descriptor for the workload: {}", reason(.0))]
+    NoDescriptor(#[source] io::Error),
 }
 
 impl SpawnError {
@@ -52,7 +58,7 @@ impl SpawnError {
         match self {
             Self::NotFound { .. } => NOT_FOUND,
             Self::NotExecutable { .. } => NOT_EXECUTABLE,
-            Self::NoProcess(_) => WINDDOWN_FAILED,
+            Self::NoProcess(_) | Self::NoDescriptor(_) => WINDDOWN_FAILED,
         }
     }
 }
@@ -63,7 +69,11 @@ pub struct Command<'a> {
     /// Its arguments, the command first.
     pub arguments: &'a [CString],
     /// Its environment, `NAME=VALUE`.
-    pub environment: &'a [&'a CStr],
+    pub environment: &'a [CString],
+    /// `NAME=`, each completed by its own id.
+    pub pid_variables: &'a [CString],
+    /// A descriptor that it inherits.
+    pub inherits: Option<RawFd>,
     /// The signal mask to give it.
     pub mask: SignalSet,
     /// Whether SIGCHLD was ignored when winddown was started.
@@ -89,6 +99,9 @@ pub struct Spawned {
 struct Job<'a> {
     arguments: Vec<*const c_char>,
     environment: Vec<*const c_char>,
+    /// Variables with room for an id behind their names.
+    pid_variables: Vec<Vec<u8>>,
+    inherits: Option<RawFd>,
     mask: SignalSet,
     child_ignored: bool,
     own_group: bool,
@@ -126,9 +139,15 @@ pub fn become_it(command: &Command<'_>, parent: i32) -> SpawnError {
 
 impl<'a> Job<'a> {
     fn new(command: &Command<'a>, parent: i32) -> Self {
+        let with_room = |name: &CString| [name.to_bytes(), &[0; ID_DIGITS_MAX + 1]].concat();
+        let pid_variables: Vec<Vec<u8>> = command.pid_variables.iter().map(with_room).collect();
+        let inherited = command.environment.iter().map(|entry| entry.as_ptr());
+        let completed = pid_variables.iter().map(|entry| entry.as_ptr().cast());
         Self {
-            arguments: null_terminated(command.arguments.iter().map(CString::as_c_str)),
-            environment: null_terminated(command.environment.iter().copied()),
+            arguments: null_terminated(command.arguments.iter().map(|word| word.as_ptr())),
+            environment: null_terminated(inherited.chain(completed)),
+            pid_variables,
+            inherits: command.inherits,
             mask: command.mask,
             child_ignored: command.child_ignored,
             own_group: command.own_group,
@@ -140,8 +159,22 @@ impl<'a> Job<'a> {
     }
 }
 
-fn null_terminated<'a>(strings: impl Iterator<Item = &'a CStr>) -> Vec<*const c_char> {
-    strings.map(CStr::as_ptr).chain([ptr::null()]).collect()
+fn null_terminated(strings: impl Iterator<Item = *const c_char>) -> Vec<*const c_char> {
+    strings.chain([ptr::null()]).collect()
+}
+
+/// Writes an id behind each name, its digits first and then zeros. Allocates nothing: other threads of
+/// the parent's memory could hold its locks between fork and exec.
+fn complete(pid_variables: &mut [Vec<u8>], pid: i32) {
+    for entry in pid_variables {
+        let Some(name_end) = entry.iter().position(|byte| *byte == b'=') else { continue };
+        let mut rest = pid.unsigned_abs();
+        let digits = rest.checked_ilog10().unwrap_or_default() as usize + 1;
+        for place in entry[name_end + 1..].iter_mut().take(digits).rev() {
+            *place = b'0' + u8::try_from(rest % 10).unwrap_or_default();
+            rest /= 10;
+        }
+    }
 }
 
 fn exec_error(command: &CStr, cause: io::Error) -> SpawnError {
@@ -226,6 +259,12 @@ extern "C" fn child(argument: *mut c_void) -> c_int {
     if let Some(place) = job.announce {
         // SAFETY: can't fail.
         place.store(unsafe { libc::getpid() }, Ordering::Release);
+    }
+    // SAFETY: can't fail.
+    complete(&mut job.pid_variables, unsafe { libc::getpid() });
+    if let Some(number) = job.inherits {
+        // SAFETY: a flag of this process's own copy of the descriptor.
+        unsafe { libc::fcntl(number, libc::F_SETFD, 0) };
     }
     if job.own_group {
         // SAFETY: concerns only this process.

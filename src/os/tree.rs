@@ -63,6 +63,8 @@ pub struct Tree {
     foreign: HashSet<i32>,
     /// The process of ours that keeps a hook, while it runs.
     hook: Option<i32>,
+    /// Asked first, in the place of the main process.
+    leader: Option<Stat>,
     /// Asked in this stop.
     asked: HashMap<i32, Asked>,
     /// When the main process was asked, in the kernel's count.
@@ -158,6 +160,7 @@ impl Tree {
             proc_is_usable: procfs::is_ours(),
             foreign,
             hook: None,
+            leader: None,
             asked: HashMap::new(),
             asked_at_ticks: 0,
             settled: HashSet::new(),
@@ -257,6 +260,48 @@ impl Tree {
             || (!self.proc_is_usable && self.is_untold(pid))
     }
 
+    /// The process of this id, if it is a living descendant that belongs to the workload.
+    #[must_use]
+    pub fn descendant(&self, pid: i32) -> Option<Process> {
+        const GENERATIONS_MAX: usize = 10_000;
+        let known = procfs::stat(pid).filter(|_| self.proc_is_usable)?;
+        let mut at = known.clone();
+        for _ in 0..GENERATIONS_MAX {
+            if self.foreign.contains(&at.pid) {
+                return None;
+            }
+            if at.parent == self.own_pid {
+                return Some(Process::from(&known));
+            }
+            at = procfs::stat(at.parent).filter(|_| at.parent > 1)?;
+        }
+        None
+    }
+
+    /// Whether nobody has this id any more, as far as can be known.
+    #[must_use]
+    pub fn is_gone(&self, pid: i32) -> bool {
+        !signalling::exists(pid) || !self.proc_is_usable
+    }
+
+    /// Whether the main process, or winddown itself, runs as this user.
+    #[must_use]
+    pub fn is_user_of(&self, uid: u32) -> bool {
+        uid == nix::unistd::geteuid().as_raw() || procfs::user(self.main.process.pid) == Some(uid)
+    }
+
+    /// Has this process asked first, in the place of the one that was started.
+    pub fn ask_first(&mut self, pid: i32) {
+        self.leader = procfs::stat(pid).filter(|_| !self.is_main(pid));
+    }
+
+    /// Who is asked in the place of the process that was started, while it is there.
+    fn leader(&self) -> Option<Stat> {
+        let leader = self.leader.as_ref()?;
+        let now = procfs::stat(leader.pid)?;
+        (now.start_ticks == leader.start_ticks && !now.is_gone()).then_some(now)
+    }
+
     /// Everybody who is there, the main process first. Zombies are not: they only wait to be reaped.
     #[must_use]
     pub fn there(&self) -> Vec<Process> {
@@ -281,6 +326,10 @@ impl Tree {
             self.asked_at_ticks = clock::ticks_since_boot();
             // Before the signal: whoever loses its parent by it is to be asked at once.
             self.settle();
+        }
+        if let Some(leader) = self.leader() {
+            self.learn();
+            return self.ask(&leader, signal);
         }
         if self.main_is_alive() {
             let error = signalling::forward(self.main.process.pid, signal, request).err();
@@ -321,8 +370,10 @@ impl Tree {
             return if which == Orphans::All { self.ask_untold(signal) } else { Vec::new() };
         }
         let children = self.children();
+        // The process that was started is one of them when another was asked first, and has gone.
+        let main_waits = self.leader.is_none() || self.leader().is_some();
         let wanted = |pid: &i32| {
-            *pid != self.main.process.pid
+            (*pid != self.main.process.pid || !main_waits)
                 && !self.asked.get(pid).is_some_and(|asked| asked.is_done_with(signal))
                 && (which == Orphans::All || !self.settled.contains(pid))
         };

@@ -54,8 +54,10 @@ impl Supervisor {
                 Fact::HookFailed { hook: self.hooks.last_text(), error: self.hooks.take_error()? }
             }
             Note::HookOverran => Fact::HookOverran { hook: self.hooks.last_text() },
-            Note::Extended(by) => Fact::Extended { by, kill_in: self.kill_in(now), requester: None },
-            Note::NotExtended(wanted) => Fact::NotExtended { wanted, requester: None },
+            Note::Extended(by) => {
+                Fact::Extended { by, kill_in: self.kill_in(now), requester: self.contact.sender.clone() }
+            }
+            Note::NotExtended(wanted) => Fact::NotExtended { wanted, requester: self.contact.sender.clone() },
             Note::MainStopped | Note::Stopped => return None,
         })
     }

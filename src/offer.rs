@@ -1,0 +1,152 @@
+//! What the workload is offered to take part in its stop: variables, a token, a socket.
+
+use std::ffi::{CStr, CString, OsStr, OsString};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::time::Duration;
+
+use crate::cli::Settings;
+use crate::os::clock::Clock;
+use crate::os::environment;
+use crate::os::notify::{Inlet, Outlet};
+use crate::os::token::{ReadEnd, Token};
+use crate::supervise::Contact;
+use crate::token::{
+    DEADLINE_MONOTONIC_VARIABLE, DEADLINE_VARIABLE, FD_VARIABLE, SOCKET_VARIABLE, TOKEN_VARIABLE,
+};
+
+/// What the workload learns about its limit: milliseconds, absent when it is infinite.
+const LIMIT_VARIABLE: &str = "SHUTDOWN_LIMIT_MS";
+const NOTIFY_VARIABLE: &str = "NOTIFY_SOCKET";
+const WATCHDOG_VARIABLE: &str = "WATCHDOG_USEC";
+const WATCHDOG_PID_VARIABLE: &str = "WATCHDOG_PID";
+
+/// Variables that name the process which something is meant for. Where that is winddown, it is the main
+/// process: sockets that are passed on at the start, and a watchdog, would be left alone otherwise.
+const PID_VARIABLES: [&str; 3] = ["LISTEN_PID", WATCHDOG_PID_VARIABLE, "SYSTEMD_EXEC_PID"];
+
+/// What is for the main process alone, and not for hooks.
+const NOT_FOR_HOOKS: [&str; 6] =
+    [NOTIFY_VARIABLE, WATCHDOG_VARIABLE, "LISTEN_FDS", "LISTEN_FDNAMES", FD_VARIABLE, SOCKET_VARIABLE];
+
+/// The environment of the workload, and what stands behind it.
+#[derive(Debug)]
+pub struct Offer {
+    /// `NAME=VALUE`.
+    pub environment: Vec<CString>,
+    /// `NAME=`, each to be completed by the main process's id.
+    pub pid_variables: Vec<CString>,
+    /// What it is to inherit.
+    pub read_end: Option<ReadEnd>,
+    /// Our ends.
+    pub contact: Contact,
+}
+
+impl Offer {
+    /// Everything that the settings ask for. `visible_pid` is what callers know winddown by.
+    ///
+    /// # Errors
+    /// When there is no descriptor left for it.
+    pub fn open(settings: &Settings, clock: &Clock, visible_pid: i32) -> io::Result<Self> {
+        let mut variables = limits(settings, clock);
+        let parent = std::env::var_os(NOTIFY_VARIABLE).filter(|name| !name.is_empty());
+        let notifies = settings.notify || parent.is_some();
+        let may_extend = settings.token.is_some() && !settings.plan.extend_max.is_zero();
+        let inlet = if notifies || may_extend { Some(Inlet::open()?) } else { None };
+        let name = inlet.as_ref().map(|inlet| inlet.name().to_owned()).unwrap_or_default();
+        if notifies {
+            variables.push((NOTIFY_VARIABLE, name.clone().into()));
+        }
+        let mut token = settings.token.clone().map(Token::new);
+        let read_end = token.as_mut().map(Token::open_pipe).transpose()?;
+        if let (Some(token), Some(read_end)) = (&token, &read_end) {
+            variables.push((TOKEN_VARIABLE, token.path().into()));
+            variables.push((FD_VARIABLE, read_end.number().to_string().into()));
+            if may_extend {
+                variables.push((SOCKET_VARIABLE, name.into()));
+            }
+        }
+        let mut pid_variables = pid_variables(visible_pid);
+        if let Some(length) = settings.plan.watchdog {
+            let shortest = inherited_watchdog().map_or(length, |inherited| inherited.min(length));
+            variables.push((WATCHDOG_VARIABLE, shortest.as_micros().to_string().into()));
+            if !pid_variables.contains(&WATCHDOG_PID_VARIABLE) {
+                pid_variables.push(WATCHDOG_PID_VARIABLE);
+            }
+        }
+        // A name that can't be reached is as good as none: the workload is not to fail by it.
+        let outlet = parent.and_then(|name| Outlet::open(&name).ok());
+        let replaced = variables.iter().map(|(name, _)| *name).chain(pid_variables.iter().copied());
+        let replaced: Vec<&str> = replaced.chain(stale(token.is_some())).collect();
+        Ok(Self {
+            environment: environment_with(&settings.consumed, &replaced, &variables),
+            pid_variables: pid_variables
+                .iter()
+                .filter_map(|name| CString::new(format!("{name}=")).ok())
+                .collect(),
+            read_end,
+            contact: Contact::new(inlet, outlet, token),
+        })
+    }
+}
+
+/// What a run with a token of its own takes no part in: the token of a run around it.
+fn stale(has_token: bool) -> impl Iterator<Item = &'static str> {
+    let others = [FD_VARIABLE, SOCKET_VARIABLE];
+    [LIMIT_VARIABLE].into_iter().chain(others.into_iter().filter(move |_| has_token))
+}
+
+fn inherited_watchdog() -> Option<Duration> {
+    let text = std::env::var(WATCHDOG_VARIABLE).ok()?;
+    Some(Duration::from_micros(text.parse().ok().filter(|length| *length > 0)?))
+}
+
+/// The names among [`PID_VARIABLES`] that name winddown.
+fn pid_variables(visible_pid: i32) -> Vec<&'static str> {
+    let is_ours = |name: &&str| std::env::var(name).is_ok_and(|value| value == visible_pid.to_string());
+    PID_VARIABLES.into_iter().filter(is_ours).collect()
+}
+
+/// What is known of the limits at the start.
+fn limits(settings: &Settings, clock: &Clock) -> Vec<(&'static str, OsString)> {
+    let mut variables = Vec::new();
+    if let Some(length) = settings.plan.limit.length() {
+        variables.push((LIMIT_VARIABLE, length.as_millis().to_string().into()));
+    }
+    if let Some(at) = settings.plan.run_limit {
+        let now = clock.now();
+        variables.push((DEADLINE_VARIABLE, clock.wall_ms(now, at).to_string().into()));
+        variables.push((DEADLINE_MONOTONIC_VARIABLE, clock.monotonic_ms(now, at).to_string().into()));
+    }
+    variables
+}
+
+/// The environment of hooks: what winddown was given, with the limits.
+#[must_use]
+pub fn environment_for_hooks(settings: &Settings) -> Vec<CString> {
+    let limit =
+        settings.plan.limit.length().map(|length| (LIMIT_VARIABLE, length.as_millis().to_string().into()));
+    let removed = NOT_FOR_HOOKS.iter().chain(&PID_VARIABLES).copied();
+    let removed: Vec<&str> = removed.chain([LIMIT_VARIABLE, DEADLINE_VARIABLE]).collect();
+    environment_with(&settings.consumed, &removed, limit.as_slice())
+}
+
+/// Our own environment, without what was meant for winddown and what is replaced, and with these.
+fn environment_with(
+    consumed: &[OsString],
+    replaced: &[&str],
+    variables: &[(&str, OsString)],
+) -> Vec<CString> {
+    let is_dropped = |entry: &CStr| {
+        let name = entry.to_bytes().split(|byte| *byte == b'=').next().unwrap_or_default();
+        replaced.iter().any(|variable| variable.as_bytes() == name)
+            || consumed.iter().any(|variable| variable.as_bytes() == name)
+    };
+    let inherited = environment::entries().into_iter().filter(|entry| !is_dropped(entry)).map(CStr::to_owned);
+    let added = variables.iter().filter_map(|(name, value)| entry(name, value));
+    inherited.chain(added).collect()
+}
+
+fn entry(name: &str, value: &OsStr) -> Option<CString> {
+    CString::new([name.as_bytes(), b"=", value.as_bytes()].concat()).ok()
+}

@@ -1,0 +1,181 @@
+//! Sockets of `sd_notify(3)`: the one that the workload writes to, and that of winddown's own parent.
+
+use std::ffi::OsStr;
+use std::io::{self, IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{
+    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr, bind,
+    recvmsg, sendmsg, setsockopt, socket, sockopt,
+};
+
+use super::descriptor::above_standard;
+use crate::notify::MESSAGE_BYTES_MAX;
+
+/// The kernel passes on as many descriptors with one message.
+const DESCRIPTORS_MAX: usize = 253;
+
+/// Where the workload's messages come in. Its name can't be guessed: whoever knows it has it from the
+/// workload's environment.
+#[derive(Debug)]
+pub struct Inlet {
+    socket: OwnedFd,
+    name: String,
+}
+
+/// A message as it came.
+#[derive(Debug)]
+pub struct Datagram {
+    /// Its bytes; one more than there may be at most shows that it was longer.
+    pub bytes: Vec<u8>,
+    /// Who sent it, as the kernel says: process and user.
+    pub sender: Option<(i32, u32)>,
+    /// What came with it; closed when this is dropped.
+    pub descriptors: Vec<OwnedFd>,
+    /// Where an answer goes, if the sender can take one.
+    answer_to: Option<UnixAddr>,
+}
+
+impl Inlet {
+    /// A socket of a new name, which raises SIGIO in this process when a message has come.
+    ///
+    /// # Errors
+    /// When there is no descriptor or no random number to be had.
+    pub fn open() -> io::Result<Self> {
+        let socket = above_standard(datagram_socket()?)?;
+        // So many bytes that no other has the same.
+        let mut random = [0; size_of::<u128>()];
+        // SAFETY: room for so many bytes, valid for writes for the whole call.
+        let filled = unsafe { libc::getrandom(random.as_mut_ptr().cast(), random.len(), 0) };
+        if usize::try_from(filled) != Ok(random.len()) {
+            return Err(io::Error::last_os_error());
+        }
+        let name = format!("@winddown-{:032x}", u128::from_ne_bytes(random));
+        bind(socket.as_raw_fd(), &address(OsStr::new(&name))?)?;
+        setsockopt(&socket, sockopt::PassCred, &true)?;
+        super::link::raise_wake(&socket)?;
+        Ok(Self { socket, name })
+    }
+
+    /// As `NOTIFY_SOCKET` has it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its descriptor, to be kept open.
+    #[must_use]
+    pub fn descriptor(&self) -> RawFd {
+        self.socket.as_raw_fd()
+    }
+
+    /// The next message, without waiting; nothing when there is none.
+    #[must_use]
+    pub fn next(&self) -> Option<Datagram> {
+        let mut bytes = vec![0; MESSAGE_BYTES_MAX + 2];
+        let mut control = nix::cmsg_space!(libc::ucred, [RawFd; DESCRIPTORS_MAX]);
+        let mut parts = [IoSliceMut::new(&mut bytes)];
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
+        let number = self.socket.as_raw_fd();
+        let message = recvmsg::<UnixAddr>(number, &mut parts, Some(&mut control), flags).ok()?;
+        let (mut sender, mut descriptors) = (None, Vec::new());
+        for part in message.cmsgs().into_iter().flatten() {
+            match part {
+                ControlMessageOwned::ScmCredentials(from) => sender = Some((from.pid(), from.uid())),
+                ControlMessageOwned::ScmRights(numbers) => {
+                    // SAFETY: the kernel has just given us these descriptors; nobody else owns them.
+                    descriptors.extend(numbers.iter().map(|number| unsafe { OwnedFd::from_raw_fd(*number) }));
+                }
+                _ => {}
+            }
+        }
+        let (length, answer_to) = (message.bytes, message.address);
+        bytes.truncate(length);
+        Some(Datagram { bytes, sender, descriptors, answer_to })
+    }
+
+    /// Tells the sender whether it may have the time that it asked for. Never waits.
+    pub fn answer(&self, datagram: &Datagram, granted: bool) {
+        let Some(to) = datagram.answer_to.as_ref().filter(|to| to.as_abstract().is_some()) else { return };
+        let text: &[u8] = if granted { b"granted" } else { b"refused" };
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+        let _ = sendmsg(self.socket.as_raw_fd(), &[IoSlice::new(text)], &[], flags, Some(to));
+    }
+}
+
+/// The socket of winddown's own parent. What it does not take at once is lost: it never holds us up.
+#[derive(Debug)]
+pub struct Outlet {
+    socket: OwnedFd,
+    to: UnixAddr,
+}
+
+impl Outlet {
+    /// A way to the socket of that name.
+    ///
+    /// # Errors
+    /// When the name is none, or there is no descriptor left.
+    pub fn open(name: &OsStr) -> io::Result<Self> {
+        Ok(Self { to: address(name)?, socket: above_standard(datagram_socket()?)? })
+    }
+
+    /// Sends a message, and descriptors with it.
+    pub fn send(&self, text: &str, descriptors: &[OwnedFd]) {
+        let numbers: Vec<RawFd> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
+        let rights = [ControlMessage::ScmRights(&numbers)];
+        let control = if numbers.is_empty() { &[] } else { rights.as_slice() };
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+        let parts = [IoSlice::new(text.as_bytes())];
+        let _ = sendmsg(self.socket.as_raw_fd(), &parts, control, flags, Some(&self.to));
+    }
+
+    /// Its descriptor, to be kept open.
+    #[must_use]
+    pub fn descriptor(&self) -> RawFd {
+        self.socket.as_raw_fd()
+    }
+}
+
+fn datagram_socket() -> io::Result<OwnedFd> {
+    Ok(socket(AddressFamily::Unix, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?)
+}
+
+/// `/path`, or `@name` in the abstract name space.
+fn address(name: &OsStr) -> io::Result<UnixAddr> {
+    let bytes = name.as_bytes();
+    Ok(match bytes.first() {
+        Some(b'@') => UnixAddr::new_abstract(&bytes[1..])?,
+        Some(b'/') => UnixAddr::new(bytes)?,
+        _ => return Err(io::Error::from_raw_os_error(libc::EAFNOSUPPORT)),
+    })
+}
+
+/// For the workload: asks for more time, and waits for the answer.
+///
+/// # Errors
+/// When there is nobody to ask, or no answer comes.
+pub fn ask_for_time(name: &OsStr, by: Duration, patience: Duration) -> io::Result<bool> {
+    let socket = datagram_socket()?;
+    // The kernel chooses a name: that is where the answer goes.
+    bind(socket.as_raw_fd(), &UnixAddr::new_unnamed())?;
+    let text = format!("EXTEND_TIMEOUT_USEC={}\n", by.as_micros());
+    sendmsg(
+        socket.as_raw_fd(),
+        &[IoSlice::new(text.as_bytes())],
+        &[],
+        MsgFlags::MSG_NOSIGNAL,
+        Some(&address(name)?),
+    )?;
+    let timeout = PollTimeout::try_from(patience).unwrap_or(PollTimeout::MAX);
+    let mut ready = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
+    if poll(&mut ready, timeout)? == 0 {
+        return Err(Errno::ETIMEDOUT.into());
+    }
+    let mut answer = [0; 16];
+    let length = nix::unistd::read(&socket, &mut answer)?;
+    Ok(&answer[..length] == b"granted")
+}

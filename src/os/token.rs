@@ -1,0 +1,133 @@
+//! The token: a file that appears when a stop is asked, and a descriptor that becomes readable then.
+
+use std::ffi::OsString;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::OFlag;
+use nix::unistd::pipe2;
+
+use super::descriptor::{Sink, above_standard};
+
+/// Where a run tells its stop.
+#[derive(Debug)]
+pub struct Token {
+    path: PathBuf,
+    /// Our end of the pipe: closed once the stop is told, so that everybody who holds the other end
+    /// finds it readable, for good.
+    pipe: Option<OwnedFd>,
+}
+
+/// The workload's end of the pipe.
+#[derive(Debug)]
+pub struct ReadEnd(OwnedFd);
+
+impl ReadEnd {
+    /// Its number, in the workload as well.
+    #[must_use]
+    pub fn number(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+/// Takes the file of an earlier run away, and checks that a new one can be made.
+///
+/// # Errors
+/// When it can't.
+pub fn prepare(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let temporary = temporary(path);
+    fs::write(&temporary, "")?;
+    fs::remove_file(&temporary)
+}
+
+/// Beside the file, so that a rename puts it in place whole.
+fn temporary(path: &Path) -> PathBuf {
+    let mut name = OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(format!(".{}.tmp", std::process::id()));
+    path.with_file_name(name)
+}
+
+impl Token {
+    /// One that tells by the file alone.
+    #[must_use]
+    pub const fn new(path: PathBuf) -> Self {
+        Self { path, pipe: None }
+    }
+
+    /// Adds the descriptor, and gives the workload's end of it.
+    ///
+    /// # Errors
+    /// When no descriptor is left.
+    pub fn open_pipe(&mut self) -> io::Result<ReadEnd> {
+        let (read_end, write_end) = pipe2(OFlag::O_CLOEXEC)?;
+        self.pipe = Some(above_standard(write_end)?);
+        above_standard(read_end).map(ReadEnd)
+    }
+
+    /// Lets our end of the descriptor live on when this process becomes the workload.
+    pub fn keep_open(&self) {
+        if let Some(number) = self.descriptor() {
+            // SAFETY: sets a flag of a descriptor that we own.
+            unsafe { libc::fcntl(number, libc::F_SETFD, 0) };
+        }
+    }
+
+    /// Our end's number, to be kept open.
+    #[must_use]
+    pub fn descriptor(&self) -> Option<RawFd> {
+        self.pipe.as_ref().map(AsRawFd::as_raw_fd)
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Tells it: in the descriptor at once, in the file by a short-lived process, whose id is returned:
+    /// a file system that hangs delays nothing.
+    ///
+    /// # Errors
+    /// When there is no process left for it.
+    pub fn tell(&mut self, text: &str) -> io::Result<i32> {
+        if let Some(pipe) = self.pipe.take() {
+            // Nothing is in the pipe yet, and nobody may be at its other end any more.
+            let _ = Sink::inherited(pipe.as_raw_fd()).map(|sink| sink.write(text.as_bytes()));
+        }
+        let parent = std::process::id().cast_signed();
+        // SAFETY: this process has one thread, so the child may go on as it likes.
+        match unsafe { libc::fork() } {
+            0 => self.write_and_exit(text, parent),
+            writer if writer > 0 => Ok(writer),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+
+    fn write_and_exit(&self, text: &str, parent: i32) -> ! {
+        // SAFETY: each concerns only this process.
+        unsafe {
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+            if libc::getppid() != parent {
+                libc::_exit(1);
+            }
+        }
+        let error = self.write(text).err();
+        let status = error.map_or(0, |error| error.raw_os_error().unwrap_or(libc::EIO));
+        // SAFETY: ends this process at once; what its parent would do at its end is not ours to do.
+        unsafe { libc::_exit(status) }
+    }
+
+    fn write(&self, text: &str) -> io::Result<()> {
+        let temporary = temporary(&self.path);
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(&temporary)?;
+        file.write_all(text.as_bytes())?;
+        fs::rename(&temporary, &self.path)
+    }
+}

@@ -1,0 +1,185 @@
+//! What winddown and the workload tell each other: the token of a stop, messages of `sd_notify`, and
+//! what of them goes on to winddown's own parent.
+
+use std::io;
+use std::os::fd::{OwnedFd, RawFd};
+use std::time::Duration;
+
+use super::{BATCH, Supervisor};
+use crate::lifecycle::event::{Cause, Event};
+use crate::lifecycle::exit::Exit;
+use crate::lifecycle::phase::Phase;
+use crate::lifecycle::plan::Limit;
+use crate::notify::{self, Item, Message};
+use crate::observe::{Fact, message};
+use crate::os::notify::{Datagram, Inlet, Outlet};
+use crate::os::token::Token;
+use crate::os::tree::Process;
+use crate::token;
+
+/// More than winddown needs for its end, so that a parent's limit is never the shorter one.
+const MARGIN: Duration = Duration::from_secs(1);
+
+/// Our ends of it.
+#[derive(Debug)]
+pub struct Contact {
+    /// Where the workload's messages come in.
+    pub(super) inlet: Option<Inlet>,
+    /// The socket of winddown's own parent.
+    outlet: Option<Outlet>,
+    /// Where a stop is told.
+    pub token: Option<Token>,
+    /// The short-lived process that writes the token.
+    writer: Option<i32>,
+    /// Who has sent the message under way.
+    pub(super) sender: Option<Process>,
+    /// What came of its request for more time.
+    pub(super) granted: Option<bool>,
+}
+
+impl Contact {
+    /// Nothing has been said yet.
+    #[must_use]
+    pub const fn new(inlet: Option<Inlet>, outlet: Option<Outlet>, token: Option<Token>) -> Self {
+        Self { inlet, outlet, token, writer: None, sender: None, granted: None }
+    }
+
+    /// Descriptors to be kept open.
+    pub fn descriptors(&self) -> impl Iterator<Item = RawFd> {
+        let inlet = self.inlet.as_ref().map(Inlet::descriptor);
+        let outlet = self.outlet.as_ref().map(Outlet::descriptor);
+        let token = self.token.as_ref().and_then(Token::descriptor);
+        [inlet, outlet, token].into_iter().flatten()
+    }
+}
+
+impl Supervisor {
+    /// The workload's messages, up to a batch; true if there may be more. Before children are reaped:
+    /// a sender that has ended since is still known by its id.
+    pub(super) fn take_messages(&mut self) -> bool {
+        for _ in 0..BATCH {
+            let Some(datagram) = self.contact.inlet.as_ref().and_then(Inlet::next) else { return false };
+            if let Some(sender) = self.sender_in_tree(&datagram) {
+                self.contact.sender = Some(sender);
+                self.take_message(&datagram);
+                self.contact.sender = None;
+            }
+        }
+        self.contact.inlet.is_some()
+    }
+
+    /// Who sent it, if it comes from the workload. A sender that is gone is known by its user: the
+    /// socket's name is known to nobody else.
+    fn sender_in_tree(&self, datagram: &Datagram) -> Option<Process> {
+        let (pid, uid) = datagram.sender?;
+        match self.tree.descendant(pid) {
+            Some(process) => Some(process),
+            None if self.tree.is_gone(pid) && self.tree.is_user_of(uid) => {
+                Some(Process { pid, name: String::new() })
+            }
+            None => None,
+        }
+    }
+
+    fn take_message(&mut self, datagram: &Datagram) {
+        let Some(message) = Message::read(&datagram.bytes) else { return };
+        if message.is_barrier() {
+            // With the descriptor of its sender: it is closed when the parent has come so far, too.
+            self.tell_parent("BARRIER=1\n", &datagram.descriptors);
+            return;
+        }
+        for item in &message.items {
+            self.take_item(*item, datagram);
+        }
+        if !message.relayed.is_empty() {
+            let descriptors = if message.relays_descriptors { datagram.descriptors.as_slice() } else { &[] };
+            self.tell_parent(&message.relayed, descriptors);
+        }
+    }
+
+    fn take_item(&mut self, item: Item, datagram: &Datagram) {
+        match item {
+            Item::Ready | Item::Alive => self.handle(Event::Alive, None),
+            Item::Ailing => self.handle(Event::Ailing, None),
+            Item::Extend(by) => {
+                self.contact.granted = None;
+                self.handle(Event::Extend(by), None);
+                let granted = self.contact.granted == Some(true);
+                if let Some(inlet) = &self.contact.inlet {
+                    inlet.answer(datagram, granted);
+                }
+                if granted {
+                    self.tell_stop();
+                }
+            }
+            Item::MainPid(pid) => {
+                if self.tree.descendant(pid).is_some() {
+                    self.tree.ask_first(pid);
+                }
+            }
+            Item::Reloading | Item::Stopping | Item::Barrier => {}
+        }
+    }
+
+    fn tell_parent(&self, text: &str, descriptors: &[OwnedFd]) {
+        if let Some(outlet) = &self.contact.outlet {
+            outlet.send(text, descriptors);
+        }
+    }
+
+    /// Tells the stop, and how long is left, by the token and to winddown's parent; again when the
+    /// deadline has moved.
+    pub(super) fn tell_stop(&mut self) {
+        if self.machine.phase() != Phase::Terminating {
+            return;
+        }
+        let now = self.clock.now();
+        let left = self.machine.kill_at().map(|at| at.saturating_sub(now));
+        let plan = self.machine.plan();
+        let needed = match (left, plan.kill_wait) {
+            (Some(left), Limit::Finite(kill_wait)) => {
+                let after = kill_wait.saturating_add(plan.post_stop.unwrap_or_default());
+                Some(left.saturating_add(after).saturating_add(MARGIN))
+            }
+            _ => None,
+        };
+        let told =
+            left.map_or_else(|| "no limit".to_owned(), |left| format!("{} left", message::short(left)));
+        self.tell_parent(&notify::stopping(&format!("stopping: {told}"), needed), &[]);
+        let deadline =
+            self.machine.kill_at().map(|at| (self.clock.wall_ms(now, at), self.clock.monotonic_ms(now, at)));
+        let text = token::text(&self.reason_of_stop(), deadline);
+        match self.contact.token.as_mut().map(|token| token.tell(&text)) {
+            Some(Ok(writer)) => {
+                self.tree.set_aside(writer);
+                self.contact.writer = Some(writer);
+            }
+            Some(Err(error)) => self.token_failed(error),
+            None => {}
+        }
+    }
+
+    fn reason_of_stop(&self) -> String {
+        match self.machine.cause() {
+            Some(Cause::Signal(received)) if !received.hangup => received.signal.to_string(),
+            Some(cause) => crate::observe::record::cause(cause).to_owned(),
+            None => String::new(),
+        }
+    }
+
+    /// Notes the end of a child: the token's writer tells by its status whether it could.
+    pub(super) fn writer_ended(&mut self, pid: i32, exit: Exit) {
+        if self.contact.writer == Some(pid) {
+            self.contact.writer = None;
+            if let Exit::Code(error @ 1..) = exit {
+                self.token_failed(io::Error::from_raw_os_error(error.into()));
+            }
+        }
+    }
+
+    fn token_failed(&mut self, error: io::Error) {
+        let file = self.contact.token.as_ref().map(|token| token.path().display().to_string());
+        let fact = Fact::TokenFailed { file: file.unwrap_or_default(), error };
+        self.observer.tell(self.clock.now(), &fact);
+    }
+}

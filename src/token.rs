@@ -1,0 +1,148 @@
+//! `winddown token`, for the workload: whether a stop is asked, how long is left, and for more time.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{CommandFactory, FromArgMatches, Parser};
+
+use crate::cli::{UsageError, one_line, values};
+use crate::observe::message::short;
+use crate::os::{clock, descriptor, notify, reason};
+
+/// What the workload finds its token by.
+pub const TOKEN_VARIABLE: &str = "SHUTDOWN_TOKEN";
+/// The descriptor that becomes readable.
+pub const FD_VARIABLE: &str = "SHUTDOWN_FD";
+/// Where more time is asked for, if any may be given.
+pub const SOCKET_VARIABLE: &str = "SHUTDOWN_SOCKET";
+/// When everything is over, in milliseconds since the epoch; of the run limit before a stop.
+pub const DEADLINE_VARIABLE: &str = "SHUTDOWN_DEADLINE_MS";
+/// The same by `CLOCK_MONOTONIC`.
+pub const DEADLINE_MONOTONIC_VARIABLE: &str = "SHUTDOWN_DEADLINE_MONOTONIC_MS";
+
+const RUNNING: u8 = 0;
+const STOPPING: u8 = 1;
+const GRANTED: u8 = 0;
+const REFUSED: u8 = 1;
+
+/// How often a file is looked for where there is no descriptor to wait for.
+const FILE_PAUSE: Duration = Duration::from_millis(50);
+/// How long an answer may take.
+const ANSWER_WAIT: Duration = Duration::from_secs(5);
+
+const AFTER_HELP: &str = "\
+For programs under `winddown --token FILE`. Prints how long is left until SIGKILL.
+Exit status: 0 while running, 1 when a stop is asked; with --extend 0 granted, 1 refused;
+125 outside of such a run.";
+
+/// Tells the workload whether it is asked to stop, and how long is left.
+#[derive(Parser, Debug)]
+#[command(
+    name = "winddown token",
+    override_usage = "winddown token [--wait | --extend DURATION]",
+    after_help = AFTER_HELP,
+    max_term_width = 100
+)]
+pub struct TokenCli {
+    /// Wait until the stop is asked, then exit with 0
+    #[arg(long, conflicts_with = "extend")]
+    pub wait: bool,
+    /// Ask for so much more time from now, within --extend-max
+    #[arg(long, value_name = "DURATION", value_parser = values::text(values::share), allow_hyphen_values = true)]
+    pub extend: Option<Duration>,
+}
+
+/// The definition of its command line.
+#[must_use]
+pub fn definition() -> clap::Command {
+    TokenCli::command()
+}
+
+/// What the token says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Told {
+    /// By `CLOCK_MONOTONIC`; nothing without an end.
+    deadline_monotonic_ms: Option<u64>,
+}
+
+/// The text of a token: one `name=value` a line.
+#[must_use]
+pub fn text(reason: &str, deadline: Option<(u64, u64)>) -> String {
+    let (wall, monotonic) = deadline
+        .map_or(("infinity".to_owned(), "infinity".to_owned()), |(wall, monotonic)| {
+            (wall.to_string(), monotonic.to_string())
+        });
+    format!("reason={reason}\ndeadline_ms={wall}\ndeadline_monotonic_ms={monotonic}\n")
+}
+
+fn read(path: &Path) -> Option<Told> {
+    let text = std::fs::read_to_string(path).ok()?;
+    let value = text.lines().find_map(|line| line.strip_prefix("deadline_monotonic_ms="));
+    Some(Told { deadline_monotonic_ms: value.and_then(|value| value.parse().ok()) })
+}
+
+/// Runs the subcommand: what is to be printed, and the exit status.
+///
+/// # Errors
+/// When the words are wrong, or there is no token to read.
+pub fn run(words: &[OsString]) -> Result<(String, u8), UsageError> {
+    let matches = match definition().try_get_matches_from(words) {
+        Ok(matches) => matches,
+        Err(error) if !error.use_stderr() => return Ok((error.render().to_string(), 0)),
+        Err(error) => return Err(UsageError::Invalid(format!("token: {}", one_line(&error)))),
+    };
+    let cli = TokenCli::from_arg_matches(&matches)
+        .map_err(|error| UsageError::Invalid(format!("token: {}", one_line(&error))))?;
+    if let Some(by) = cli.extend {
+        return extend(by);
+    }
+    let path = std::env::var_os(TOKEN_VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from);
+    let path = path.ok_or_else(|| outside(TOKEN_VARIABLE, "winddown --token FILE -- COMMAND"))?;
+    if cli.wait {
+        wait_for(&path);
+        return Ok((String::new(), 0));
+    }
+    Ok(match read(&path) {
+        Some(told) => (left(told.deadline_monotonic_ms), STOPPING),
+        None => (left(number(DEADLINE_MONOTONIC_VARIABLE)), RUNNING),
+    })
+}
+
+fn outside(variable: &str, remedy: &str) -> UsageError {
+    UsageError::Invalid(format!("token: {variable} is not set; run this inside of `{remedy}`"))
+}
+
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok()?.parse().ok()
+}
+
+fn left(deadline_monotonic_ms: Option<u64>) -> String {
+    let left =
+        deadline_monotonic_ms.map(|at| Duration::from_millis(at.saturating_sub(clock::monotonic_ms())));
+    format!("{}\n", left.map_or_else(|| "infinity".to_owned(), short))
+}
+
+/// By the descriptor where there is one; it tells nothing when the program in between has closed it and
+/// something else has its number.
+fn wait_for(path: &Path) {
+    if let Some(number) = number(FD_VARIABLE).and_then(|number| i32::try_from(number).ok()) {
+        descriptor::wait_until_readable(number);
+    }
+    while !path.exists() {
+        std::thread::sleep(FILE_PAUSE);
+    }
+}
+
+fn extend(by: Duration) -> Result<(String, u8), UsageError> {
+    let failed = |error: &io::Error| UsageError::Invalid(format!("token: --extend: {}", reason(error)));
+    let Some(socket) = std::env::var_os(SOCKET_VARIABLE).filter(|name| !name.is_empty()) else {
+        if std::env::var_os(TOKEN_VARIABLE).is_none() {
+            return Err(outside(SOCKET_VARIABLE, "winddown --token FILE --extend-max 1m -- COMMAND"));
+        }
+        return Ok((String::from("refused: there is no --extend-max\n"), REFUSED));
+    };
+    let granted = notify::ask_for_time(&socket, by, ANSWER_WAIT).map_err(|error| failed(&error))?;
+    Ok(if granted { (String::from("granted\n"), GRANTED) } else { (String::from("refused\n"), REFUSED) })
+}
