@@ -132,7 +132,7 @@ fn term_lets_the_workers_of_puma_finish() {
 }
 
 /// Without its middleware for developers, which collects a page before it sends it.
-fn unicorn<'a>(address: &'a str) -> [&'a str; 5] {
+fn unicorn(address: &str) -> [&str; 5] {
     ["unicorn", "--no-default-middleware", "--listen", address, source!("app.ru")]
 }
 

@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Command, Stdio};
 
 use super::Place;
-use crate::support::trials;
+use crate::support::{needs, trials};
 
 trials![needs("mariadbd", "mariadb") => term_keeps_what_was_committed];
 
@@ -12,7 +12,7 @@ const SMALL: [&str; 3] = ["--no-defaults", "--user=root", "--innodb-buffer-pool-
 
 /// Runs statements, one a line, without a server.
 fn bootstrap(data: &str, statements: &str) {
-    let mut command = Command::new(crate::support::needs::program("mariadbd").expect("mariadbd"));
+    let mut command = Command::new(needs::program("mariadbd").expect("mariadbd"));
     command.args(SMALL).args(["--bootstrap", "--datadir", data]).stdin(Stdio::piped());
     let mut child = command.stderr(Stdio::piped()).spawn().expect("mariadbd");
     child.stdin.take().expect("a pipe").write_all(statements.as_bytes()).expect("mariadbd reads");
@@ -27,7 +27,7 @@ fn term_keeps_what_was_committed() {
     bootstrap(&data, "create database d;\ncreate table d.t (n int);\ninsert into d.t values (1);\n");
     let run = place
         .winddown()
-        .command([crate::support::needs::program("mariadbd").expect("mariadbd")])
+        .command([needs::program("mariadbd").expect("mariadbd")])
         .more(SMALL)
         .more(["--skip-grant-tables", "--skip-networking", "--datadir", &data, "--socket", &socket])
         .owns(&place.directory)
