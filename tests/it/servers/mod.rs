@@ -4,12 +4,21 @@
 //! No step waits for time to pass: a response is held until the server has closed its port, and only
 //! then let go on.
 
+mod apache;
+mod applications;
+mod caddy;
+mod haproxy;
 mod java;
+mod lighttpd;
+mod mariadb;
+mod memcached;
 mod nginx;
 mod node;
+mod php_fpm;
 mod postgres;
 mod python;
 mod redis;
+mod upstream;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
@@ -21,10 +30,23 @@ use crate::support::{PATIENCE, TempDir, eventually, read_json};
 
 /// The tests of all servers.
 pub(crate) fn trials() -> Vec<libtest_mimic::Trial> {
-    [java::trials(), nginx::trials(), node::trials(), postgres::trials(), python::trials(), redis::trials()]
-        .into_iter()
-        .flatten()
-        .collect()
+    let all = [
+        apache::trials(),
+        applications::trials(),
+        caddy::trials(),
+        haproxy::trials(),
+        java::trials(),
+        lighttpd::trials(),
+        mariadb::trials(),
+        memcached::trials(),
+        nginx::trials(),
+        node::trials(),
+        php_fpm::trials(),
+        postgres::trials(),
+        python::trials(),
+        redis::trials(),
+    ];
+    all.into_iter().flatten().collect()
 }
 
 /// The path of a program that lies beside the tests.
@@ -94,22 +116,31 @@ impl Response {
     /// Asks for a page and reads up to the line `begin`.
     #[track_caller]
     fn begin(port: &Port) -> Self {
-        let mut response = Self::ask(port);
-        let mut line = String::new();
-        while line != "begin\n" {
-            line.clear();
-            let count = response.stream.read_line(&mut line).expect("a response");
-            assert!(count > 0, "the response ended before it began");
-        }
-        response
+        Self::ask(port).begun()
     }
 
     #[track_caller]
     fn ask(port: &Port) -> Self {
+        Self::send(port, b"GET / HTTP/1.0\r\nConnection: close\r\n\r\n")
+    }
+
+    #[track_caller]
+    fn send(port: &Port, request: &[u8]) -> Self {
         let mut stream = BufReader::new(port.connect().expect("a server"));
-        let request = b"GET / HTTP/1.0\r\nConnection: close\r\n\r\n";
         stream.get_mut().write_all(request).expect("a server that reads");
         Self { stream }
+    }
+
+    /// Reads up to the line `begin`, before which a protocol may have bytes of its own.
+    #[track_caller]
+    fn begun(mut self) -> Self {
+        let mut line = Vec::new();
+        while !line.ends_with(b"begin\n") {
+            line.clear();
+            let count = self.stream.read_until(b'\n', &mut line).expect("a response");
+            assert!(count > 0, "the response ended before it began");
+        }
+        self
     }
 
     /// The rest, as far as it comes.
