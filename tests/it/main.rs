@@ -41,6 +41,7 @@ mod surroundings;
 mod survivors;
 mod terminal;
 mod terminal_programs;
+mod wall_clock;
 mod without_proc;
 
 fn main() {
@@ -81,6 +82,7 @@ fn main() {
         survivors::trials(),
         terminal::trials(),
         terminal_programs::trials(),
+        wall_clock::trials(),
         without_proc::trials(),
     ]
     .into_iter()
