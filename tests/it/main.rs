@@ -21,6 +21,7 @@ mod limits;
 mod log;
 mod log_blocked;
 mod log_json;
+mod memory;
 mod options;
 mod outcomes;
 mod pid1;
@@ -64,6 +65,7 @@ fn main() {
         log::trials(),
         log_blocked::trials(),
         log_json::trials(),
+        memory::trials(),
         options::trials(),
         outcomes::trials(),
         pid1::trials(),
