@@ -148,6 +148,9 @@ impl<'a> Run<'a> {
                     // What is sent to the group of the process that callers see is for that one.
                     let _ =
                         nix::unistd::setpgid(nix::unistd::Pid::from_raw(0), nix::unistd::Pid::from_raw(0));
+                } else {
+                    // In a shared group what comes to it directly counts as sent to all of them.
+                    end.rename();
                 }
                 // How it ended is on the page; the outer process ends with it.
                 Ending::Status(self.supervise(Some(end), None).status())

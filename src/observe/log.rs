@@ -1,4 +1,4 @@
-//! The lines on stderr: written without ever waiting, counted when they can't be.
+//! The lines on stderr: written without waiting for a reader, counted when they can't be.
 
 use std::os::fd::RawFd;
 use std::time::Duration;
@@ -116,7 +116,9 @@ impl Log {
             Format::Text => self.text(level, &text),
             Format::Json => self.json(at, level, fact, &text),
         };
-        self.write(&line);
+        // Nothing is held up by the last line, and no later one could say that it was lost.
+        let is_last = matches!(fact, Fact::Ended { .. } | Fact::NotStarted(_));
+        self.write(&line, is_last);
     }
 
     fn level_of(&self, fact: &Fact) -> Level {
@@ -173,10 +175,11 @@ impl Log {
         format!("{line}\n")
     }
 
-    fn write(&mut self, line: &str) {
+    fn write(&mut self, line: &str, is_last: bool) {
         let Some(sink) = self.sink else { return };
         let line = if self.torn { format!("\n{line}") } else { line.to_owned() };
-        let written = sink.write(line.as_bytes()).unwrap_or_default();
+        let written = if is_last { sink.write_last(line.as_bytes()) } else { sink.write(line.as_bytes()) };
+        let written = written.unwrap_or_default();
         if written > 0 {
             self.torn = !line.as_bytes()[..written].ends_with(b"\n");
         }

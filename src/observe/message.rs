@@ -241,7 +241,10 @@ fn stop_requested(fact: &Fact, limit_origin: &str) -> Option<String> {
         }
         Cause::MainExited => {
             let how = main_exit.map(exit).unwrap_or_default();
-            format!("{} {how}; {}, {when}", process(main), asking(asked))
+            // Without a limit nobody is asked.
+            let nobody_is_asked = asked.is_empty() && *kill_in == Some(Duration::ZERO);
+            let what = if nobody_is_asked { "stragglers are left".to_owned() } else { asking(asked) };
+            format!("{} {how}; {what}, {when}", process(main))
         }
     })
 }

@@ -24,6 +24,13 @@ use crate::os::tree::Process;
 /// Raised when a reader of the last version would misunderstand the next.
 const SCHEMA: u32 = 1;
 
+/// So many forwarded signals have an entry each. Beyond that equal ones share one: a storm of signals
+/// must not fill the memory.
+const FORWARDED_MAX: usize = 1000;
+
+/// So far back an equal one is looked for: there are fewer kinds of forwarded signals than that.
+const LOOK_BACK: usize = 256;
+
 /// Where the record goes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Destination {
@@ -47,6 +54,7 @@ impl std::fmt::Display for Destination {
 pub struct Record {
     destination: Destination,
     object: Value,
+    forwarded: usize,
 }
 
 impl Record {
@@ -77,7 +85,7 @@ impl Record {
             "exit_status": null,
             "outcome": null,
         });
-        Self { destination, object }
+        Self { destination, object, forwarded: 0 }
     }
 
     /// Takes one fact that happened at this time since the start.
@@ -99,9 +107,13 @@ impl Record {
                 let result = sent.error.as_ref().map_or_else(|| "ok".to_owned(), errno_name);
                 let name = signal(sent.signal);
                 let target = process(&sent.target);
+                self.forwarded += usize::from(*purpose == Purpose::Forward);
+                let is_many = *purpose == Purpose::Forward && self.forwarded > FORWARDED_MAX;
                 let purpose = purpose_name(*purpose);
                 let entry = json!({ "at_ms": at_ms, "signal": name, "target": target, "purpose": purpose, "result": result });
-                self.push("signals", entry);
+                if !(is_many && self.add_to_equal(&entry)) {
+                    self.push("signals", entry);
+                }
             }
             Fact::GaveUp { survivors: list, .. } => self.object["survivors"] = survivors(list),
             Fact::Ended { outcome, main, main_exit, .. } => {
@@ -117,6 +129,18 @@ impl Record {
         if let Some(list) = self.object[list].as_array_mut() {
             list.push(entry);
         }
+    }
+
+    /// Counts a signal with the latest one that is equal but for the time; false if there is none.
+    fn add_to_equal(&mut self, entry: &Value) -> bool {
+        let is_equal = |one: &&mut Value| {
+            ["signal", "target", "purpose", "result"].iter().all(|field| one[*field] == entry[*field])
+        };
+        let latest = self.object["signals"].as_array_mut().into_iter().flat_map(|all| all.iter_mut().rev());
+        let Some(one) = latest.take(LOOK_BACK).find(is_equal) else { return false };
+        one["count"] = json!(one["count"].as_u64().unwrap_or(1) + 1);
+        one["last_at_ms"] = entry["at_ms"].clone();
+        true
     }
 
     /// Completes the record of a run that was not started.

@@ -35,6 +35,11 @@ pub fn wait_until_readable(descriptor: RawFd) {
     {}
 }
 
+/// So often what nothing comes after is tried.
+const LAST_TRIES: usize = 5;
+/// At most so long there is waited for room after each of them.
+const LAST_WAIT_MS: i32 = 5;
+
 /// What is behind a descriptor, as far as writing without waiting is concerned.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Kind {
@@ -106,6 +111,28 @@ impl Sink {
         }
     }
 
+    /// The same with a little patience, for what nothing comes after: a reader who is only behind, since
+    /// the workload has filled everything up to its end, makes room within that.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub fn write_last(self, bytes: &[u8]) -> io::Result<usize> {
+        let mut taken = 0;
+        for _ in 0..LAST_TRIES {
+            match self.write(&bytes[taken..]) {
+                Ok(length) => taken += length,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) if taken == 0 => return Err(error),
+                Err(_) => break,
+            }
+            if taken == bytes.len() {
+                break;
+            }
+            self.has_room(LAST_WAIT_MS);
+        }
+        Ok(taken)
+    }
+
     fn send(self, bytes: &[u8]) -> io::Result<usize> {
         let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
         // SAFETY: `bytes` is valid for reads for the whole call.
@@ -134,14 +161,15 @@ impl Sink {
     /// A stopped terminal, or a full pipe, says so before it is written to. A pipe that is not full has
     /// room for `PIPE_BUF` bytes.
     fn write_if_ready(self, bytes: &[u8]) -> io::Result<usize> {
+        if self.has_room(0) { self.write_plain(bytes) } else { Err(ErrorKind::WouldBlock.into()) }
+    }
+
+    /// Whether it can be written to, at the latest after this time.
+    fn has_room(self, wait_ms: i32) -> bool {
         let mut poll = libc::pollfd { fd: self.descriptor, events: libc::POLLOUT, revents: 0 };
-        // SAFETY: one valid `pollfd`; a zero timeout never waits.
-        let ready = unsafe { libc::poll(&raw mut poll, 1, 0) };
-        if ready == 1 && poll.revents & libc::POLLOUT != 0 {
-            self.write_plain(bytes)
-        } else {
-            Err(ErrorKind::WouldBlock.into())
-        }
+        // SAFETY: one valid `pollfd`.
+        let ready = unsafe { libc::poll(&raw mut poll, 1, wait_ms) };
+        ready == 1 && poll.revents & libc::POLLOUT != 0
     }
 
     fn write_plain(self, bytes: &[u8]) -> io::Result<usize> {

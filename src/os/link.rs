@@ -3,6 +3,7 @@
 //! The pipe raises [`WAKE`] when something is in it, so that the inner process waits for signals only
 //! and is the same loop with and without a guard.
 
+use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::ptr::{self, NonNull};
@@ -22,6 +23,9 @@ use crate::lifecycle::signal::{Signal, SignalSet};
 /// Tells the inner process that the pipe is readable, or that the outer process is gone. What a user
 /// sends as SIGIO comes through the pipe.
 pub const WAKE: Signal = Signal::IO;
+
+/// Does not contain the name that the outer process has: `pkill` looks for parts of names.
+const INNER_NAME: &CStr = c"wd-supervisor";
 
 /// One signal on the pipe: far below what the kernel writes in one piece.
 #[derive(Clone, Copy)]
@@ -225,6 +229,13 @@ impl InnerEnd {
         // SAFETY: concerns only this process. Not KILL: we have to end the workload first.
         Errno::result(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, WAKE.number()) })?;
         Ok(Self { outer, page, pipe })
+    }
+
+    /// Takes another name than the outer process: `pkill` and `killall` by the name reach that one alone.
+    /// Both would be as if the whole group had been signalled, the workload included.
+    pub fn rename(&self) {
+        // SAFETY: the name is a C string; concerns only this process.
+        unsafe { libc::prctl(libc::PR_SET_NAME, INNER_NAME.as_ptr()) };
     }
 
     /// The next signal that the outer process has passed on, and when it got it.

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use thiserror::Error;
 
 use super::descriptor::above_standard;
-use super::{inbox, reap, reason};
+use super::{inbox, reap, reason, signalling};
 use crate::lifecycle::exit::{NOT_EXECUTABLE, NOT_FOUND, WINDDOWN_FAILED};
 use crate::lifecycle::signal::{Signal, SignalSet};
 
@@ -273,9 +273,11 @@ extern "C" fn child(argument: *mut c_void) -> c_int {
     if job.dies_with_parent {
         // SAFETY: concerns only this process.
         unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
-        // SAFETY: can't fail. A parent that has died before the call above sends nothing any more.
+        // SAFETY: can't fail. A parent that has died before the call above sends nothing any more: what
+        // it would have sent comes from ourselves, so that the end looks the same at any moment.
         if unsafe { libc::getppid() } != job.parent {
-            return 1;
+            // SAFETY: can't fail.
+            let _ = signalling::send(unsafe { libc::getpid() }, Signal::KILL);
         }
     }
     if job.child_ignored {
@@ -288,4 +290,32 @@ extern "C" fn child(argument: *mut c_void) -> c_int {
     // SAFETY: errno of this thread, which the parent's thread shares.
     job.error = unsafe { *libc::__errno_location() };
     1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_starts_after_its_parent_has_died_dies_of_sigkill() {
+        let command = Command {
+            arguments: &[c"true".to_owned()],
+            environment: &[],
+            mask: SignalSet::default(),
+            child_ignored: false,
+            own_group: false,
+            dies_with_parent: true,
+            announce: None,
+        };
+        // No process has this id: the parent is another one by now.
+        let mut job = Job::new(&command, 0);
+        let child = clone(&Stack::new(STACK_BYTES).unwrap(), &mut job).unwrap();
+        // SAFETY: `siginfo_t` is plain data that the kernel fills in.
+        let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+        let id = child.pid.unsigned_abs();
+        // SAFETY: `info` is valid for writes for the whole call.
+        assert_eq!(unsafe { libc::waitid(libc::P_PID, id, &raw mut info, libc::WEXITED) }, 0);
+        // SAFETY: the kernel has set it for an ended child.
+        assert_eq!((info.si_code, unsafe { info.si_status() }), (libc::CLD_KILLED, libc::SIGKILL));
+    }
 }

@@ -41,9 +41,10 @@ impl Terminal {
         if foreground != ours && !is_empty(foreground) {
             return;
         }
-        // The group first: a background group may not set modes. Neither stops us, TTOU is blocked.
+        // The group first: a background group may not set modes. Neither stops us, TTOU is blocked. Not after
+        // the output: that waits for a writer whom a stopped terminal holds up, for ever perhaps.
         let _ = tcsetpgrp(&self.descriptor, ours);
-        let _ = termios::tcsetattr(&self.descriptor, SetArg::TCSADRAIN, saved);
+        let _ = termios::tcsetattr(&self.descriptor, SetArg::TCSANOW, saved);
     }
 
     /// The process's group, if it is in the foreground and not ours.

@@ -77,6 +77,8 @@ pub struct Tree {
     victims: Vec<Process>,
     /// Could not be sent SIGKILL.
     unkillable: HashMap<i32, Process>,
+    /// The whole tree is being killed.
+    is_killing: bool,
 }
 
 /// What a process has been asked with.
@@ -167,6 +169,7 @@ impl Tree {
             killed: HashMap::new(),
             victims: Vec::new(),
             unkillable: HashMap::new(),
+            is_killing: false,
         }
     }
 
@@ -205,14 +208,18 @@ impl Tree {
 
     /// Notes that a child has been reaped: its id is no longer its own.
     pub fn reaped(&mut self, pid: i32, exit: Exit) {
-        self.foreign.remove(&pid);
+        let is_foreign = self.foreign.remove(&pid);
         self.hook = self.hook.filter(|hook| *hook != pid);
         self.asked.remove(&pid);
         self.settled.remove(&pid);
         self.unkillable.remove(&pid);
         // Out of the way of the next process with this id.
-        let killed = self.killed.remove(&pid).filter(|_| exit == Exit::Signal(Signal::KILL));
-        self.victims.extend(killed.map(|(_, process)| process));
+        let killed = self.killed.remove(&pid).map(|(_, process)| process);
+        // What was sent to the group can have killed one that no list has shown.
+        let unseen = || (self.is_killing && !is_foreign).then(|| unnamed(pid));
+        if exit == Exit::Signal(Signal::KILL) {
+            self.victims.extend(killed.or_else(unseen));
+        }
         if self.is_main(pid) {
             self.main.life = Life::Reaped;
         }
@@ -429,6 +436,7 @@ impl Tree {
 
     /// SIGKILL to everybody who has not got it yet. Returns those it was sent to.
     pub fn kill(&mut self) -> Vec<Sent> {
+        self.is_killing = true;
         if let Some(keeper) = self.hook.take() {
             self.foreign.remove(&keeper);
         }
@@ -654,4 +662,22 @@ impl Tree {
 /// A process of which /proc does not tell the name.
 const fn unnamed(pid: i32) -> Process {
     Process { pid, name: String::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_dies_of_sigkill_while_the_tree_is_killed_was_killed_by_us() {
+        let main = Process { pid: 10, name: "main".to_owned() };
+        let mut tree = Tree::new(main, None, false, HashSet::from([13]));
+        tree.reaped(11, Exit::Signal(Signal::KILL));
+        assert_eq!(tree.killed().count(), 0, "by somebody else, before");
+        tree.is_killing = true;
+        tree.reaped(12, Exit::Signal(Signal::KILL));
+        tree.reaped(13, Exit::Signal(Signal::KILL));
+        tree.reaped(14, Exit::Signal(Signal::TERM));
+        assert_eq!(tree.killed().collect::<Vec<_>>(), [&unnamed(12)], "no foreign one, no other end");
+    }
 }

@@ -28,6 +28,7 @@ trials![
     alone => a_burst_of_queued_signals_arrives_in_order,
     direct_signals_to_the_inner_process_are_not_heeded,
     needs("bash") => a_signal_to_the_group_on_a_terminal_arrives_once,
+    needs("bash", "pkill") => by_name_only_the_outer_process_is_signalled,
     inner_killed_foreign_children_are_left,
     outer_stopped_over_the_deadline_kills_nevertheless,
     inner_stopped_loses_no_signal_and_no_time,
@@ -51,7 +52,7 @@ const BOTH: [Which; 2] = [Which::Outer, Which::Inner];
 fn inner(outer: i32) -> i32 {
     let children = processes::children(outer);
     assert_eq!(children.len(), 1, "{children:?}");
-    assert_eq!(children[0].name, "winddown");
+    assert!(processes::is_winddowns(&children[0].name), "{children:?}");
     children[0].pid
 }
 
@@ -508,6 +509,20 @@ fn a_signal_to_the_group_on_a_terminal_arrives_once() {
     tell(-group, libc::SIGTERM);
     pty.prompt();
     assert_eq!(pty.count("got 15"), 1, "{}", pty.screen());
+}
+
+/// Both would be as if the whole group had been signalled: the workload would never be asked.
+fn by_name_only_the_outer_process_is_signalled() {
+    let mut pty = Pty::bash();
+    pty.line("$WD -t 20s -- $WL --say pid --on TERM [ --exit 3 ] --print up --serve");
+    pty.expect("up\r\n");
+    // In this session alone: other runs are none of ours.
+    let session = pty.pid().to_string();
+    let sent = std::process::Command::new("pkill").args(["--session", &session, "winddown"]).status();
+    assert!(sent.is_ok_and(|sent| sent.success()), "nobody has the name");
+    pty.prompt();
+    assert_eq!(pty.count("got 15"), 1, "{}", pty.screen());
+    assert!(pty.command("echo code=$?").ends_with("code=3"), "{}", pty.screen());
 }
 
 /// Children from before the start are the outer process's, which takes over.

@@ -52,9 +52,11 @@ fn the_session_leader_passes_a_hang_up_on_once() {
 }
 
 /// Closes the terminal of a bash with a job and waits for the end of all of it. The job's group is
-/// told by bash, and when bash ends perhaps by the kernel: nobody else may tell the main process.
+/// told by bash, and when bash ends perhaps by the kernel: nobody else may tell the main process. A bash
+/// that is only about to read at that moment sees the end of its input, and tells nobody.
 #[track_caller]
 fn close(pty: &mut Pty, log: &str) {
+    eventually("bash waits for a key or its job", || processes::state(pty.pid()) == Some('S'));
     let shell = format!("got 1 code 0 pid {} ", pty.pid());
     pty.hang_up();
     pty.wait();
@@ -90,6 +92,8 @@ fn a_background_job_of_a_shell_ends_with_its_terminal() {
     with_log(|pty, winddown, log| {
         pty.line(&format!("{winddown} $WL --log {log} {ON_HUP} --print up --serve &"));
         pty.expect("up\r\n");
+        // The next prompt may still be the job's own.
+        pty.command("echo behind");
         close(pty, log);
     });
 }

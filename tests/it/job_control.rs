@@ -30,7 +30,7 @@ trials![
 /// All processes of winddown itself below the shell, and whether each of them is stopped.
 fn winddowns(pty: &Pty) -> Vec<char> {
     let living = pty.tag().living().into_iter();
-    living.filter(|one| one.name == "winddown").map(|one| one.state).collect()
+    living.filter(|one| processes::is_winddowns(&one.name)).map(|one| one.state).collect()
 }
 
 #[track_caller]

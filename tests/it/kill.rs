@@ -25,6 +25,7 @@ trials![
     alone => an_exit_around_the_deadline_is_its_own_or_a_kill,
     a_full_stderr_does_not_delay_it,
     what_turns_up_after_sigkill_is_killed_too,
+    alone => what_forks_and_exits_without_a_pause_is_killed_soon,
 ];
 
 /// Late by this at most, also on a busy machine. Never early.
@@ -266,5 +267,26 @@ fn what_turns_up_after_sigkill_is_killed_too() {
         run.signal(libc::SIGTERM);
         let ended = run.wait().expect_code(137).expect_nothing_left();
         assert!(start.elapsed() < Duration::from_secs(10), "{}", ended.told());
+    }
+}
+
+/// It begins just before the stop: in a second or two it would be over by itself.
+fn what_forks_and_exits_without_a_pause_is_killed_soon() {
+    for options in [&[][..], &["--no-guard"]] {
+        for _ in 0..10 {
+            let run = Winddown::new()
+                .args(["-t", "20ms"])
+                .args(options)
+                .workload("--ignore TERM --on USR1 [ --sprint 4 --print started ] --print up --serve")
+                .start();
+            run.wait_out("up");
+            run.signal(libc::SIGUSR1);
+            run.wait_out("started");
+            let asked = run.signal(libc::SIGTERM);
+            let ended = run.wait().expect_code(137).expect_nothing_left();
+            assert_eq!(ended.count_out("over"), 0, "{}", ended.told());
+            // Half of the kill wait.
+            assert!(ended.since(asked) < Duration::from_millis(2500), "{}", ended.told());
+        }
     }
 }

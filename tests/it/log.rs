@@ -13,6 +13,7 @@ trials![
     each_phase_of_a_kill_has_its_line,
     the_limit_is_told_with_its_origin,
     stragglers_are_told_with_who_is_asked,
+    stragglers_without_a_limit_are_not_said_to_be_asked,
     killed_stragglers_are_not_mistaken_for_the_main_process,
     a_run_limit_says_when_it_is_reached,
     no_limit_and_no_time_have_their_own_words,
@@ -179,6 +180,18 @@ fn killed_stragglers_are_not_mistaken_for_the_main_process() {
     assert!(
         fits(&last, "winddown: what was left was killed in 3*ms: workload (pid *) exited with 3"),
         "{last}"
+    );
+}
+
+fn stragglers_without_a_limit_are_not_said_to_be_asked() {
+    let run = Winddown::new().args(["-t", "0"]).workload("--spawn session s [ --serve ]").run();
+    expect_lines(
+        &run.expect_code(0).expect_nothing_left(),
+        &[
+            "winddown: workload (pid *) exited with 0; stragglers are left, SIGKILL at once (-t)",
+            "winddown: SIGKILL after *ms to 1 process: s (pid *)",
+            "winddown: what was left was killed in *ms: workload (pid *) exited with 0",
+        ],
     );
 }
 

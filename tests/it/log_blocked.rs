@@ -27,6 +27,7 @@ trials![
     needs("bash") => a_terminal_stopped_by_ctrl_s_is_not_waited_for,
     a_terminal_without_a_reader_is_not_waited_for,
     a_terminal_with_little_room_is_not_waited_for,
+    the_last_line_comes_though_the_workload_has_filled_the_terminal,
     needs("root", "unshare") => a_full_disk_loses_only_lines,
     lost_lines_are_counted_and_told_with_the_next,
     lost_lines_are_counted_in_json,
@@ -165,6 +166,32 @@ fn a_terminal_with_little_room_is_not_waited_for() {
         Stream::Fd(slave)
     };
     expect_kill_in_time("terminal with little room", &["--log-format", "json"], room);
+}
+
+/// The reader reads, and is only behind.
+fn the_last_line_comes_though_the_workload_has_filled_the_terminal() {
+    for round in 0..60 {
+        let pty = openpty(None, None).unwrap();
+        let mut reader = File::from(pty.master);
+        let shown = std::thread::spawn(move || {
+            let (mut end, mut part) = (Vec::new(), vec![0; 65536]);
+            while let Ok(length @ 1..) = reader.read(&mut part) {
+                end.extend_from_slice(&part[..length]);
+                end.drain(..end.len().saturating_sub(1000));
+            }
+            String::from_utf8_lossy(&end).into_owned()
+        });
+        let run = Winddown::new()
+            .args(["-t", "50ms", "--no-guard"])
+            .workload("--ignore TERM --spawn child f [ --sleep 1 --flood 2 2000000000 ] --print up --serve")
+            .stderr(Stream::Fd(pty.slave))
+            .start();
+        run.wait_out("up");
+        run.signal(libc::SIGTERM);
+        run.wait().expect_code(137).expect_nothing_left();
+        let shown = shown.join().unwrap();
+        assert!(shown.contains("killed in"), "round {round}: {shown}");
+    }
 }
 
 fn a_full_disk_loses_only_lines() {

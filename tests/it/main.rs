@@ -21,6 +21,7 @@ mod limits;
 mod log;
 mod log_blocked;
 mod log_json;
+mod memory;
 mod options;
 mod outcomes;
 mod pid1;
@@ -41,6 +42,7 @@ mod surroundings;
 mod survivors;
 mod terminal;
 mod terminal_programs;
+mod wall_clock;
 mod without_proc;
 
 fn main() {
@@ -63,6 +65,7 @@ fn main() {
         log::trials(),
         log_blocked::trials(),
         log_json::trials(),
+        memory::trials(),
         options::trials(),
         outcomes::trials(),
         pid1::trials(),
@@ -81,6 +84,7 @@ fn main() {
         survivors::trials(),
         terminal::trials(),
         terminal_programs::trials(),
+        wall_clock::trials(),
         without_proc::trials(),
     ]
     .into_iter()

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use crate::record_schema::errors;
 use crate::support::builder::Winddown;
 use crate::support::running::Running;
-use crate::support::{eventually, holds_within, processes, trials};
+use crate::support::{TempDir, eventually, holds_within, processes, read_json, trials};
 
 trials![
     alone => twenty_thousand_orphans_are_reaped,
@@ -12,6 +13,7 @@ trials![
     alone => two_thousand_sessions_are_asked_when_winddown_is_killed,
     alone => a_deep_chain_goes_with_winddown,
     alone => storms_in_sessions_go_with_winddown,
+    alone => a_storm_of_signals_is_recorded_in_flat_memory,
 ];
 
 /// winddown's processes.
@@ -111,4 +113,55 @@ fn storms_in_sessions_go_with_winddown() {
         "--spawn session a {storm} --spawn session b {storm} --spawn daemon-session c {storm} \
          --spawn daemon-session d {storm} --ignore TERM --print up --serve"
     ));
+}
+
+/// Queues both signals so often; none is lost, since a full queue is tried again. One after the other:
+/// the kernel would look through those of the second for each of the first.
+fn queue_both(run: &Running, times: usize) {
+    for number in [2, 3].into_iter().flat_map(|number| std::iter::repeat_n(number, times)) {
+        let value = libc::sigval { sival_ptr: std::ptr::null_mut() };
+        // SAFETY: a child that is not reaped; EAGAIN means that the queue is full.
+        while unsafe { libc::sigqueue(run.pid(), libc::SIGRTMIN() + number, value) } != 0 {
+            std::thread::yield_now();
+        }
+    }
+}
+
+fn a_storm_of_signals_is_recorded_in_flat_memory() {
+    const WARM: usize = 600;
+    const TIMES: usize = 50_000;
+    let place = TempDir::new();
+    let file = place.file("record");
+    let run = Winddown::new()
+        .args(["--record", &file])
+        .workload(
+            "--ignore RTMIN+2,RTMIN+3 --on 63 [ --print warm ] --on 64 [ --print last ] \
+             --on TERM [ --exit 3 ] --print up --serve",
+        )
+        .start();
+    run.wait_out("up");
+    queue_both(&run, WARM);
+    run.signal(63);
+    run.wait_out("warm");
+    let recorder = *own(&run).last().expect("winddown");
+    let before = resident(recorder);
+    queue_both(&run, TIMES);
+    run.signal(64);
+    run.wait_out("last");
+    let after = resident(recorder);
+    assert!(after <= before + 512, "{before} kB, then {after} kB");
+    run.signal(libc::SIGTERM);
+    run.wait().expect_code(3).expect_nothing_left();
+    let record = read_json(&file);
+    assert_eq!(errors(&record), Vec::<String>::new());
+    let signals = record["signals"].as_array().expect("a list");
+    for name in ["RTMIN+2", "RTMIN+3"] {
+        let entries = signals.iter().filter(|one| one["signal"] == name);
+        let counts: Vec<u64> = entries.clone().map(|one| one["count"].as_u64().unwrap_or(1)).collect();
+        assert_eq!(counts.iter().sum::<u64>(), u64::try_from(WARM + TIMES).expect("a number"));
+        assert!(counts.len() < 2 * WARM, "{} entries", counts.len());
+        let last = entries.filter_map(|one| Some((one["at_ms"].as_f64()?, one["last_at_ms"].as_f64()?)));
+        assert!(last.clone().count() == 1 && last.into_iter().all(|(first, last)| first <= last));
+    }
+    assert!(signals.iter().take(1000).filter(|one| one["count"].is_null()).count() >= 998);
 }

@@ -38,7 +38,8 @@ pub(crate) fn in_bash(test: impl Fn(&mut Pty, &str)) {
 #[track_caller]
 pub(crate) fn winddown_of(main: i32) -> i32 {
     let parent = |pid| processes::info(pid).map_or(0, |info| info.parent);
-    let is_winddown = |pid: &i32| processes::info(*pid).is_some_and(|info| info.name == "winddown");
+    let is_winddown =
+        |pid: &i32| processes::info(*pid).is_some_and(|info| processes::is_winddowns(&info.name));
     let above = std::iter::successors(Some(parent(main)), |pid| Some(parent(*pid)));
     above.take_while(is_winddown).last().expect("it is winddown's child")
 }

@@ -1,12 +1,13 @@
 //! Shells, editors and other programs that use the whole terminal, and what is put back after them.
 
 use std::fs;
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::sys::termios::Termios;
 use nix::unistd::Pid;
 
-use crate::support::{Pty, TempDir, eventually, processes, trials};
+use crate::support::{Pty, TempDir, eventually, holds_within, processes, trials};
 use crate::terminal::{VARIANTS, expect_status, in_bash, winddown_of};
 
 trials![
@@ -17,6 +18,7 @@ trials![
     needs("python3", "bash") => a_prompt_of_python_lives_on_after_ctrl_c,
     modes_are_put_back_after_a_kill,
     the_foreground_is_put_back_after_a_kill,
+    needs("bash") => a_stopped_terminal_is_put_back_without_waiting,
     needs("bash") => a_killed_shell_leaves_the_terminal_usable,
     modes_are_put_back_after_a_crash,
     modes_stay_as_a_program_that_exits_leaves_them,
@@ -215,6 +217,35 @@ fn the_foreground_is_put_back_after_a_kill() {
         assert_eq!(pty.foreground(), main);
         kill(Pid::from_raw(winddown_of(main)), Signal::SIGTERM).unwrap();
         expect_usable(pty, 137, before);
+    });
+}
+
+/// Ctrl+S, and a job beside us that is held up in the middle of its output: to put the modes back after
+/// all output would be to wait for it.
+fn a_stopped_terminal_is_put_back_without_waiting() {
+    in_bash(|pty, winddown| {
+        let place = TempDir::new();
+        let go = place.file("go");
+        pty.command(&format!("G={go}"));
+        let job = pty.command("$WL --until $G --flood 1 100000000 &");
+        let writer: i32 = job.trim_start_matches("[1] ").parse().unwrap();
+        pty.line(&format!("{winddown} -t 300ms $WL --ignore TERM --say pid --serve; echo code=$?"));
+        let winddown = winddown_of(pty.number("pid"));
+        pty.keys("\x13");
+        fs::write(&go, "").unwrap();
+        let shown = || pty.screen().len();
+        eventually("the terminal stands still", || {
+            let before = shown();
+            !holds_within(Duration::from_millis(200), || shown() != before)
+        });
+        assert!(processes::is_alive(writer), "it has more to write");
+        kill(Pid::from_raw(winddown), Signal::SIGTERM).unwrap();
+        eventually("winddown ends", || !processes::is_alive(winddown));
+        kill(Pid::from_raw(writer), Signal::SIGKILL).unwrap();
+        pty.keys("\x11");
+        pty.expect("code=137");
+        pty.prompt();
+        pty.command("wait");
     });
 }
 

@@ -51,6 +51,7 @@
 //! | `--spawn chain*N NAME [ ACTIONS ]` | NAME1 is the parent of NAME2 ..., each runs ACTIONS |
 //! | `--storm N` | N processes (`storm1`...) that fork short-lived children without end |
 //! | `--chase N` | N chains in which each process forks, the child takes a new session, the parent exits |
+//! | `--sprint N` | the same without a pause, in one session for each chain |
 //! | `--orphans N` | makes N orphans that exit at once, then prints `orphans N` |
 //! | `--dead-leader` | the rest runs in a second thread after the main thread has ended |
 //! | `--setuid UID` | becomes that user and group |
@@ -70,8 +71,8 @@
 //! No process lives longer than 60 s, a storm not longer than 20 s: a kernel timer sends SIGKILL,
 //! whatever is ignored or stopped, so that a supervisor that fails can't harm the machine. For the
 //! same reason a storm or chase ends when the reader of its stdout goes away, a chain forks once in
-//! 1 ms, and the forks are counted: 100,000 of a storm, 8,000 of a chase (2 s of four chains). One
-//! that ends by itself prints `over`: a test that needs it to go on checks that no such line came.
+//! 1 ms, and the forks are counted: 100,000 of a storm, 8,000 of a chase (2 s of four chains), 16,000
+//! of a sprint. One that ends by itself prints `over`: a test that needs it to go on checks that no such line came.
 #![no_main]
 
 mod facts;

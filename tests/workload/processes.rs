@@ -22,6 +22,8 @@ const STORM_FORKS: u32 = 100_000;
 /// The same for `--chase`, whose orphans stay zombies when nobody reaps them: a quarter of the
 /// smallest usual `pid_max`, so that a supervisor that fails can't use up the machine's pids.
 const CHASE_FORKS: u32 = 8_000;
+/// The same for `--sprint`, which is over too soon with less: half of that `pid_max`.
+const SPRINT_FORKS: u32 = 16_000;
 /// Between two forks of one process of a chain.
 const PACE: Duration = Duration::from_millis(1);
 /// How long a child of a storm lives: bounds how many there are at once.
@@ -80,6 +82,7 @@ impl Process {
             "--wait-deaf" => self.wait(words.word(), false),
             "--storm" => self.each_of("storm", words.number(), Self::storm),
             "--chase" => self.each_of("chase", words.number(), Self::chase),
+            "--sprint" => self.each_of("sprint", words.number(), Self::sprint),
             "--orphans" => self.orphans(words.number()),
             "--dead-leader" => self.lose_leader(std::mem::take(&mut words.0)),
             "--setuid" => set_user(words.number()),
@@ -310,15 +313,28 @@ impl Process {
         exit_now(0)
     }
 
-    /// Is never where it was seen: the child goes on in a new session, the parent is gone.
     fn chase(&self, deadline: Duration, forks: &AtomicU32) -> ! {
-        while may_fork(deadline) && forks.fetch_add(1, Ordering::Relaxed) < CHASE_FORKS {
+        self.flee(deadline, forks, CHASE_FORKS, PACE)
+    }
+
+    fn sprint(&self, deadline: Duration, forks: &AtomicU32) -> ! {
+        // SAFETY: changes only this process.
+        unsafe { libc::setsid() };
+        self.flee(deadline, forks, SPRINT_FORKS, Duration::ZERO)
+    }
+
+    /// Is never where it was seen: the child goes on in a new session, the parent is gone.
+    fn flee(&self, deadline: Duration, forks: &AtomicU32, most: u32, pace: Duration) -> ! {
+        while may_fork(deadline) && forks.fetch_add(1, Ordering::Relaxed) < most {
             match fork() {
                 0 => {
-                    life::end_at(deadline);
-                    // SAFETY: changes only this new process.
-                    unsafe { libc::setsid() };
-                    life::sleep_until(life::now() + PACE);
+                    // Without a pause it lives for microseconds: all else would only slow it down.
+                    if !pace.is_zero() {
+                        life::end_at(deadline);
+                        // SAFETY: changes only this new process.
+                        unsafe { libc::setsid() };
+                        life::sleep_until(life::now() + pace);
+                    }
                 }
                 -1 => life::sleep_until(life::now() + SHORT),
                 _ => exit_now(0),

@@ -67,6 +67,11 @@ pub(crate) fn children(pid: i32) -> Vec<ProcessInfo> {
     all().into_iter().filter(|process| process.parent == pid).collect()
 }
 
+/// Whether one of winddown's two processes is called so: at a terminal the inner one has another name.
+pub(crate) fn is_winddowns(name: &str) -> bool {
+    ["winddown", "wd-supervisor"].contains(&name)
+}
+
 /// The whole process table.
 pub(crate) fn all() -> Vec<ProcessInfo> {
     let entries = fs::read_dir("/proc").expect("/proc").flatten();
