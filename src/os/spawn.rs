@@ -301,6 +301,8 @@ mod tests {
         let command = Command {
             arguments: &[c"true".to_owned()],
             environment: &[],
+            pid_variables: &[],
+            inherits: None,
             mask: SignalSet::default(),
             child_ignored: false,
             own_group: false,
