@@ -3,9 +3,10 @@
 use std::ffi::CString;
 use std::time::Duration;
 
+use super::UsageError;
+use super::given::Origins;
+use super::options::StopOptions;
 use super::values::{stop_signal, target};
-use super::variables::Origins;
-use super::{StopOptions, UsageError};
 use crate::lifecycle::plan::{Action, Limit, Step, Target};
 use crate::lifecycle::signal::Signal;
 use crate::os::hook::Hook;
@@ -15,7 +16,7 @@ pub(super) const DEFAULT_HOOK_LIMIT: Duration = Duration::from_secs(5);
 
 /// One step as it was written.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct PlannedStep {
+pub(super) struct PlannedStep {
     what: What,
     share: Option<Duration>,
 }

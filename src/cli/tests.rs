@@ -2,7 +2,7 @@ mod values;
 
 use std::os::unix::ffi::OsStringExt;
 
-use super::variables::variable_name;
+use super::given::variable_name;
 use super::*;
 
 /// Every option of the main job that sets something: long name, value, another value, and one that

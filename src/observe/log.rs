@@ -15,7 +15,7 @@ use crate::os::descriptor::Sink;
 const STDERR: RawFd = 2;
 
 /// How lines look.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Format {
     /// For people.
     #[default]
