@@ -1,6 +1,7 @@
 //! The outer process of a guarded run: the one that callers see. It passes signals on and waits;
 //! when the inner one is killed, it finishes the job.
 
+use std::collections::HashSet;
 use std::io;
 
 use crate::lifecycle::exit::Ending;
@@ -22,7 +23,7 @@ enum Inner {
 
 /// What the outer process has to do next.
 #[derive(Debug)]
-pub enum Next {
+pub(crate) enum Next {
     /// End: the run is over.
     End(Ending),
     /// Take over: the inner process was killed before the run had ended.
@@ -31,9 +32,15 @@ pub enum Next {
     Supervise(io::Error),
 }
 
-/// Waits for the end of the inner process.
+/// Waits for the end of the inner process. What ends of `foreign` meanwhile is taken out of it.
 #[must_use]
-pub fn watch(end: &OuterEnd, clock: &Clock, stops_with_it: bool, mut parent: Option<Parent>) -> Next {
+pub(crate) fn watch(
+    end: &OuterEnd,
+    clock: &Clock,
+    stops_with_it: bool,
+    mut parent: Option<Parent>,
+    foreign: &mut HashSet<i32>,
+) -> Next {
     let own_pid = std::process::id().cast_signed();
     loop {
         // Before the first wait as well: it may have ended before it was watched.
@@ -50,7 +57,7 @@ pub fn watch(end: &OuterEnd, clock: &Clock, stops_with_it: bool, mut parent: Opt
             if let Some(error) = end.page.declined() {
                 return Next::Supervise(error);
             }
-            match reap(end.inner) {
+            match reap(end.inner, foreign) {
                 Inner::Ended => return end.page.ending().map_or(Next::TakeOver, Next::End),
                 Inner::Stopped if stops_with_it => {
                     let _ = inbox::stop_self();
@@ -65,8 +72,9 @@ pub fn watch(end: &OuterEnd, clock: &Clock, stops_with_it: bool, mut parent: Opt
     }
 }
 
-/// Reaps whatever there is, children from before the start among them.
-fn reap(inner: i32) -> Inner {
+/// Reaps whatever there is, children from before the start among them: their ids may be the workload's
+/// next.
+fn reap(inner: i32, foreign: &mut HashSet<i32>) -> Inner {
     let mut state = Inner::Runs;
     loop {
         match reap::next() {
@@ -75,7 +83,10 @@ fn reap(inner: i32) -> Inner {
             Change::Continued { pid } if pid == inner => state = Inner::Runs,
             Change::Nothing => return state,
             Change::NoChild => return Inner::Ended,
-            Change::Ended { .. } | Change::Stopped { .. } | Change::Continued { .. } => {}
+            Change::Ended { pid, .. } => {
+                foreign.remove(&pid);
+            }
+            Change::Stopped { .. } | Change::Continued { .. } => {}
         }
     }
 }

@@ -160,10 +160,10 @@ impl<'a> Run<'a> {
     }
 
     /// The outer process: waits, and takes over if it has to.
-    fn guard(self, end: &OuterEnd) -> Ending {
+    fn guard(mut self, end: &OuterEnd) -> Ending {
         self.leave_surroundings(Some(end.descriptor()));
         let stops_with_it = self.terminal.is_some() && !self.inherited_ignored.contains(Signal::TSTP);
-        match guard::watch(end, &self.clock, stops_with_it, self.parent) {
+        match guard::watch(end, &self.clock, stops_with_it, self.parent, &mut self.foreign) {
             Next::End(ending) => return ending,
             Next::TakeOver => {}
             Next::Supervise(error) => {
