@@ -32,7 +32,12 @@ pub(super) fn explain(settings: &Settings) -> String {
             let _ = writeln!(text, "  SIGKILL to whatever is left: {when}");
         }
     }
-    let _ = writeln!(text, "extensions up to {} ({})", short(plan.extend_max), origins.extend_max);
+    let most = if plan.extend_max.is_zero() {
+        "none".to_owned()
+    } else {
+        format!("up to {}", short(plan.extend_max))
+    };
+    let _ = writeln!(text, "extensions {most} ({})", origins.extend_max);
     let _ = writeln!(text, "kill wait {} ({})", limit(plan.kill_wait), origins.kill_wait);
     if let (Some(share), Some(hook)) = (plan.post_stop, &settings.post_stop) {
         let _ = writeln!(text, "post-stop {} {} ({})", hook.text, short(share), origins.post_stop);

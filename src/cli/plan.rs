@@ -154,6 +154,7 @@ pub(super) fn planned(options: &StopOptions, limit: Limit, origins: &Origins) ->
     let mut planned = Planned { steps: Vec::new(), hooks: Vec::new(), origins: Vec::new() };
     let to = options.to.unwrap_or_default();
     let hook_limit = options.hook_limit.unwrap_or(DEFAULT_HOOK_LIMIT);
+    let limited_by = options.hook_limit.map_or("default".to_owned(), |_| origins.name("--hook-limit"));
     if let Some(steps) = &options.stop {
         refuse_both(options, origins)?;
         for step in steps {
@@ -161,6 +162,8 @@ pub(super) fn planned(options: &StopOptions, limit: Limit, origins: &Origins) ->
             match &step.what {
                 What::Wait => planned.push(Action::Wait, step.share, origin),
                 What::Run(hook) => {
+                    let origin =
+                        if step.share.is_some() { origin } else { format!("{origin}; {limited_by}") };
                     planned.push_hook(hook.clone(), step.share.unwrap_or(hook_limit), origin);
                 }
                 What::Signal(signal, own) => {
@@ -175,7 +178,9 @@ pub(super) fn planned(options: &StopOptions, limit: Limit, origins: &Origins) ->
         }
         if let Some(hook) = &options.pre_stop {
             let half = limit.length().map_or(hook_limit, |limit| limit / 2);
-            planned.push_hook(hook.clone(), hook_limit.min(half), origins.name("--pre-stop"));
+            let by = if half < hook_limit { "half of the limit" } else { limited_by.as_str() };
+            let origin = format!("{}; {by}", origins.name("--pre-stop"));
+            planned.push_hook(hook.clone(), hook_limit.min(half), origin);
         }
         let origin = options.stop_signal.map_or("default".to_owned(), |_| origins.name("--stop-signal"));
         planned.push(Action::Signal(options.stop_signal, to), None, origin);
