@@ -143,8 +143,8 @@ pub(super) fn hook(text: &str) -> Result<Hook, String> {
     if words.first().is_none_or(String::is_empty) {
         return Err("a command is needed, e.g. './drain --fast'".to_owned());
     }
-    // The system passes no word on beyond a NUL, and no option can hold one.
-    let words = words.into_iter().filter_map(|word| CString::new(word).ok()).collect();
+    let words: Result<_, _> = words.into_iter().map(CString::new).collect();
+    let words = words.map_err(|_| "a command can't hold a NUL byte; leave it out".to_owned())?;
     Ok(Hook { text: text.trim().to_owned(), words })
 }
 
