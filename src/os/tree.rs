@@ -274,9 +274,13 @@ impl Tree {
         there
     }
 
-    /// Signals the main process, with what came with the request, and lets it go on if it is stopped.
+    /// Signals the main process, with what came with the request, and lets it go on if it is stopped; not
+    /// with a signal that it was asked with before.
     pub fn ask_main(&mut self, signal: Signal, request: Option<&Delivery>) -> Vec<Sent> {
         let mut sent = Vec::new();
+        if self.asked.get(&self.main.process.pid).is_some_and(|asked| asked.is_done_with(signal)) {
+            return sent;
+        }
         if self.asked_at_ticks == 0 {
             self.asked_at_ticks = clock::ticks_since_boot();
             // Before the signal: whoever loses its parent by it is to be asked at once.
@@ -332,9 +336,7 @@ impl Tree {
 
     /// Asks the whole tree, each process once, the main process first.
     pub fn ask_everyone(&mut self, signal: Signal, request: Option<&Delivery>) -> Vec<Sent> {
-        let main_asked = self.asked.get(&self.main.process.pid);
-        let main_was_asked = main_asked.is_some_and(|asked| asked.is_done_with(signal));
-        let mut sent = if main_was_asked { Vec::new() } else { self.ask_main(signal, request) };
+        let mut sent = self.ask_main(signal, request);
         for stat in self.members().into_iter().filter(|stat| !stat.is_gone()) {
             let asked = self.asked.get(&stat.pid).filter(|asked| asked.start_ticks == stat.start_ticks);
             if !self.is_main(stat.pid) && !asked.is_some_and(|asked| asked.is_done_with(signal)) {

@@ -24,6 +24,7 @@ mod log_json;
 mod options;
 mod outcomes;
 mod pid1;
+mod plan;
 mod random_runs;
 mod record;
 mod record_file;
@@ -66,6 +67,7 @@ fn main() {
         options::trials(),
         outcomes::trials(),
         pid1::trials(),
+        plan::trials(),
         random_runs::trials(),
         record::trials(),
         record_file::trials(),
