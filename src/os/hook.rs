@@ -121,8 +121,10 @@ fn enter(surroundings: &Surroundings, parent: i32) {
             libc::dup2(null.as_raw_fd(), libc::STDERR_FILENO);
         }
     }
-    // Where a standard stream was closed, the file has got its number.
+    // Where a standard stream was closed, the file has got its number, and is to stay open.
     if null.as_raw_fd() <= libc::STDERR_FILENO {
+        // SAFETY: the descriptor is open; 0 clears close-on-exec.
+        unsafe { libc::fcntl(null.as_raw_fd(), libc::F_SETFD, 0) };
         std::mem::forget(null);
     }
 }
