@@ -67,8 +67,9 @@ pub fn start(hook: &Hook, variables: &[CString], surroundings: &Surroundings) ->
 
 /// Has a hook killed, with everything that it has started.
 pub fn end(keeper: i32) {
-    // One that has ended by itself is still ours to reap.
+    // One that has ended by itself is still ours to reap. One that was stopped has to go on for it.
     let _ = signalling::send(keeper, Signal::TERM);
+    let _ = signalling::send(keeper, Signal::CONT);
 }
 
 /// The process that keeps a hook.

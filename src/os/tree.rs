@@ -16,7 +16,7 @@ use super::by_id::{self, Search};
 use super::descent::walk;
 use super::inbox::Delivery;
 use super::procfs::{self, Directory, Stat};
-use super::{clock, reap, signalling};
+use super::{clock, hook, reap, signalling};
 
 /// `pidfd_send_signal(2)`: to the process group, since Linux 6.9.
 const PIDFD_SIGNAL_PROCESS_GROUP: u32 = 1 << 2;
@@ -237,7 +237,8 @@ impl Tree {
         self.foreign.insert(pid);
     }
 
-    /// The same for one that keeps a hook; this one is waited for, and killed with everybody else.
+    /// The same for one that keeps a hook; this one is waited for, and told to kill what it keeps when
+    /// everybody is killed.
     pub fn set_hook_aside(&mut self, keeper: i32) {
         self.set_aside(keeper);
         self.hook = Some(keeper);
@@ -380,8 +381,9 @@ impl Tree {
 
     /// SIGKILL to everybody who has not got it yet. Returns those it was sent to.
     pub fn kill(&mut self) -> Vec<Sent> {
-        if let Some(keeper) = self.hook.take() {
-            self.foreign.remove(&keeper);
+        // Nothing that is kept there is the workload's.
+        if let Some(keeper) = self.hook {
+            hook::end(keeper);
         }
         if self.own_pid == 1 {
             signalling::kill_namespace();
