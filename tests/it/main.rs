@@ -14,6 +14,7 @@ mod foreign;
 mod guard;
 mod hang_up;
 mod harness;
+mod hooks;
 mod hostile;
 mod job_control;
 mod kill;
@@ -57,6 +58,7 @@ fn main() {
         guard::trials(),
         hang_up::trials(),
         harness::trials(),
+        hooks::trials(),
         hostile::trials(),
         job_control::trials(),
         kill::trials(),
