@@ -21,6 +21,8 @@ trials![
     a_hook_that_takes_too_long_is_killed_and_the_stop_goes_on,
     what_a_hook_leaves_behind_goes_with_it,
     a_hook_that_fails_is_told_in_one_line,
+    what_becomes_of_hooks_is_told_to_machines,
+    a_hook_is_waited_for_though_sigchld_was_ignored,
     needs("root", "setpriv", "prlimit") => no_process_is_left_for_a_hook,
     hooks_are_killed_with_everybody_and_not_named,
     a_signal_of_the_hook_is_one_from_outside,
@@ -279,6 +281,35 @@ fn a_hook_that_fails_is_told_in_one_line() {
             assert_eq!(count_told(&ended, "hook '"), 1, "{}", ended.told());
         }
     }
+}
+
+fn what_becomes_of_hooks_is_told_to_machines() {
+    let plan = "run 'sleep 20' 100ms, run no-such-command-here, run true, TERM";
+    let options = ["--log-format", "json", "-v", "--stop", plan, "-t", "30s"];
+    let ended = asked(Winddown::new().args(options), "").wait();
+    let lines: Vec<Value> = ended.err().iter().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let of_hooks =
+        lines.iter().filter(|line| line["event"].as_str().is_some_and(|event| event.starts_with("hook-")));
+    let told: Vec<_> =
+        of_hooks.map(|line| [&line["event"], &line["level"], &line["hook"], &line["exit"]]).collect();
+    assert_eq!(
+        json!(told),
+        json!([
+            ["hook-overran", "info", "sleep 20", null],
+            ["hook-ended", "info", "no-such-command-here", { "code": 127 }],
+            ["hook-ended", "detail", "true", { "code": 0 }],
+        ])
+    );
+}
+
+fn a_hook_is_waited_for_though_sigchld_was_ignored() {
+    guarded_or_not(|winddown| {
+        let winddown = winddown.ignored([libc::SIGCHLD]).args(["-t", "20s", "--pre-stop", "sh -c 'exit 3'"]);
+        let started = Instant::now();
+        let ended = asked(winddown, "--on TERM [ --exit 4 ]").wait().expect_code(4);
+        assert!(started.elapsed() < Duration::from_secs(4), "its share is 5 s: {}", ended.told());
+        expect_told_once(&ended, "exited with 3");
+    });
 }
 
 /// The limit on a user's processes is lowered when the run is up.
