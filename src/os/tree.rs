@@ -61,8 +61,8 @@ pub struct Tree {
     search: Search,
     /// Processes that were below us before the main process was, and those of our own.
     foreign: HashSet<i32>,
-    /// The process of ours that keeps a hook, while it runs.
-    hook: Option<i32>,
+    /// The processes of ours that keep hooks: one that runs, and those whose end is still to be seen.
+    keepers: HashSet<i32>,
     /// Asked in this stop.
     asked: HashMap<i32, Asked>,
     /// When the main process was asked, in the kernel's count.
@@ -157,7 +157,7 @@ impl Tree {
             },
             proc_is_usable: procfs::is_ours(),
             foreign,
-            hook: None,
+            keepers: HashSet::new(),
             asked: HashMap::new(),
             asked_at_ticks: 0,
             settled: HashSet::new(),
@@ -203,7 +203,7 @@ impl Tree {
     /// Notes that a child has been reaped: its id is no longer its own.
     pub fn reaped(&mut self, pid: i32, exit: Exit) {
         self.foreign.remove(&pid);
-        self.hook = self.hook.filter(|hook| *hook != pid);
+        self.keepers.remove(&pid);
         self.asked.remove(&pid);
         self.settled.remove(&pid);
         self.unkillable.remove(&pid);
@@ -241,13 +241,16 @@ impl Tree {
     /// everybody is killed.
     pub fn set_hook_aside(&mut self, keeper: i32) {
         self.set_aside(keeper);
-        self.hook = Some(keeper);
+        self.keepers.insert(keeper);
     }
 
     /// Whether the only children left are those from before the start.
     #[must_use]
     pub fn is_empty_but_for_foreign(&self) -> bool {
-        !self.foreign.is_empty() && self.hook.is_none() && !self.main_is_alive() && self.children().is_empty()
+        !self.foreign.is_empty()
+            && self.keepers.is_empty()
+            && !self.main_is_alive()
+            && self.children().is_empty()
     }
 
     /// Whether a process belongs to the workload.
@@ -382,8 +385,8 @@ impl Tree {
     /// SIGKILL to everybody who has not got it yet. Returns those it was sent to.
     pub fn kill(&mut self) -> Vec<Sent> {
         // Nothing that is kept there is the workload's.
-        if let Some(keeper) = self.hook {
-            hook::end(keeper);
+        for keeper in &self.keepers {
+            hook::end(*keeper);
         }
         if self.own_pid == 1 {
             signalling::kill_namespace();

@@ -20,6 +20,7 @@ trials![
     a_hook_that_ends_early_begins_the_next_step,
     a_hook_that_takes_too_long_is_killed_and_the_stop_goes_on,
     what_a_hook_leaves_behind_goes_with_it,
+    alone => winddown_waits_for_the_end_of_every_hook,
     a_hook_that_fails_is_told_in_one_line,
     what_becomes_of_hooks_is_told_to_machines,
     a_hook_is_waited_for_though_sigchld_was_ignored,
@@ -260,6 +261,16 @@ fn what_a_hook_leaves_behind_goes_with_it() {
         assert!(signals.iter().all(|one| one["target"]["name"] == "workload"), "{record:#}");
         assert_eq!((&record["outcome"], &record["killed"]), (&json!("stopped"), &json!([])));
     }
+}
+
+/// The next hook and the workload end at once, while the first one's processes are still being killed.
+fn winddown_waits_for_the_end_of_every_hook() {
+    guarded_or_not(|winddown| {
+        let many = program("--ignore TERM --spawn session*400 s [ --ignore TERM --serve ] --serve");
+        let plan = format!("run \"{many}\" 1500ms, run true, TERM");
+        let run = asked(winddown.args(["-t", "40s", "--stop", &plan]), "--on TERM [ --exit 3 ]");
+        run.wait().expect_code(3).expect_nothing_left();
+    });
 }
 
 fn a_hook_that_fails_is_told_in_one_line() {
