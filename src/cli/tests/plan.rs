@@ -390,6 +390,18 @@ fn limits_of_every_kind_are_explained() {
         ]
     );
     assert_eq!(no_limit.last().map(String::as_str), Some("worst case: no end"));
+    // A plan that kills by itself ends before the limit, or without one.
+    for (limit, worst_case) in [
+        ("30s", "worst case: 12.5 s (steps 7.5 + kill wait 5)"),
+        ("infinity", "worst case: 12.5 s (steps 7.5 + kill wait 5)"),
+        ("7500ms", "worst case: 12.5 s (time limit 7.5 + kill wait 5)"),
+        ("0", "worst case: 5 s (kill wait 5)"),
+    ] {
+        let killing = explained(&["-t", limit, "--stop", "wait 2500ms, run ./a, KILL"]);
+        assert_eq!(killing.last().map(String::as_str), Some(worst_case), "{limit}");
+    }
+    let rest = explained(&["-t", "30s", "--stop", "wait 2s, TERM, KILL"]);
+    assert_eq!(rest.last().map(String::as_str), Some("worst case: 35 s (time limit 30 + kill wait 5)"));
     let no_patience = explained(&["--kill-wait", "infinity"]);
     assert_eq!(no_patience.last().map(String::as_str), Some("worst case: no end"));
     assert!(explained_as(&[], &[], true).starts_with("time limit 8s (default)\n"));
