@@ -144,8 +144,8 @@ pub(super) fn hook(text: &str) -> Result<Hook, String> {
     if words.first().is_none_or(String::is_empty) {
         return Err("a command is needed, e.g. './drain --fast'".to_owned());
     }
-    // The system passes no word on beyond a NUL, and no option can hold one.
-    let words = words.into_iter().filter_map(|word| CString::new(word).ok()).collect();
+    let words: Result<_, _> = words.into_iter().map(CString::new).collect();
+    let words = words.map_err(|_| "a command can't hold a NUL byte; leave it out".to_owned())?;
     Ok(Hook { text: text.trim().to_owned(), words })
 }
 
@@ -154,7 +154,7 @@ pub(super) fn planned(options: &StopOptions, limit: Limit, origins: &Origins) ->
     let mut planned = Planned { steps: Vec::new(), hooks: Vec::new(), origins: Vec::new() };
     let to = options.to.unwrap_or_default();
     let hook_limit = options.hook_limit.unwrap_or(DEFAULT_HOOK_LIMIT);
-    let limited_by = options.hook_limit.map_or("default".to_owned(), |_| origins.name("--hook-limit"));
+    let limited_by = options.hook_limit.map_or("default hook limit".to_owned(), |_| origins.name("--hook-limit"));
     if let Some(steps) = &options.stop {
         refuse_both(options, origins)?;
         for step in steps {

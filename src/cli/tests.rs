@@ -1,3 +1,4 @@
+mod plan;
 mod values;
 
 use std::os::unix::ffi::OsStringExt;

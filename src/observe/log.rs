@@ -291,9 +291,11 @@ fn details(fact: &Fact, limit_origin: &str) -> Value {
         Fact::RecordFailed { file, error } | Fact::TokenFailed { file, error } => {
             json!({ "file": file, "error": errno_name(error) })
         }
-        Fact::Step { number, count, hook, share, .. } => json!({
-            "number": number, "count": count, "hook": hook, "share_ms": share.map(milliseconds),
-        }),
+        Fact::Step { count, .. } => {
+            let mut step = super::record::step(fact);
+            step["count"] = json!(count);
+            step
+        }
         Fact::HookEnded { hook, exit: how } => json!({ "hook": hook, "exit": exit(*how) }),
         Fact::HookFailed { hook, error } => json!({ "hook": hook, "error": errno_name(error) }),
         Fact::HookOverran { hook } => json!({ "hook": hook }),

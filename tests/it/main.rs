@@ -14,6 +14,7 @@ mod foreign;
 mod guard;
 mod hang_up;
 mod harness;
+mod hooks;
 mod hostile;
 mod job_control;
 mod kill;
@@ -25,6 +26,7 @@ mod memory;
 mod options;
 mod outcomes;
 mod pid1;
+mod plan;
 mod random_runs;
 mod record;
 mod record_file;
@@ -58,6 +60,7 @@ fn main() {
         guard::trials(),
         hang_up::trials(),
         harness::trials(),
+        hooks::trials(),
         hostile::trials(),
         job_control::trials(),
         kill::trials(),
@@ -69,6 +72,7 @@ fn main() {
         options::trials(),
         outcomes::trials(),
         pid1::trials(),
+        plan::trials(),
         random_runs::trials(),
         record::trials(),
         record_file::trials(),
