@@ -21,7 +21,7 @@ pub fn variable_of(option: &Arg) -> Option<String> {
 }
 
 pub(super) fn variable_name(long: &str) -> String {
-    format!("{VARIABLE_PREFIX}{}", long.to_uppercase().replace('-', "_"))
+    format!("{VARIABLE_PREFIX}{}", long.to_ascii_uppercase().replace('-', "_"))
 }
 
 /// The variables that have set something, for messages that tell where a setting came from.
@@ -89,7 +89,7 @@ impl<'a> Given<'a> {
     pub(super) fn one<T>(
         &mut self,
         long: &'static str,
-        parse: impl Fn(&OsStr) -> Result<T, String>,
+        parse: &dyn Fn(&OsStr) -> Result<T, String>,
     ) -> Result<Option<T>, UsageError> {
         if let Some((name, value)) = self.variable(long) {
             return parse(value).map(Some).map_err(|why| self.refused(Some(&name), long, value, &why));
@@ -123,7 +123,7 @@ impl<'a> Given<'a> {
     /// Whether a switch is on.
     pub(super) fn switch(&mut self, long: &'static str) -> Result<bool, UsageError> {
         let Some((name, value)) = self.variable(long) else { return Ok(self.matches.get_flag(long)) };
-        match text(value).to_lowercase().as_str() {
+        match text(value).to_ascii_lowercase().as_str() {
             "1" | "true" | "yes" | "on" => Ok(true),
             "0" | "false" | "no" | "off" => Ok(false),
             other => Err(UsageError::Invalid(format!("{name}: invalid value '{other}'; use 1 or 0"))),

@@ -176,35 +176,35 @@ impl Options {
     /// Reads each option from the command line, or from its variable.
     pub(super) fn read(given: &mut Given<'_>) -> Result<Self, UsageError> {
         let stop = StopOptions {
-            time_limit: given.one("time-limit", |value| limit(&text(value)))?,
-            stop_signal: given.one("stop-signal", |value| stop_signal(&text(value)))?,
-            to: given.one("to", |value| target(&text(value)))?,
-            stop: given.one("stop", |value| stop_plan(exact(value)?))?,
-            stop_delay: given.one("stop-delay", |value| share(&text(value)))?,
-            pre_stop: given.one("pre-stop", |value| hook(exact(value)?))?,
-            post_stop: given.one("post-stop", |value| hook(exact(value)?))?,
-            hook_limit: given.one("hook-limit", |value| share(&text(value)))?,
-            kill_wait: given.one("kill-wait", |value| limit(&text(value)))?,
+            time_limit: given.one("time-limit", &|value| limit(&text(value)))?,
+            stop_signal: given.one("stop-signal", &|value| stop_signal(&text(value)))?,
+            to: given.one("to", &|value| target(&text(value)))?,
+            stop: given.one("stop", &|value| stop_plan(exact(value)?))?,
+            stop_delay: given.one("stop-delay", &|value| share(&text(value)))?,
+            pre_stop: given.one("pre-stop", &|value| hook(exact(value)?))?,
+            post_stop: given.one("post-stop", &|value| hook(exact(value)?))?,
+            hook_limit: given.one("hook-limit", &|value| share(&text(value)))?,
+            kill_wait: given.one("kill-wait", &|value| limit(&text(value)))?,
         };
         // Each overrides the other: a variable does nothing where either is on the command line.
         let tells = given.is_on_line("verbose") || given.is_on_line("quiet");
         Ok(Self {
             stop,
-            run_limit: given.one("run-limit", |value| run_limit(&text(value)))?,
+            run_limit: given.one("run-limit", &|value| run_limit(&text(value)))?,
             leave_stragglers: given.switch("leave-stragglers")?,
             stop_with_parent: given.switch("stop-with-parent")?,
             no_guard: given.switch("no-guard")?,
-            stop_on: given.one("stop-on", |value| signal_set(&text(value)))?,
+            stop_on: given.one("stop-on", &|value| signal_set(&text(value)))?,
             map: given.many("map", mapping)?,
             remap_exit: given.many("remap-exit", status_pair)?,
-            token: given.one("token", |value| token(value.to_owned()))?,
-            extend_max: given.one("extend-max", |value| length(&text(value)))?,
+            token: given.one("token", &|value| token(value.to_owned()))?,
+            extend_max: given.one("extend-max", &|value| length(&text(value)))?,
             notify: given.switch("notify")?,
-            watchdog: given.one("watchdog", |value| share(&text(value)))?,
-            log_format: given.one("log-format", |value| format(&text(value)))?,
+            watchdog: given.one("watchdog", &|value| share(&text(value)))?,
+            log_format: given.one("log-format", &|value| format(&text(value)))?,
             verbose: if tells { given.is_on_line("verbose") } else { given.switch("verbose")? },
             quiet: if tells { given.is_on_line("quiet") } else { given.switch("quiet")? },
-            record: given.one("record", |value| destination(value.to_owned()))?,
+            record: given.one("record", &|value| destination(value.to_owned()))?,
             command: given.words("command"),
         })
     }

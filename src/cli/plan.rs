@@ -154,7 +154,8 @@ pub(super) fn planned(options: &StopOptions, limit: Limit, origins: &Origins) ->
     let mut planned = Planned { steps: Vec::new(), hooks: Vec::new(), origins: Vec::new() };
     let to = options.to.unwrap_or_default();
     let hook_limit = options.hook_limit.unwrap_or(DEFAULT_HOOK_LIMIT);
-    let limited_by = options.hook_limit.map_or("default hook limit".to_owned(), |_| origins.name("--hook-limit"));
+    let limited_by =
+        options.hook_limit.map_or("default hook limit".to_owned(), |_| origins.name("--hook-limit"));
     if let Some(steps) = &options.stop {
         refuse_both(options, origins)?;
         for step in steps {
