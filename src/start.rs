@@ -38,7 +38,10 @@ pub fn main(mask: SignalSet) -> u8 {
     let variables: Vec<(OsString, OsString)> = std::env::vars_os().collect();
     match cli::parse(&arguments, &variables, is_pid_1()) {
         Ok(Request::Run(settings)) => run(&settings, mask, clock),
-        Ok(Request::Print(text)) => print(&text, 0, clock),
+        Ok(Request::Print(text)) => {
+            inbox::set_mask(mask);
+            print(&text, 0, clock)
+        }
         Ok(Request::Token) => {
             inbox::set_mask(mask);
             match token::run(&arguments[1..]) {
