@@ -146,10 +146,8 @@ impl Supervisor {
         let told =
             left.map_or_else(|| "no limit".to_owned(), |left| format!("{} left", message::short(left)));
         self.tell_parent(&notify::stopping(&format!("stopping: {told}"), needed), &[]);
-        let deadline =
-            self.machine.kill_at().map(|at| (self.clock.wall_ms(now, at), self.clock.monotonic_ms(now, at)));
-        let text = token::text(&self.reason_of_stop(), deadline);
-        match self.contact.token.as_mut().map(|token| token.tell(&text)) {
+        let text = self.token_text(now);
+        match self.contact.token.as_ref().map(|token| token.write_file(&text)) {
             Some(Ok(writer)) => {
                 self.tree.set_aside(writer);
                 self.contact.writer = Some(writer);
@@ -157,6 +155,21 @@ impl Supervisor {
             Some(Err(error)) => self.token_failed(error),
             None => {}
         }
+    }
+
+    /// Has the token's descriptor tell the stop. Before anybody is asked: who looks at it because of the
+    /// signal is to find it readable.
+    pub(super) fn make_token_readable(&mut self) {
+        let text = self.token_text(self.clock.now());
+        if let Some(token) = &mut self.contact.token {
+            token.make_readable(&text);
+        }
+    }
+
+    fn token_text(&self, now: Duration) -> String {
+        let deadline = self.machine.kill_at();
+        let deadline = deadline.map(|at| (self.clock.wall_ms(now, at), self.clock.monotonic_ms(now, at)));
+        token::text(&self.reason_of_stop(), deadline)
     }
 
     fn reason_of_stop(&self) -> String {
