@@ -42,6 +42,7 @@ mod surroundings;
 mod survivors;
 mod terminal;
 mod terminal_programs;
+mod token;
 mod wall_clock;
 mod without_proc;
 
@@ -84,6 +85,7 @@ fn main() {
         survivors::trials(),
         terminal::trials(),
         terminal_programs::trials(),
+        token::trials(),
         wall_clock::trials(),
         without_proc::trials(),
     ]
