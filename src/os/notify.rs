@@ -1,23 +1,21 @@
 //! Sockets of `sd_notify(3)`: the one that the workload writes to, and that of winddown's own parent.
 
 use std::ffi::OsStr;
-use std::io::{self, IoSlice, IoSliceMut};
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
-    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr, bind,
-    recvmsg, sendmsg, setsockopt, socket, sockopt,
+    AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, UnixAddr, bind, sendmsg, setsockopt, socket,
+    sockopt,
 };
 
+use super::datagram::{self, Datagram, SO_PASSPIDFD};
 use super::descriptor::above_standard;
 use crate::notify::MESSAGE_BYTES_MAX;
-
-/// The kernel passes on as many descriptors with one message.
-const DESCRIPTORS_MAX: usize = 253;
 
 /// Where the workload's messages come in. Its name can't be guessed: whoever knows it has it from the
 /// workload's environment.
@@ -25,19 +23,6 @@ const DESCRIPTORS_MAX: usize = 253;
 pub struct Inlet {
     socket: OwnedFd,
     name: String,
-}
-
-/// A message as it came.
-#[derive(Debug)]
-pub struct Datagram {
-    /// Its bytes; one more than there may be at most shows that it was longer.
-    pub bytes: Vec<u8>,
-    /// Who sent it, as the kernel says: process and user.
-    pub sender: Option<(i32, u32)>,
-    /// What came with it; closed when this is dropped.
-    pub descriptors: Vec<OwnedFd>,
-    /// Where an answer goes, if the sender can take one.
-    answer_to: Option<UnixAddr>,
 }
 
 impl Inlet {
@@ -57,6 +42,11 @@ impl Inlet {
         let name = format!("@winddown-{:032x}", u128::from_ne_bytes(random));
         bind(socket.as_raw_fd(), &address(OsStr::new(&name))?)?;
         setsockopt(&socket, sockopt::PassCred, &true)?;
+        // Older kernels don't know it: then a sender is known by its id alone.
+        let (one, size) = (1_i32, libc::socklen_t::try_from(size_of::<i32>()).unwrap_or_default());
+        let value = std::ptr::from_ref(&one).cast();
+        // SAFETY: `value` is valid for reads and as large as the size says.
+        unsafe { libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, SO_PASSPIDFD, value, size) };
         super::link::raise_wake(&socket)?;
         Ok(Self { socket, name })
     }
@@ -76,34 +66,17 @@ impl Inlet {
     /// The next message, without waiting; nothing when there is none.
     #[must_use]
     pub fn next(&self) -> Option<Datagram> {
-        let mut bytes = vec![0; MESSAGE_BYTES_MAX + 2];
-        let mut control = nix::cmsg_space!(libc::ucred, [RawFd; DESCRIPTORS_MAX]);
-        let mut parts = [IoSliceMut::new(&mut bytes)];
-        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
-        let number = self.socket.as_raw_fd();
-        let message = recvmsg::<UnixAddr>(number, &mut parts, Some(&mut control), flags).ok()?;
-        let (mut sender, mut descriptors) = (None, Vec::new());
-        for part in message.cmsgs().into_iter().flatten() {
-            match part {
-                ControlMessageOwned::ScmCredentials(from) => sender = Some((from.pid(), from.uid())),
-                ControlMessageOwned::ScmRights(numbers) => {
-                    // SAFETY: the kernel has just given us these descriptors; nobody else owns them.
-                    descriptors.extend(numbers.iter().map(|number| unsafe { OwnedFd::from_raw_fd(*number) }));
-                }
-                _ => {}
-            }
-        }
-        let (length, answer_to) = (message.bytes, message.address);
-        bytes.truncate(length);
-        Some(Datagram { bytes, sender, descriptors, answer_to })
+        // One byte more than there may be shows that there are more; a zero at the end does not count.
+        datagram::receive(&self.socket, MESSAGE_BYTES_MAX + 2)
     }
 
     /// Tells the sender whether it may have the time that it asked for. Never waits.
     pub fn answer(&self, datagram: &Datagram, granted: bool) {
-        let Some(to) = datagram.answer_to.as_ref().filter(|to| to.as_abstract().is_some()) else { return };
+        let to = datagram.answer_to.as_ref().and_then(|name| UnixAddr::new_abstract(name).ok());
+        let Some(to) = to else { return };
         let text: &[u8] = if granted { b"granted" } else { b"refused" };
         let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
-        let _ = sendmsg(self.socket.as_raw_fd(), &[IoSlice::new(text)], &[], flags, Some(to));
+        let _ = sendmsg(self.socket.as_raw_fd(), &[IoSlice::new(text)], &[], flags, Some(&to));
     }
 }
 

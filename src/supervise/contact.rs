@@ -12,7 +12,8 @@ use crate::lifecycle::phase::Phase;
 use crate::lifecycle::plan::Limit;
 use crate::notify::{self, Item, Message};
 use crate::observe::{Fact, message};
-use crate::os::notify::{Datagram, Inlet, Outlet};
+use crate::os::datagram::{Datagram, Sender};
+use crate::os::notify::{Inlet, Outlet};
 use crate::os::token::Token;
 use crate::os::tree::Process;
 use crate::token;
@@ -71,13 +72,16 @@ impl Supervisor {
     /// Who sent it, if it comes from the workload. A sender that is gone is known by its user: the
     /// socket's name is known to nobody else.
     fn sender_in_tree(&self, datagram: &Datagram) -> Option<Process> {
-        let (pid, uid) = datagram.sender?;
-        match self.tree.descendant(pid) {
-            Some(process) => Some(process),
-            None if self.tree.is_gone(pid) && self.tree.is_user_of(uid) => {
+        let Sender { pid, user, .. } = *datagram.sender.as_ref()?;
+        let found = self.tree.descendant(pid);
+        // After the look at it: as long as it is there its id is nobody else's.
+        let is_gone = datagram.sender.as_ref().and_then(Sender::is_gone);
+        match found {
+            Some(process) if is_gone != Some(true) => Some(process),
+            _ if is_gone.unwrap_or_else(|| self.tree.is_gone(pid)) && self.tree.is_user_of(user) => {
                 Some(Process { pid, name: String::new() })
             }
-            None => None,
+            _ => None,
         }
     }
 
