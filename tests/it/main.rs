@@ -10,6 +10,7 @@ mod containers;
 mod early_signals;
 mod execute;
 mod exit_status;
+mod extend;
 mod foreign;
 mod guard;
 mod hang_up;
@@ -43,6 +44,7 @@ mod survivors;
 mod terminal;
 mod terminal_programs;
 mod token;
+mod token_command;
 mod wall_clock;
 mod without_proc;
 
@@ -55,6 +57,7 @@ fn main() {
         early_signals::trials(),
         execute::trials(),
         exit_status::trials(),
+        extend::trials(),
         foreign::trials(),
         guard::trials(),
         hang_up::trials(),
@@ -86,6 +89,7 @@ fn main() {
         terminal::trials(),
         terminal_programs::trials(),
         token::trials(),
+        token_command::trials(),
         wall_clock::trials(),
         without_proc::trials(),
     ]
