@@ -2,12 +2,14 @@
 //! when the inner one is killed, it finishes the job.
 
 use std::io;
+use std::time::Duration;
 
 use crate::lifecycle::exit::Ending;
 use crate::lifecycle::signal::{Origin, Signal, SignalSet};
 use crate::os::clock::Clock;
 use crate::os::inbox;
-use crate::os::link::OuterEnd;
+use crate::os::link::{OuterEnd, WAKE};
+use crate::os::notify::Relay;
 use crate::os::parent::Parent;
 use crate::os::reap::{self, Change};
 use crate::os::signalling;
@@ -33,15 +35,24 @@ pub enum Next {
 
 /// Waits for the end of the inner process.
 #[must_use]
-pub fn watch(end: &OuterEnd, clock: &Clock, stops_with_it: bool, mut parent: Option<Parent>) -> Next {
+pub fn watch(
+    end: &OuterEnd,
+    clock: &Clock,
+    stops_with_it: bool,
+    mut parent: Option<Parent>,
+    relay: Option<&Relay>,
+) -> Next {
     let own_pid = std::process::id().cast_signed();
     loop {
+        let more = relay.is_some_and(Relay::pass_on);
         // Before the first wait as well: it may have ended before it was watched.
         if parent.as_mut().is_some_and(Parent::has_ended) {
             end.tell_parent_ended();
         }
-        let Some(delivery) = inbox::take(SignalSet::ALL, None) else { continue };
-        if parent.is_some_and(|parent| parent.raised(&delivery)) {
+        let patience = more.then_some(Duration::ZERO);
+        let Some(delivery) = inbox::take(SignalSet::ALL, patience) else { continue };
+        let by_relay = relay.is_some() && delivery.signal == WAKE && delivery.origin == Origin::Kernel;
+        if by_relay || parent.is_some_and(|parent| parent.raised(&delivery)) {
             continue;
         }
         let is_own =
@@ -51,7 +62,11 @@ pub fn watch(end: &OuterEnd, clock: &Clock, stops_with_it: bool, mut parent: Opt
                 return Next::Supervise(error);
             }
             match reap(end.inner) {
-                Inner::Ended => return end.page.ending().map_or(Next::TakeOver, Next::End),
+                Inner::Ended => {
+                    // What it said last.
+                    while relay.is_some_and(Relay::pass_on) {}
+                    return end.page.ending().map_or(Next::TakeOver, Next::End);
+                }
                 Inner::Stopped if stops_with_it => {
                     let _ = inbox::stop_self();
                     // SIGCONT may have been meant for us alone.

@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
     AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, UnixAddr, bind, sendmsg, setsockopt, socket,
-    sockopt,
+    socketpair, sockopt,
 };
 
 use super::datagram::{self, Datagram, SO_PASSPIDFD};
@@ -80,11 +80,12 @@ impl Inlet {
     }
 }
 
-/// The socket of winddown's own parent. What it does not take at once is lost: it never holds us up.
+/// A way to the socket of winddown's own parent. What is not taken at once is lost: it never holds us up.
 #[derive(Debug)]
 pub struct Outlet {
     socket: OwnedFd,
-    to: UnixAddr,
+    /// None when it goes by way of the outer process.
+    to: Option<UnixAddr>,
 }
 
 impl Outlet {
@@ -93,23 +94,68 @@ impl Outlet {
     /// # Errors
     /// When the name is none, or there is no descriptor left.
     pub fn open(name: &OsStr) -> io::Result<Self> {
-        Ok(Self { to: address(name)?, socket: above_standard(datagram_socket()?)? })
+        Ok(Self { to: Some(address(name)?), socket: above_standard(datagram_socket()?)? })
     }
 
     /// Sends a message, and descriptors with it.
-    pub fn send(&self, text: &str, descriptors: &[OwnedFd]) {
+    pub fn send(&self, text: &[u8], descriptors: &[OwnedFd]) {
         let numbers: Vec<RawFd> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
         let rights = [ControlMessage::ScmRights(&numbers)];
         let control = if numbers.is_empty() { &[] } else { rights.as_slice() };
         let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
-        let parts = [IoSlice::new(text.as_bytes())];
-        let _ = sendmsg(self.socket.as_raw_fd(), &parts, control, flags, Some(&self.to));
+        let _ = sendmsg(self.socket.as_raw_fd(), &[IoSlice::new(text)], control, flags, self.to.as_ref());
     }
 
     /// Its descriptor, to be kept open.
     #[must_use]
     pub fn descriptor(&self) -> RawFd {
         self.socket.as_raw_fd()
+    }
+}
+
+/// The outer process's part in it. A service manager takes messages of its service's main process only,
+/// and that is the outer one.
+#[derive(Debug)]
+pub struct Relay {
+    from: OwnedFd,
+    /// To the parent itself.
+    pub to: Outlet,
+}
+
+impl Relay {
+    /// So many messages before signals get their turn.
+    const BATCH: usize = 64;
+
+    /// Puts a relay into this way; the way for the inner process is returned with it. Raises SIGIO in
+    /// this process when there is something to be passed on.
+    ///
+    /// # Errors
+    /// When no descriptor is left.
+    pub fn new(to: Outlet) -> io::Result<(Self, Outlet)> {
+        // Not datagrams: only a handful of those would be kept.
+        let (family, kind) = (AddressFamily::Unix, SockType::SeqPacket);
+        let (from, inner) = socketpair(family, kind, None, SockFlag::SOCK_CLOEXEC)?;
+        let (from, inner) = (above_standard(from)?, above_standard(inner)?);
+        super::link::raise_wake(&from)?;
+        Ok((Self { from, to }, Outlet { socket: inner, to: None }))
+    }
+
+    /// Passes on what there is, up to a batch; true if there may be more.
+    #[must_use]
+    pub fn pass_on(&self) -> bool {
+        for _ in 0..Self::BATCH {
+            let datagram = datagram::receive(&self.from, MESSAGE_BYTES_MAX + 2);
+            // Nothing in it: the inner process has ended.
+            let Some(datagram) = datagram.filter(|datagram| !datagram.bytes.is_empty()) else { return false };
+            self.to.send(&datagram.bytes, &datagram.descriptors);
+        }
+        true
+    }
+
+    /// Descriptors to be kept open.
+    #[must_use]
+    pub fn descriptors(&self) -> [RawFd; 2] {
+        [self.from.as_raw_fd(), self.to.descriptor()]
     }
 }
 

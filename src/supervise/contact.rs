@@ -106,6 +106,10 @@ impl Supervisor {
             Item::Ready | Item::Alive => self.handle(Event::Alive, None),
             Item::Ailing => self.handle(Event::Ailing, None),
             Item::Extend(by) => {
+                if self.machine.phase() < Phase::Terminating {
+                    // The limit on its start is the parent's.
+                    self.tell_parent(&notify::extension(by), &[]);
+                }
                 self.contact.granted = None;
                 self.handle(Event::Extend(by), None);
                 let granted = self.contact.granted == Some(true);
@@ -127,7 +131,7 @@ impl Supervisor {
 
     fn tell_parent(&self, text: &str, descriptors: &[OwnedFd]) {
         if let Some(outlet) = &self.contact.outlet {
-            outlet.send(text, descriptors);
+            outlet.send(text.as_bytes(), descriptors);
         }
     }
 
