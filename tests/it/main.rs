@@ -23,8 +23,10 @@ mod log;
 mod log_blocked;
 mod log_json;
 mod memory;
+mod notify;
 mod options;
 mod outcomes;
+mod parent;
 mod pid1;
 mod random_runs;
 mod record;
@@ -46,6 +48,7 @@ mod terminal_programs;
 mod token;
 mod token_command;
 mod wall_clock;
+mod watchdog;
 mod without_proc;
 
 fn main() {
@@ -70,8 +73,10 @@ fn main() {
         log_blocked::trials(),
         log_json::trials(),
         memory::trials(),
+        notify::trials(),
         options::trials(),
         outcomes::trials(),
+        parent::trials(),
         pid1::trials(),
         random_runs::trials(),
         record::trials(),
@@ -91,6 +96,7 @@ fn main() {
         token::trials(),
         token_command::trials(),
         wall_clock::trials(),
+        watchdog::trials(),
         without_proc::trials(),
     ]
     .into_iter()
