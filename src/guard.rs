@@ -3,12 +3,14 @@
 
 use std::collections::HashSet;
 use std::io;
+use std::time::Duration;
 
 use crate::lifecycle::exit::Ending;
 use crate::lifecycle::signal::{Origin, Signal, SignalSet};
 use crate::os::clock::Clock;
 use crate::os::inbox;
-use crate::os::link::OuterEnd;
+use crate::os::link::{OuterEnd, WAKE};
+use crate::os::notify::Relay;
 use crate::os::parent::Parent;
 use crate::os::reap::{self, Change};
 use crate::os::signalling;
@@ -39,16 +41,20 @@ pub(crate) fn watch(
     clock: &Clock,
     stops_with_it: bool,
     mut parent: Option<Parent>,
+    relay: Option<&Relay>,
     foreign: &mut HashSet<i32>,
 ) -> Next {
     let own_pid = std::process::id().cast_signed();
     loop {
+        let more = relay.is_some_and(Relay::pass_on);
         // Before the first wait as well: it may have ended before it was watched.
         if parent.as_mut().is_some_and(Parent::has_ended) {
             end.tell_parent_ended();
         }
-        let Some(delivery) = inbox::take(SignalSet::ALL, None) else { continue };
-        if parent.is_some_and(|parent| parent.raised(&delivery)) {
+        let patience = more.then_some(Duration::ZERO);
+        let Some(delivery) = inbox::take(SignalSet::ALL, patience) else { continue };
+        let by_relay = relay.is_some() && delivery.signal == WAKE && delivery.origin == Origin::Kernel;
+        if by_relay || parent.is_some_and(|parent| parent.raised(&delivery)) {
             continue;
         }
         let is_own =
@@ -58,7 +64,11 @@ pub(crate) fn watch(
                 return Next::Supervise(error);
             }
             match reap(end.inner, foreign) {
-                Inner::Ended => return end.page.ending().map_or(Next::TakeOver, Next::End),
+                Inner::Ended => {
+                    // What it said last.
+                    while relay.is_some_and(Relay::pass_on) {}
+                    return end.page.ending().map_or(Next::TakeOver, Next::End);
+                }
                 Inner::Stopped if stops_with_it => {
                     let _ = inbox::stop_self();
                     // SIGCONT may have been meant for us alone.

@@ -39,7 +39,7 @@ pub struct Message {
 }
 
 /// Lines that a parent is told unchanged. `MAINPID` is not among them: for the parent that is winddown.
-const RELAYED: [&str; 14] = [
+const RELAYED: [&str; 15] = [
     "READY",
     "RELOADING",
     "MONOTONIC_USEC",
@@ -54,6 +54,7 @@ const RELAYED: [&str; 14] = [
     "FDSTOREREMOVE",
     "FDNAME",
     "FDPOLL",
+    "RESTART_RESET",
 ];
 
 impl Message {
@@ -114,7 +115,13 @@ pub fn stopping(status: &str, needed: Option<Duration>) -> String {
     /// Without a limit of ours, long enough for anybody.
     const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
     let needed = needed.unwrap_or(YEAR).min(YEAR);
-    format!("STOPPING=1\nSTATUS={status}\nEXTEND_TIMEOUT_USEC={}\n", needed.as_micros())
+    format!("STOPPING=1\nSTATUS={status}\n{}", extension(needed))
+}
+
+/// A request for so much more time.
+#[must_use]
+pub fn extension(by: Duration) -> String {
+    format!("EXTEND_TIMEOUT_USEC={}\n", by.as_micros())
 }
 
 #[cfg(test)]

@@ -43,14 +43,19 @@ pub struct Offer {
 }
 
 impl Offer {
-    /// Everything that the settings ask for. `visible_pid` is what callers know winddown by.
+    /// Everything that the settings ask for. `visible_pid` is what callers know winddown by, `outlet` the
+    /// way to its parent.
     ///
     /// # Errors
     /// When there is no descriptor left for it.
-    pub fn open(settings: &Settings, clock: &Clock, visible_pid: i32) -> io::Result<Self> {
+    pub fn open(
+        settings: &Settings,
+        clock: &Clock,
+        visible_pid: i32,
+        outlet: Option<Outlet>,
+    ) -> io::Result<Self> {
         let mut variables = limits(settings, clock);
-        let parent = std::env::var_os(NOTIFY_VARIABLE).filter(|name| !name.is_empty());
-        let notifies = settings.notify || parent.is_some();
+        let notifies = settings.notify || parent_socket().is_some();
         let may_extend = settings.token.is_some() && !settings.plan.extend_max.is_zero();
         let inlet = if notifies || may_extend { Some(Inlet::open()?) } else { None };
         let name = inlet.as_ref().map(|inlet| inlet.name().to_owned()).unwrap_or_default();
@@ -74,8 +79,6 @@ impl Offer {
                 pid_variables.push(WATCHDOG_PID_VARIABLE);
             }
         }
-        // A name that can't be reached is as good as none: the workload is not to fail by it.
-        let outlet = parent.and_then(|name| Outlet::open(&name).ok());
         let replaced = variables.iter().map(|(name, _)| *name).chain(pid_variables.iter().copied());
         let replaced: Vec<&str> = replaced.chain(stale(token.is_some())).collect();
         Ok(Self {
@@ -88,6 +91,17 @@ impl Offer {
             contact: Contact::new(inlet, outlet, token),
         })
     }
+}
+
+fn parent_socket() -> Option<OsString> {
+    std::env::var_os(NOTIFY_VARIABLE).filter(|name| !name.is_empty())
+}
+
+/// The way to the socket of winddown's own parent, if it offers one. A name that can't be reached is as
+/// good as none: the workload is not to fail by it.
+#[must_use]
+pub fn outlet() -> Option<Outlet> {
+    parent_socket().and_then(|name| Outlet::open(&name).ok())
 }
 
 /// What a run with a token of its own takes no part in: the token of a run around it.

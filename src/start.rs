@@ -20,6 +20,7 @@ use crate::os::clock::Clock;
 use crate::os::descriptor::{keep_from_workload, leave_surroundings};
 use crate::os::hook::Surroundings;
 use crate::os::link::{self, InnerEnd, OuterEnd, Side};
+use crate::os::notify::{Outlet, Relay};
 use crate::os::parent::Parent;
 use crate::os::spawn::{self, Command, SpawnError, Spawned};
 use crate::os::terminal::Terminal;
@@ -137,12 +138,21 @@ impl<'a> Run<'a> {
     }
 
     fn start(mut self) -> Ending {
+        let outlet = offer::outlet();
         if !self.settings.guard {
-            return self.supervise(None, None);
+            return self.supervise(None, None, outlet);
         }
+        let (relay, outlet) = match outlet.map(Relay::new).transpose() {
+            Ok(both) => both.unzip(),
+            Err(error) => return self.supervise(None, Some(error), offer::outlet()),
+        };
         match link::fork() {
-            Ok(Side::Outer(end)) => self.guard(&end),
+            Ok(Side::Outer(end)) => {
+                drop(outlet);
+                self.guard(&end, relay)
+            }
             Ok(Side::Inner(end)) => {
+                drop(relay);
                 reap::adopt_orphans();
                 self.foreign = HashSet::new();
                 // Ours is the outer process; it tells of its own.
@@ -156,22 +166,23 @@ impl<'a> Run<'a> {
                     end.rename();
                 }
                 // How it ended is on the page; the outer process ends with it.
-                Ending::Status(self.supervise(Some(end), None).status())
+                Ending::Status(self.supervise(Some(end), None, outlet).status())
             }
-            Err(error) => self.supervise(None, Some(error)),
+            Err(error) => self.supervise(None, Some(error), relay.map(|relay| relay.to)),
         }
     }
 
     /// The outer process: waits, and takes over if it has to.
-    fn guard(mut self, end: &OuterEnd) -> Ending {
-        self.leave_surroundings(Some(end.descriptor()));
+    fn guard(mut self, end: &OuterEnd, relay: Option<Relay>) -> Ending {
+        let relayed = relay.iter().flat_map(Relay::descriptors);
+        self.leave_surroundings(relayed.chain([end.descriptor()]));
         let stops_with_it = self.terminal.is_some() && !self.inherited_ignored.contains(Signal::TSTP);
-        match guard::watch(end, &self.clock, stops_with_it, self.parent, &mut self.foreign) {
+        match guard::watch(end, &self.clock, stops_with_it, self.parent, relay.as_ref(), &mut self.foreign) {
             Next::End(ending) => return ending,
             Next::TakeOver => {}
             Next::Supervise(error) => {
                 let tree = self.tree(Spawned { pid: end.inner, descriptor: None });
-                let contact = self.contact_by_file();
+                let contact = self.contact_by_file(relay);
                 let mut supervisor = self.supervisor(tree, None, contact);
                 supervisor.observer.tell(supervisor.clock.now(), &Fact::NoGuard(error));
                 return supervisor.run();
@@ -190,17 +201,23 @@ impl<'a> Run<'a> {
             // It dies with the process that started it.
             tree.main_dies_with_parent();
         }
-        let contact = self.contact_by_file();
+        let contact = self.contact_by_file(relay);
         self.supervisor(tree, None, contact).take_over(exit)
     }
 
     /// The process that had the workload's messages is gone.
-    fn contact_by_file(&self) -> Contact {
-        Contact::new(None, None, self.settings.token.clone().map(Token::new))
+    fn contact_by_file(&self, relay: Option<Relay>) -> Contact {
+        let outlet = relay.map(|relay| relay.to);
+        Contact::new(None, outlet, self.settings.token.clone().map(Token::new))
     }
 
-    fn supervise(self, link: Option<InnerEnd>, no_guard: Option<io::Error>) -> Ending {
-        match self.spawn(link.as_ref()) {
+    fn supervise(
+        self,
+        link: Option<InnerEnd>,
+        no_guard: Option<io::Error>,
+        outlet: Option<Outlet>,
+    ) -> Ending {
+        match self.spawn(link.as_ref(), outlet) {
             Ok((spawned, contact)) => {
                 let tree = self.tree(spawned);
                 let link_descriptor = link.as_ref().map(InnerEnd::descriptor);
@@ -222,10 +239,15 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn spawn(&self, link: Option<&InnerEnd>) -> Result<(Spawned, Contact), SpawnError> {
+    fn spawn(
+        &self,
+        link: Option<&InnerEnd>,
+        outlet: Option<Outlet>,
+    ) -> Result<(Spawned, Contact), SpawnError> {
         let settings = self.settings;
         let visible_pid = link.map_or_else(|| std::process::id().cast_signed(), |link| link.outer);
-        let offer = Offer::open(settings, &self.clock, visible_pid).map_err(SpawnError::NoDescriptor)?;
+        let offer = Offer::open(settings, &self.clock, visible_pid, outlet);
+        let offer = offer.map_err(SpawnError::NoDescriptor)?;
         let words = settings.command.iter();
         let arguments: Vec<CString> = words.filter_map(|word| CString::new(word.as_bytes()).ok()).collect();
         let command = Command {

@@ -276,10 +276,14 @@ impl Supervisor {
         if self.machine.phase() != phase {
             self.pending.facts.push(Fact::Phase(self.machine.phase()));
         }
+        let begins_stop = phase < Phase::Terminating && self.machine.phase() == Phase::Terminating;
+        if begins_stop {
+            self.make_token_readable();
+        }
         for effect in effects.drain(..) {
             self.perform(effect, delivery, at);
         }
-        if phase < Phase::Terminating && self.machine.phase() == Phase::Terminating {
+        if begins_stop {
             clock::wake_exactly();
             self.tell_stop();
         }

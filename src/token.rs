@@ -28,7 +28,9 @@ const GRANTED: u8 = 0;
 const REFUSED: u8 = 1;
 
 /// How often a file is looked for where there is no descriptor to wait for.
-const FILE_PAUSE: Duration = Duration::from_millis(50);
+const FILE_PAUSE: Duration = Duration::from_millis(20);
+/// How long the file may be behind the descriptor.
+const FILE_WAIT: Duration = Duration::from_secs(1);
 /// How long an answer may take.
 const ANSWER_WAIT: Duration = Duration::from_secs(5);
 
@@ -84,6 +86,25 @@ fn read(path: &Path) -> Option<Told> {
     Some(Told { deadline_monotonic_ms: value.and_then(|value| value.parse().ok()) })
 }
 
+/// What the file says. It comes a moment after the descriptor has become readable.
+fn told(path: &Path) -> Option<Told> {
+    let comes = descriptor().is_some_and(descriptor::is_readable);
+    let mut patience = if comes { FILE_WAIT } else { Duration::ZERO };
+    loop {
+        let told = read(path);
+        if told.is_some() || patience.is_zero() {
+            return told;
+        }
+        std::thread::sleep(FILE_PAUSE);
+        patience = patience.saturating_sub(FILE_PAUSE);
+    }
+}
+
+/// The descriptor, as far as its number is known.
+fn descriptor() -> Option<i32> {
+    number(FD_VARIABLE).and_then(|number| i32::try_from(number).ok())
+}
+
 /// Runs the subcommand: what is to be printed, and the exit status.
 ///
 /// # Errors
@@ -103,7 +124,7 @@ pub fn run(words: &[OsString]) -> Result<(String, u8), UsageError> {
         wait_for(&path);
         return Ok((String::new(), 0));
     }
-    Ok(match read(&path) {
+    Ok(match told(&path) {
         Some(told) => (left(told.deadline_monotonic_ms), STOPPING),
         None => (left(number(DEADLINE_MONOTONIC_VARIABLE)), RUNNING),
     })
@@ -126,7 +147,7 @@ fn left(deadline_monotonic_ms: Option<u64>) -> String {
 /// By the descriptor where there is one; it tells nothing when the program in between has closed it and
 /// something else has its number.
 fn wait_for(path: &Path) {
-    if let Some(number) = number(FD_VARIABLE).and_then(|number| i32::try_from(number).ok()) {
+    if let Some(number) = descriptor() {
         descriptor::wait_until_readable(number);
     }
     while !path.exists() {

@@ -28,11 +28,22 @@ pub fn above_standard(descriptor: OwnedFd) -> io::Result<OwnedFd> {
 
 /// Waits until something can be read, or its other end is closed; not at all for one that is closed.
 pub fn wait_until_readable(descriptor: RawFd) {
+    while poll_in(descriptor, -1).is_err_and(|error| error.kind() == ErrorKind::Interrupted) {}
+}
+
+/// Whether something can be read at once, or its other end is closed. False for one that is closed.
+#[must_use]
+pub fn is_readable(descriptor: RawFd) -> bool {
+    poll_in(descriptor, 0).is_ok_and(|events| events & (libc::POLLIN | libc::POLLHUP) != 0)
+}
+
+fn poll_in(descriptor: RawFd, wait_ms: i32) -> io::Result<i16> {
     let mut poll = libc::pollfd { fd: descriptor, events: libc::POLLIN, revents: 0 };
     // SAFETY: one valid `pollfd`.
-    while unsafe { libc::poll(&raw mut poll, 1, -1) } < 0
-        && io::Error::last_os_error().kind() == ErrorKind::Interrupted
-    {}
+    match unsafe { libc::poll(&raw mut poll, 1, wait_ms) } {
+        0.. => Ok(poll.revents),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 /// At most so long there is waited for room after each try.

@@ -4,6 +4,7 @@ use std::io;
 
 pub mod by_id;
 pub mod clock;
+pub mod datagram;
 mod descent;
 pub mod descriptor;
 pub mod environment;

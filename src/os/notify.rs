@@ -1,23 +1,21 @@
 //! Sockets of `sd_notify(3)`: the one that the workload writes to, and that of winddown's own parent.
 
 use std::ffi::OsStr;
-use std::io::{self, IoSlice, IoSliceMut};
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
-    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr, bind,
-    recvmsg, sendmsg, setsockopt, socket, sockopt,
+    AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, UnixAddr, bind, sendmsg, setsockopt, socket,
+    socketpair, sockopt,
 };
 
+use super::datagram::{self, Datagram, SO_PASSPIDFD};
 use super::descriptor::above_standard;
 use crate::notify::MESSAGE_BYTES_MAX;
-
-/// The kernel passes on as many descriptors with one message.
-const DESCRIPTORS_MAX: usize = 253;
 
 /// Where the workload's messages come in. Its name can't be guessed: whoever knows it has it from the
 /// workload's environment.
@@ -25,19 +23,6 @@ const DESCRIPTORS_MAX: usize = 253;
 pub struct Inlet {
     socket: OwnedFd,
     name: String,
-}
-
-/// A message as it came.
-#[derive(Debug)]
-pub struct Datagram {
-    /// Its bytes; one more than there may be at most shows that it was longer.
-    pub bytes: Vec<u8>,
-    /// Who sent it, as the kernel says: process and user.
-    pub sender: Option<(i32, u32)>,
-    /// What came with it; closed when this is dropped.
-    pub descriptors: Vec<OwnedFd>,
-    /// Where an answer goes, if the sender can take one.
-    answer_to: Option<UnixAddr>,
 }
 
 impl Inlet {
@@ -57,6 +42,11 @@ impl Inlet {
         let name = format!("@winddown-{:032x}", u128::from_ne_bytes(random));
         bind(socket.as_raw_fd(), &address(OsStr::new(&name))?)?;
         setsockopt(&socket, sockopt::PassCred, &true)?;
+        // Older kernels don't know it: then a sender is known by its id alone.
+        let (one, size) = (1_i32, libc::socklen_t::try_from(size_of::<i32>()).unwrap_or_default());
+        let value = std::ptr::from_ref(&one).cast();
+        // SAFETY: `value` is valid for reads and as large as the size says.
+        unsafe { libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, SO_PASSPIDFD, value, size) };
         super::link::raise_wake(&socket)?;
         Ok(Self { socket, name })
     }
@@ -76,42 +66,26 @@ impl Inlet {
     /// The next message, without waiting; nothing when there is none.
     #[must_use]
     pub fn next(&self) -> Option<Datagram> {
-        let mut bytes = vec![0; MESSAGE_BYTES_MAX + 2];
-        let mut control = nix::cmsg_space!(libc::ucred, [RawFd; DESCRIPTORS_MAX]);
-        let mut parts = [IoSliceMut::new(&mut bytes)];
-        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
-        let number = self.socket.as_raw_fd();
-        let message = recvmsg::<UnixAddr>(number, &mut parts, Some(&mut control), flags).ok()?;
-        let (mut sender, mut descriptors) = (None, Vec::new());
-        for part in message.cmsgs().into_iter().flatten() {
-            match part {
-                ControlMessageOwned::ScmCredentials(from) => sender = Some((from.pid(), from.uid())),
-                ControlMessageOwned::ScmRights(numbers) => {
-                    // SAFETY: the kernel has just given us these descriptors; nobody else owns them.
-                    descriptors.extend(numbers.iter().map(|number| unsafe { OwnedFd::from_raw_fd(*number) }));
-                }
-                _ => {}
-            }
-        }
-        let (length, answer_to) = (message.bytes, message.address);
-        bytes.truncate(length);
-        Some(Datagram { bytes, sender, descriptors, answer_to })
+        // One byte more than there may be shows that there are more; a zero at the end does not count.
+        datagram::receive(&self.socket, MESSAGE_BYTES_MAX + 2)
     }
 
     /// Tells the sender whether it may have the time that it asked for. Never waits.
     pub fn answer(&self, datagram: &Datagram, granted: bool) {
-        let Some(to) = datagram.answer_to.as_ref().filter(|to| to.as_abstract().is_some()) else { return };
+        let to = datagram.answer_to.as_ref().and_then(|name| UnixAddr::new_abstract(name).ok());
+        let Some(to) = to else { return };
         let text: &[u8] = if granted { b"granted" } else { b"refused" };
         let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
-        let _ = sendmsg(self.socket.as_raw_fd(), &[IoSlice::new(text)], &[], flags, Some(to));
+        let _ = sendmsg(self.socket.as_raw_fd(), &[IoSlice::new(text)], &[], flags, Some(&to));
     }
 }
 
-/// The socket of winddown's own parent. What it does not take at once is lost: it never holds us up.
+/// A way to the socket of winddown's own parent. What is not taken at once is lost: it never holds us up.
 #[derive(Debug)]
 pub struct Outlet {
     socket: OwnedFd,
-    to: UnixAddr,
+    /// None when it goes by way of the outer process.
+    to: Option<UnixAddr>,
 }
 
 impl Outlet {
@@ -120,23 +94,68 @@ impl Outlet {
     /// # Errors
     /// When the name is none, or there is no descriptor left.
     pub fn open(name: &OsStr) -> io::Result<Self> {
-        Ok(Self { to: address(name)?, socket: above_standard(datagram_socket()?)? })
+        Ok(Self { to: Some(address(name)?), socket: above_standard(datagram_socket()?)? })
     }
 
     /// Sends a message, and descriptors with it.
-    pub fn send(&self, text: &str, descriptors: &[OwnedFd]) {
+    pub fn send(&self, text: &[u8], descriptors: &[OwnedFd]) {
         let numbers: Vec<RawFd> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
         let rights = [ControlMessage::ScmRights(&numbers)];
         let control = if numbers.is_empty() { &[] } else { rights.as_slice() };
         let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
-        let parts = [IoSlice::new(text.as_bytes())];
-        let _ = sendmsg(self.socket.as_raw_fd(), &parts, control, flags, Some(&self.to));
+        let _ = sendmsg(self.socket.as_raw_fd(), &[IoSlice::new(text)], control, flags, self.to.as_ref());
     }
 
     /// Its descriptor, to be kept open.
     #[must_use]
     pub fn descriptor(&self) -> RawFd {
         self.socket.as_raw_fd()
+    }
+}
+
+/// The outer process's part in it. A service manager takes messages of its service's main process only,
+/// and that is the outer one.
+#[derive(Debug)]
+pub struct Relay {
+    from: OwnedFd,
+    /// To the parent itself.
+    pub to: Outlet,
+}
+
+impl Relay {
+    /// So many messages before signals get their turn.
+    const BATCH: usize = 64;
+
+    /// Puts a relay into this way; the way for the inner process is returned with it. Raises SIGIO in
+    /// this process when there is something to be passed on.
+    ///
+    /// # Errors
+    /// When no descriptor is left.
+    pub fn new(to: Outlet) -> io::Result<(Self, Outlet)> {
+        // Not datagrams: only a handful of those would be kept.
+        let (family, kind) = (AddressFamily::Unix, SockType::SeqPacket);
+        let (from, inner) = socketpair(family, kind, None, SockFlag::SOCK_CLOEXEC)?;
+        let (from, inner) = (above_standard(from)?, above_standard(inner)?);
+        super::link::raise_wake(&from)?;
+        Ok((Self { from, to }, Outlet { socket: inner, to: None }))
+    }
+
+    /// Passes on what there is, up to a batch; true if there may be more.
+    #[must_use]
+    pub fn pass_on(&self) -> bool {
+        for _ in 0..Self::BATCH {
+            let datagram = datagram::receive(&self.from, MESSAGE_BYTES_MAX + 2);
+            // Nothing in it: the inner process has ended.
+            let Some(datagram) = datagram.filter(|datagram| !datagram.bytes.is_empty()) else { return false };
+            self.to.send(&datagram.bytes, &datagram.descriptors);
+        }
+        true
+    }
+
+    /// Descriptors to be kept open.
+    #[must_use]
+    pub fn descriptors(&self) -> [RawFd; 2] {
+        [self.from.as_raw_fd(), self.to.descriptor()]
     }
 }
 

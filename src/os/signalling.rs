@@ -1,6 +1,7 @@
 //! Sending: to a child of ours by its id, which can't be used again before we reap it.
 
 use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use super::inbox::Delivery;
 use crate::lifecycle::signal::Signal;
@@ -54,4 +55,14 @@ pub fn kill_namespace() {
 
 fn check(result: libc::c_long) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Whether the process of this descriptor has ended and was reaped; nothing where the kernel doesn't tell.
+pub(super) fn is_gone(process: &OwnedFd) -> Option<bool> {
+    let nothing = std::ptr::null::<libc::siginfo_t>();
+    // SAFETY: no memory is passed; signal 0 is none.
+    match unsafe { libc::syscall(libc::SYS_pidfd_send_signal, process.as_raw_fd(), 0, nothing, 0) } {
+        0 => Some(false),
+        _ => (io::Error::last_os_error().raw_os_error() == Some(libc::ESRCH)).then_some(true),
+    }
 }

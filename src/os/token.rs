@@ -91,16 +91,20 @@ impl Token {
         &self.path
     }
 
-    /// Tells it: in the descriptor at once, in the file by a short-lived process, whose id is returned:
-    /// a file system that hangs delays nothing.
-    ///
-    /// # Errors
-    /// When there is no process left for it.
-    pub fn tell(&mut self, text: &str) -> io::Result<i32> {
+    /// Tells it in the descriptor. Never waits.
+    pub fn make_readable(&mut self, text: &str) {
         if let Some(pipe) = self.pipe.take() {
             // Nothing is in the pipe yet, and nobody may be at its other end any more.
             let _ = Sink::inherited(pipe.as_raw_fd()).map(|sink| sink.write(text.as_bytes()));
         }
+    }
+
+    /// Tells it in the file, by a short-lived process, whose id is returned: a file system that hangs
+    /// delays nothing.
+    ///
+    /// # Errors
+    /// When there is no process left for it.
+    pub fn write_file(&self, text: &str) -> io::Result<i32> {
         let parent = std::process::id().cast_signed();
         // SAFETY: this process has one thread, so the child may go on as it likes.
         match unsafe { libc::fork() } {

@@ -12,7 +12,8 @@ use crate::lifecycle::phase::Phase;
 use crate::lifecycle::plan::Limit;
 use crate::notify::{self, Item, Message};
 use crate::observe::{Fact, message};
-use crate::os::notify::{Datagram, Inlet, Outlet};
+use crate::os::datagram::{Datagram, Sender};
+use crate::os::notify::{Inlet, Outlet};
 use crate::os::token::Token;
 use crate::os::tree::Process;
 use crate::token;
@@ -71,13 +72,16 @@ impl Supervisor {
     /// Who sent it, if it comes from the workload. A sender that is gone is known by its user: the
     /// socket's name is known to nobody else.
     fn sender_in_tree(&self, datagram: &Datagram) -> Option<Process> {
-        let (pid, uid) = datagram.sender?;
-        match self.tree.descendant(pid) {
-            Some(process) => Some(process),
-            None if self.tree.is_gone(pid) && self.tree.is_user_of(uid) => {
+        let Sender { pid, user, .. } = *datagram.sender.as_ref()?;
+        let found = self.tree.descendant(pid);
+        // After the look at it: as long as it is there its id is nobody else's.
+        let is_gone = datagram.sender.as_ref().and_then(Sender::is_gone);
+        match found {
+            Some(process) if is_gone != Some(true) => Some(process),
+            _ if is_gone.unwrap_or_else(|| self.tree.is_gone(pid)) && self.tree.is_user_of(user) => {
                 Some(Process { pid, name: String::new() })
             }
-            None => None,
+            _ => None,
         }
     }
 
@@ -102,6 +106,10 @@ impl Supervisor {
             Item::Ready | Item::Alive => self.handle(Event::Alive, None),
             Item::Ailing => self.handle(Event::Ailing, None),
             Item::Extend(by) => {
+                if self.machine.phase() < Phase::Terminating {
+                    // The limit on its start is the parent's.
+                    self.tell_parent(&notify::extension(by), &[]);
+                }
                 self.contact.granted = None;
                 self.handle(Event::Extend(by), None);
                 let granted = self.contact.granted == Some(true);
@@ -123,7 +131,7 @@ impl Supervisor {
 
     fn tell_parent(&self, text: &str, descriptors: &[OwnedFd]) {
         if let Some(outlet) = &self.contact.outlet {
-            outlet.send(text, descriptors);
+            outlet.send(text.as_bytes(), descriptors);
         }
     }
 
@@ -146,10 +154,8 @@ impl Supervisor {
         let told =
             left.map_or_else(|| "no limit".to_owned(), |left| format!("{} left", message::short(left)));
         self.tell_parent(&notify::stopping(&format!("stopping: {told}"), needed), &[]);
-        let deadline =
-            self.machine.kill_at().map(|at| (self.clock.wall_ms(now, at), self.clock.monotonic_ms(now, at)));
-        let text = token::text(&self.reason_of_stop(), deadline);
-        match self.contact.token.as_mut().map(|token| token.tell(&text)) {
+        let text = self.token_text(now);
+        match self.contact.token.as_ref().map(|token| token.write_file(&text)) {
             Some(Ok(writer)) => {
                 self.tree.set_aside(writer);
                 self.contact.writer = Some(writer);
@@ -157,6 +163,21 @@ impl Supervisor {
             Some(Err(error)) => self.token_failed(error),
             None => {}
         }
+    }
+
+    /// Has the token's descriptor tell the stop. Before anybody is asked: who looks at it because of the
+    /// signal is to find it readable.
+    pub(super) fn make_token_readable(&mut self) {
+        let text = self.token_text(self.clock.now());
+        if let Some(token) = &mut self.contact.token {
+            token.make_readable(&text);
+        }
+    }
+
+    fn token_text(&self, now: Duration) -> String {
+        let deadline = self.machine.kill_at();
+        let deadline = deadline.map(|at| (self.clock.wall_ms(now, at), self.clock.monotonic_ms(now, at)));
+        token::text(&self.reason_of_stop(), deadline)
     }
 
     fn reason_of_stop(&self) -> String {

@@ -10,6 +10,7 @@ mod containers;
 mod early_signals;
 mod execute;
 mod exit_status;
+mod extend;
 mod foreign;
 mod guard;
 mod hang_up;
@@ -23,8 +24,10 @@ mod log;
 mod log_blocked;
 mod log_json;
 mod memory;
+mod notify;
 mod options;
 mod outcomes;
+mod parent;
 mod pid1;
 mod plan;
 mod random_runs;
@@ -44,7 +47,10 @@ mod surroundings;
 mod survivors;
 mod terminal;
 mod terminal_programs;
+mod token;
+mod token_command;
 mod wall_clock;
+mod watchdog;
 mod without_proc;
 
 fn main() {
@@ -56,6 +62,7 @@ fn main() {
         early_signals::trials(),
         execute::trials(),
         exit_status::trials(),
+        extend::trials(),
         foreign::trials(),
         guard::trials(),
         hang_up::trials(),
@@ -69,8 +76,10 @@ fn main() {
         log_blocked::trials(),
         log_json::trials(),
         memory::trials(),
+        notify::trials(),
         options::trials(),
         outcomes::trials(),
+        parent::trials(),
         pid1::trials(),
         plan::trials(),
         random_runs::trials(),
@@ -88,7 +97,10 @@ fn main() {
         survivors::trials(),
         terminal::trials(),
         terminal_programs::trials(),
+        token::trials(),
+        token_command::trials(),
         wall_clock::trials(),
+        watchdog::trials(),
         without_proc::trials(),
     ]
     .into_iter()

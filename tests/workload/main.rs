@@ -68,6 +68,20 @@
 //! | `--foreground` | takes an own group and makes it the terminal's foreground group |
 //! | `--flood FD BYTES` | writes so many bytes, in lines of 64 |
 //!
+//! Messages and the token, by `NOTIFY_SOCKET` and `SHUTDOWN_FD`. In TEXT `;` ends a line, `~` is NUL, `%` a
+//! byte that is no text, `SELF` the own pid:
+//!
+//! | flag | does |
+//! |---|---|
+//! | `--tell TEXT` | sends a message, deaf until there is room for it |
+//! | `--tell-times N TEXT` | so many |
+//! | `--tell-size N` | one of N bytes |
+//! | `--tell-fds N TEXT` | with N descriptors |
+//! | `--barrier` | sends one, waits until it is closed: `barrier over` |
+//! | `--await` | waits for the token, deaf: `token readable` |
+//! | `--look` | `readable true true`, by poll and by select |
+//! | `--drain` | reads what is in the token: `drained N` bytes |
+//!
 //! No process lives longer than 60 s, a storm not longer than 20 s: a kernel timer sends SIGKILL,
 //! whatever is ignored or stopped, so that a supervisor that fails can't harm the machine. For the
 //! same reason a storm or chase ends when the reader of its stdout goes away, a chain forks once in
@@ -77,6 +91,7 @@
 
 mod facts;
 mod life;
+mod notify;
 mod processes;
 mod signals;
 mod terminal;
@@ -221,6 +236,7 @@ impl Process {
             let known = self.fact_action(flag, &mut words)
                 || self.signal_action(flag, &mut words)
                 || self.process_action(flag, &mut words)
+                || self.notify_action(flag, &mut words)
                 || terminal::action(self, flag, &mut words);
             if !known {
                 usage(&format!("no such flag: {flag}"));

@@ -2,6 +2,7 @@
 
 pub(crate) mod builder;
 pub(crate) mod docker;
+pub(crate) mod manager;
 pub(crate) mod needs;
 mod output;
 pub(crate) mod processes;

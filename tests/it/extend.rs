@@ -1,0 +1,180 @@
+//! More time for a stop: the deadline moves once, to where it was granted, and SIGKILL comes there.
+
+use std::time::{Duration, Instant};
+
+use crate::limits::expect_between;
+use crate::support::builder::{Winddown, guarded_or_not};
+use crate::support::processes::children;
+use crate::support::{TempDir, holds_within, read_json, trials};
+
+trials![
+    sigkill_comes_at_the_moved_deadline,
+    a_deadline_never_comes_earlier,
+    all_extensions_together_are_capped,
+    the_time_goes_to_the_current_step,
+    who_asked_is_told,
+    before_a_stop_nothing_is_granted,
+    nothing_is_granted_without_a_maximum,
+    nothing_is_granted_beyond_the_run_limit,
+    needs("sh") => the_command_moves_the_deadline_as_well,
+    once_winddown_was_killed_nothing_is_granted,
+];
+
+const SLACK: Duration = Duration::from_secs(5);
+
+fn milliseconds(number: u64) -> Duration {
+    Duration::from_millis(number)
+}
+
+/// Asks the workload, which answers with these actions and lives on; from the request to the end.
+#[track_caller]
+fn killed_after(winddown: Winddown, options: &[&str], answer: &str, least: Duration) -> Vec<String> {
+    let run = winddown
+        .args(["--notify"])
+        .args(options)
+        .workload(&format!("--on TERM [ {answer} ] --on QUIT [ --say now ] --print up --serve"))
+        .start();
+    run.wait_out("up");
+    let asked = run.signal(libc::SIGTERM);
+    let ended = run.wait().expect_code(137).expect_nothing_left();
+    expect_between(ended.since(asked), least, &ended);
+    ended.err()
+}
+
+fn count(lines: &[String], part: &str) -> usize {
+    lines.iter().filter(|line| line.contains(part)).count()
+}
+
+fn sigkill_comes_at_the_moved_deadline() {
+    guarded_or_not(|winddown| {
+        let options = ["-t", "400ms", "--extend-max", "5s"];
+        let err = killed_after(winddown, &options, "--tell EXTEND_TIMEOUT_USEC=1500000", milliseconds(1500));
+        assert_eq!(count(&err, " more for workload (pid "), 1, "{err:#?}");
+    });
+}
+
+fn a_deadline_never_comes_earlier() {
+    let options = ["-t", "1500ms", "--extend-max", "5s"];
+    let answer = "--tell EXTEND_TIMEOUT_USEC=1000 --tell EXTEND_TIMEOUT_USEC=0 --tell EXTEND_TIMEOUT_USEC=-1";
+    let err = killed_after(Winddown::new(), &options, answer, milliseconds(1500));
+    assert_eq!(count(&err, " more for ") + count(&err, "not granted"), 0, "{err:#?}");
+}
+
+fn all_extensions_together_are_capped() {
+    let options = ["-t", "1s", "--extend-max", "600ms"];
+    // Beyond it, within it, beyond what is left of it.
+    let answer = "--tell EXTEND_TIMEOUT_USEC=3000000 --tell EXTEND_TIMEOUT_USEC=1500000 --sleep 300 \
+         --tell EXTEND_TIMEOUT_USEC=1500000";
+    let run = Winddown::new()
+        .args(["--notify"])
+        .args(options)
+        .workload(&format!("--on TERM [ {answer} ] --print up --serve"))
+        .start();
+    run.wait_out("up");
+    let asked = run.signal(libc::SIGTERM);
+    let ended = run.wait().expect_code(137).expect_nothing_left();
+    expect_between(ended.since(asked), milliseconds(1500), &ended);
+    assert_eq!(count(&ended.err(), "not granted"), 2, "{}", ended.told());
+    assert_eq!(count(&ended.err(), " more for "), 1, "{}", ended.told());
+}
+
+fn the_time_goes_to_the_current_step() {
+    let place = TempDir::new();
+    let record = place.file("record");
+    let options =
+        ["--stop", "TERM 300ms, QUIT 200ms", "-t", "500ms", "--extend-max", "5s", "--record", &record];
+    killed_after(Winddown::new(), &options, "--tell EXTEND_TIMEOUT_USEC=1500000", milliseconds(1500));
+    let record = read_json(&record);
+    let sent = record["signals"].as_array().expect("signals").iter();
+    let at = |name: &str| {
+        let one = sent.clone().find(|one| one["signal"] == name);
+        one.unwrap_or_else(|| panic!("no {name} in {record}"))["at_ms"].as_f64().expect("a time")
+    };
+    let (asked, quit, killed) = (at("TERM"), at("QUIT"), at("KILL"));
+    // The second one keeps its share.
+    assert!(quit - asked >= 1290.0, "{record}");
+    assert!(killed - quit < 1000.0, "{record}");
+}
+
+fn who_asked_is_told() {
+    let run = Winddown::new()
+        .args(["--notify", "-t", "9s", "--extend-max", "1m"])
+        .workload(
+            "--spawn child asker [ --on TERM [ ] --on USR1 [ --tell EXTEND_TIMEOUT_USEC=20000000 --sleep 300 --exit 0 ] --serve ] \
+             --on TERM [ --kill asker USR1 --wait asker --exit 3 ] --print up --serve",
+        )
+        .start();
+    run.wait_out("up");
+    let asker = run.number("asker pid");
+    run.signal(libc::SIGTERM);
+    let ended = run.wait().expect_code(3);
+    let told = format!(" more for asker (pid {asker}), SIGKILL in ");
+    assert_eq!(count(&ended.err(), &told), 1, "{}", ended.told());
+}
+
+fn before_a_stop_nothing_is_granted() {
+    let run = Winddown::new()
+        .args(["--notify", "-t", "400ms", "--extend-max", "1m"])
+        .workload("--tell EXTEND_TIMEOUT_USEC=30000000 --barrier --on TERM [ ] --print up --serve")
+        .start();
+    run.wait_out("up");
+    let asked = run.signal(libc::SIGTERM);
+    let ended = run.wait().expect_code(137);
+    expect_between(ended.since(asked), milliseconds(400), &ended);
+}
+
+fn nothing_is_granted_without_a_maximum() {
+    let answer = "--tell EXTEND_TIMEOUT_USEC=30000000";
+    let err = killed_after(Winddown::new(), &["-t", "400ms"], answer, milliseconds(400));
+    assert_eq!(count(&err, "asked for 30s: not granted (--extend-max)"), 1, "{err:#?}");
+}
+
+fn nothing_is_granted_beyond_the_run_limit() {
+    let options = ["--run-limit", "2s", "-t", "500ms", "--extend-max", "1m"];
+    let run = Winddown::new()
+        .args(["--notify"])
+        .args(options)
+        .workload("--on TERM [ --tell EXTEND_TIMEOUT_USEC=5000000 ] --print up --serve")
+        .start();
+    run.wait_out("up");
+    let ended = run.wait().expect_code(137);
+    expect_between(ended.duration, Duration::from_secs(2), &ended);
+    assert_eq!(count(&ended.err(), "not granted"), 1, "{}", ended.told());
+}
+
+fn the_command_moves_the_deadline_as_well() {
+    let place = TempDir::new();
+    let run = Winddown::new()
+        .args(["--token", &place.file("token"), "-t", "500ms", "--extend-max", "5s"])
+        .env("W", crate::support::builder::winddown_path())
+        .command(["sh", "-c", "trap '$W token --extend 2s' TERM; echo up; while :; do sleep 0.05; done"])
+        .start();
+    run.wait_out("up");
+    let asked = run.signal(libc::SIGTERM);
+    let ended = run.wait().expect_code(137).expect_nothing_left();
+    expect_between(ended.since(asked), Duration::from_secs(2), &ended);
+    assert_eq!(count(&ended.err(), " more for winddown (pid "), 1, "{}", ended.told());
+    let told = std::fs::read_to_string(place.file("token")).expect("a token");
+    // It tells the moved deadline.
+    let at: u128 =
+        told.lines().find_map(|line| line.strip_prefix("deadline_monotonic_ms=")).unwrap().parse().unwrap();
+    let now = crate::token::monotonic_ms();
+    let since_the_request = ended.since(asked) + ended.end.elapsed();
+    assert!(at + since_the_request.as_millis() + 2 >= now + 2000, "{told} at {now}");
+}
+
+fn once_winddown_was_killed_nothing_is_granted() {
+    let answer = "--on TERM [ --tell EXTEND_TIMEOUT_USEC=30000000 ] --print up --serve";
+    for outer in [true, false] {
+        let run =
+            Winddown::new().args(["--notify", "--extend-max", "1m", "-t", "20s"]).workload(answer).start();
+        run.wait_out("up");
+        let pid = if outer { run.pid() } else { children(run.pid())[0].pid };
+        let killed = Instant::now();
+        // SAFETY: a process of a run that this test waits for.
+        assert_eq!(unsafe { libc::kill(pid, libc::SIGKILL) }, 0);
+        assert!(holds_within(SLACK, || run.tag().living().is_empty()), "{:#?}", run.err());
+        // The main process dies with the one that started it.
+        assert!(!outer || killed.elapsed() >= milliseconds(500), "{:#?}", run.err());
+    }
+}

@@ -1,0 +1,182 @@
+//! `winddown token`: what it prints, and its exit status.
+
+use crate::support::builder::{Winddown, winddown_path};
+use crate::support::running::Ended;
+use crate::support::{TempDir, read_json, trials};
+
+trials![
+    it_tells_whether_a_stop_is_asked,
+    it_tells_what_is_left_of_a_run_limit,
+    outside_it_says_so,
+    wrong_words_are_refused,
+    help_is_printed,
+    it_waits_for_the_stop,
+    needs("python3") => it_waits_without_the_descriptor_too,
+    more_time_is_granted_within_the_maximum,
+    more_time_is_refused,
+    more_time_is_not_granted_beyond_the_run_limit,
+    a_command_named_token_can_be_run,
+];
+
+/// Runs this script, in which `$W` is winddown, with these options and a token.
+fn script(options: &[&str], script: &str) -> (TempDir, Winddown) {
+    let place = TempDir::new();
+    let file = place.file("token");
+    let winddown = Winddown::new().args(["--token", &file]).args(options);
+    (place, winddown.env("W", winddown_path()).command(["sh", "-c", script]))
+}
+
+fn stopped(options: &[&str], text: &str) -> (Ended, String) {
+    let (place, winddown) = script(options, text);
+    let record = place.file("record");
+    let run = winddown.env("WINDDOWN_RECORD", &record).start();
+    run.wait_out("up");
+    run.signal(libc::SIGTERM);
+    let ended = run.wait().expect_nothing_left();
+    let record = std::fs::read_to_string(record).expect("a record");
+    (ended, record)
+}
+
+/// Prints `up` and waits for TERM, then runs `then`. `read` from a pipe that nobody writes to would hold
+/// up the trap; `wait` does not.
+fn on_term(then: &str) -> String {
+    format!("trap '{then}' TERM; sleep 60 & echo up; wait $!; kill $!; wait")
+}
+
+fn it_tells_whether_a_stop_is_asked() {
+    let (_place, winddown) = script(&[], "$W token; echo \"status $?\"");
+    let ended = winddown.run().expect_code(0);
+    assert_eq!(ended.out(), ["infinity", "status 0"], "{}", ended.told());
+    assert_eq!(ended.err().len(), 0, "{}", ended.told());
+    let (ended, _) = stopped(&["-t", "20s"], &on_term("$W token; echo \"status $?\""));
+    let out = ended.out();
+    assert!(out[1].starts_with("19.") || out[1] == "20s", "{out:?}");
+    assert_eq!(out[2], "status 1");
+    let (ended, _) = stopped(&["-t", "infinity"], &on_term("$W token; echo \"status $?\""));
+    assert_eq!(ended.out()[1..], ["infinity", "status 1"], "{}", ended.told());
+}
+
+fn it_tells_what_is_left_of_a_run_limit() {
+    let (_place, winddown) = script(&["--run-limit", "50s"], "$W token; echo \"status $?\"");
+    let ended = winddown.run().expect_code(0);
+    let out = ended.out();
+    assert!(out[0].starts_with("49.") || out[0] == "50s", "{out:?}");
+    assert_eq!(out[1], "status 0");
+}
+
+/// Without any run around it.
+fn alone(words: &[&str]) -> Ended {
+    let words = [winddown_path().into_os_string()].into_iter().chain(words.iter().map(Into::into));
+    let names = ["SHUTDOWN_TOKEN", "SHUTDOWN_FD", "SHUTDOWN_SOCKET"];
+    names.iter().fold(Winddown::bare(), |run, name| run.env_remove(name)).command(words).run()
+}
+
+fn outside_it_says_so() {
+    for words in [&["token"][..], &["token", "--wait"], &["token", "--extend", "5s"]] {
+        let ended = alone(words).expect_code(125);
+        let err = ended.err();
+        assert_eq!((ended.out().len(), err.len()), (0, 1), "{}", ended.told());
+        assert!(err[0].contains("is not set; run this inside of `winddown --token FILE"), "{err:?}");
+    }
+}
+
+fn wrong_words_are_refused() {
+    let wrong: [&[&str]; 6] = [
+        &["token", "nonsense"],
+        &["token", "--wait", "--extend", "5s"],
+        &["token", "--extend"],
+        &["token", "--extend", "0"],
+        &["token", "--extend", "-5"],
+        &["token", "-v"],
+    ];
+    for words in wrong {
+        let ended = alone(words).expect_code(125);
+        let err = ended.err();
+        assert!(err.len() == 1 && err[0].starts_with("winddown: token: "), "{words:?}: {}", ended.told());
+    }
+}
+
+fn help_is_printed() {
+    let ended = alone(&["token", "--help"]).expect_code(0);
+    assert_eq!(ended.err().len(), 0);
+    assert_eq!(ended.count_out("winddown token [--wait | --extend DURATION]"), 1, "{}", ended.told());
+}
+
+fn it_waits_for_the_stop() {
+    let text = "trap '' TERM; (echo up; exec $W token --wait); echo \"status $?\"";
+    let (ended, _) = stopped(&["-t", "20s"], text);
+    assert_eq!(ended.out(), ["up", "status 0"], "{}", ended.told());
+    assert!(ended.duration < std::time::Duration::from_secs(15), "{}", ended.told());
+    assert_eq!(ended.code(), Some(0));
+}
+
+fn it_waits_without_the_descriptor_too() {
+    // As its `subprocess` does: the number is given on, and the descriptor closed.
+    let place = TempDir::new();
+    let program = place.write(
+        "waits.py",
+        "import os, signal, subprocess\n\
+         signal.signal(signal.SIGTERM, lambda *_: None)\n\
+         print('up', flush=True)\n\
+         done = subprocess.run([os.environ['W'], 'token', '--wait'])\n\
+         print('status', done.returncode, os.path.exists(os.environ['SHUTDOWN_TOKEN']), flush=True)\n",
+    );
+    let run = Winddown::new()
+        .args(["--token", &place.file("token"), "-t", "20s"])
+        .env("W", winddown_path())
+        .command(["python3", &program])
+        .start();
+    run.wait_out("up");
+    run.signal(libc::SIGTERM);
+    let ended = run.wait().expect_code(0).expect_nothing_left();
+    assert_eq!(ended.count_out("status 0 True"), 1, "{}", ended.told());
+}
+
+fn more_time_is_granted_within_the_maximum() {
+    let options = ["-t", "1s", "--extend-max", "2s"];
+    // The second one adds nothing: as much was granted already.
+    let text =
+        on_term("$W token --extend 2s; echo \"status $?\"; $W token --extend 1s; echo \"status $?\"; exit 7");
+    let (ended, _) = stopped(&options, &text);
+    assert_eq!(ended.out()[1..], ["granted", "status 0", "granted", "status 0"], "{}", ended.told());
+    assert_eq!(ended.code(), Some(7));
+    let told: Vec<_> =
+        ended.err().into_iter().filter(|line| line.contains(" more for winddown (pid ")).collect();
+    assert_eq!(told.len(), 1, "{}", ended.told());
+}
+
+fn more_time_is_refused() {
+    let ask = "$W token --extend 1s; echo \"status $?\"";
+    // Nobody has asked to stop yet.
+    let (_place, winddown) = script(&["--extend-max", "9s"], ask);
+    let ended = winddown.run().expect_code(0);
+    assert_eq!(ended.out(), ["refused", "status 1"], "{}", ended.told());
+    let refused = |options: &[&str], ask: &str| {
+        let (ended, _) = stopped(options, &on_term(&format!("{ask}; exit 0")));
+        let out = ended.out();
+        assert!(out[1].starts_with("refused"), "{}", ended.told());
+        assert_eq!(out[2], "status 1");
+    };
+    refused(&["-t", "9s"], "$W token --extend 20s; echo \"status $?\"");
+    refused(&["-t", "5s", "--extend-max", "2s"], "$W token --extend 20s; echo \"status $?\"");
+}
+
+fn more_time_is_not_granted_beyond_the_run_limit() {
+    let (place, winddown) = script(&["--run-limit", "30s", "-t", "20s", "--extend-max", "10m"], "");
+    let record = place.file("record");
+    let text = on_term("$W token --extend 1m; $W token --extend 25s; exit 0");
+    let run = winddown.args(["--record", &record]).command(["sh", "-c", &text]).start();
+    run.wait_out("up");
+    run.signal(libc::SIGTERM);
+    let ended = run.wait().expect_code(0);
+    assert_eq!(ended.out(), ["up", "refused", "granted"], "{}", ended.told());
+    assert!(read_json(&record)["stop"]["deadline_ms"].is_number());
+}
+
+fn a_command_named_token_can_be_run() {
+    let place = TempDir::new();
+    place.executable("token", "#!/bin/sh\necho mine\n");
+    let path = format!("{}:{}", place.path().display(), std::env::var("PATH").expect("a PATH"));
+    let ended = Winddown::new().env("PATH", &path).command(["token"]).run().expect_code(0);
+    assert_eq!(ended.out(), ["mine"]);
+}

@@ -1,0 +1,128 @@
+//! `--watchdog DURATION`: a workload that falls silent is stopped.
+
+use std::time::Duration;
+
+use crate::limits::expect_between;
+use crate::support::builder::{Winddown, guarded_or_not};
+use crate::support::running::Ended;
+use crate::support::{TempDir, read_json, trials};
+
+trials![
+    the_workload_knows_it,
+    an_inherited_one_that_is_shorter_counts,
+    a_silent_workload_is_stopped,
+    a_silent_workload_keeps_its_own_status,
+    a_workload_that_tells_that_it_is_alive_is_left_alone,
+    a_workload_that_says_it_ails_is_stopped_at_once,
+    it_begins_with_the_first_message,
+    a_silent_workload_that_does_not_end_is_killed,
+];
+
+/// What is told of a run that was stopped for its silence.
+#[track_caller]
+fn expect_silent(ended: &Ended, record: &str) {
+    let record = read_json(record);
+    assert_eq!(
+        (record["outcome"].as_str(), record["stop"]["cause"].as_str()),
+        (Some("failed"), Some("silent")),
+        "{record}"
+    );
+    assert!(ended.err().iter().any(|line| line.contains("--watchdog")), "{}", ended.told());
+}
+
+fn the_workload_knows_it() {
+    guarded_or_not(|winddown| {
+        let ended = winddown
+            .args(["--watchdog", "1500ms"])
+            .workload("--say pid,env:WATCHDOG_USEC,env:WATCHDOG_PID,env:NOTIFY_SOCKET")
+            .run();
+        assert_eq!(ended.fact("env:WATCHDOG_USEC"), "1500000");
+        assert_eq!(ended.fact("env:WATCHDOG_PID"), ended.fact("pid"));
+        assert!(ended.fact("env:NOTIFY_SOCKET").starts_with('@'));
+    });
+}
+
+fn an_inherited_one_that_is_shorter_counts() {
+    for (inherited, least) in
+        [("1000000", "1000000"), ("9000000", "5000000"), ("0", "5000000"), ("x", "5000000")]
+    {
+        let ended = Winddown::new()
+            .args(["--watchdog", "5s"])
+            .env("WATCHDOG_USEC", inherited)
+            .workload("--say env:WATCHDOG_USEC")
+            .run();
+        assert_eq!(ended.fact("env:WATCHDOG_USEC"), least);
+    }
+}
+
+fn a_silent_workload_is_stopped() {
+    guarded_or_not(|winddown| {
+        let place = TempDir::new();
+        let record = place.file("record");
+        let ended = winddown
+            .args(["--watchdog", "500ms", "--record", &record])
+            .workload("--tell READY=1 --on TERM [ --exit 0 ] --print up --serve")
+            .run()
+            .expect_code(124)
+            .expect_nothing_left();
+        expect_between(ended.duration, Duration::from_millis(500), &ended);
+        expect_silent(&ended, &record);
+    });
+}
+
+fn a_silent_workload_keeps_its_own_status() {
+    let place = TempDir::new();
+    let record = place.file("record");
+    let ended = Winddown::new()
+        .args(["--watchdog", "300ms", "--record", &record])
+        .workload("--tell READY=1 --on TERM [ --exit 7 ] --print up --serve")
+        .run()
+        .expect_code(7);
+    expect_silent(&ended, &record);
+}
+
+fn a_workload_that_tells_that_it_is_alive_is_left_alone() {
+    let ping = "--tell WATCHDOG=1 --sleep 200 ".repeat(12);
+    let ended =
+        Winddown::new().args(["--watchdog", "2s"]).workload(&format!("{ping} --exit 3")).run().expect_code(3);
+    assert!(ended.duration > Duration::from_secs(2));
+    assert_eq!(ended.err().len(), 0, "{}", ended.told());
+}
+
+fn a_workload_that_says_it_ails_is_stopped_at_once() {
+    let place = TempDir::new();
+    let record = place.file("record");
+    let ended = Winddown::new()
+        .args(["--watchdog", "50s", "--record", &record])
+        .workload("--on TERM [ --exit 0 ] --tell WATCHDOG=trigger --print up --serve")
+        .run()
+        .expect_code(124);
+    assert!(ended.duration < Duration::from_secs(20), "{}", ended.told());
+    expect_silent(&ended, &record);
+    // Without a watchdog it is the parent's business.
+    let run = Winddown::new()
+        .args(["--notify"])
+        .workload("--on TERM [ --exit 0 ] --tell WATCHDOG=trigger --barrier --print up --serve")
+        .start();
+    run.wait_out("up");
+    assert_eq!(run.err().len(), 0);
+    run.signal(libc::SIGTERM);
+    run.wait().expect_code(0);
+}
+
+fn it_begins_with_the_first_message() {
+    let run = |flags: &str| Winddown::new().args(["--watchdog", "300ms"]).workload(flags).run();
+    run("--sleep 900 --exit 3").expect_code(3);
+    run("--tell STATUS=starting --sleep 900 --exit 3").expect_code(3);
+    let ended = run("--on TERM [ --exit 4 ] --sleep 600 --tell WATCHDOG=1 --serve").expect_code(4);
+    expect_between(ended.duration, Duration::from_millis(900), &ended);
+}
+
+fn a_silent_workload_that_does_not_end_is_killed() {
+    Winddown::new()
+        .args(["--watchdog", "200ms", "-t", "300ms"])
+        .workload("--on TERM [ --tell WATCHDOG=1 ] --tell READY=1 --serve")
+        .run()
+        .expect_code(137)
+        .expect_nothing_left();
+}
