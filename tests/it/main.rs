@@ -4,6 +4,7 @@
 //! `WINDDOWN_TEST_ALL=1` it fails instead. Tests run as threads of one process: none may change
 //! what belongs to the process (directory, mask, dispositions); a child's state is set in the child.
 
+mod activation;
 mod cli;
 mod container_limits;
 mod containers;
@@ -54,6 +55,7 @@ mod without_proc;
 fn main() {
     let arguments = libtest_mimic::Arguments::from_args();
     let trials = [
+        activation::trials(),
         cli::trials(),
         container_limits::trials(),
         containers::trials(),

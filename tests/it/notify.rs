@@ -336,7 +336,7 @@ fn with_few_descriptors_none_is_leaked() {
     let run = Winddown::new()
         .args(["--notify", "--no-guard"])
         .limit(libc::RLIMIT_NOFILE, 32)
-        .workload("--on TERM [ --exit 4 ] --say pid --print up --on USR1 [ --tell-fds 253 STATUS=x --tell-fds 253 STATUS=x --barrier --print burst ] --serve")
+        .workload("--on TERM [ --exit 4 ] --on USR1 [ --tell-fds 253 STATUS=x --tell-fds 253 STATUS=x --barrier --print burst ] --print up --serve")
         .start();
     run.wait_out("up");
     let mut before = 0;

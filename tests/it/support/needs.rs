@@ -74,8 +74,8 @@ pub(crate) fn tell_ignored() {
     }
 }
 
-/// Why a need is not met: `root`, `docker` (an engine that answers), `pid-namespace`, else the name
-/// of a program.
+/// Why a need is not met: `root`, `docker` (an engine that answers), `pid-namespace`, `sdnotify` (a
+/// package of Debian's Python), else the name of a program.
 pub(crate) fn missing(need: &str) -> Option<String> {
     static DOCKER: OnceLock<bool> = OnceLock::new();
     static NAMESPACE: OnceLock<bool> = OnceLock::new();
@@ -85,6 +85,7 @@ pub(crate) fn missing(need: &str) -> Option<String> {
         "pid-namespace" => {
             *NAMESPACE.get_or_init(|| works(&["unshare", "--pid", "--fork", "--mount-proc", "true"]))
         }
+        "sdnotify" => works(&["/usr/bin/python3", "-c", "import sdnotify"]),
         _ => program(need).is_some(),
     };
     let reason = match need {
