@@ -9,6 +9,7 @@ mod cli;
 mod container_limits;
 mod containers;
 mod early_signals;
+mod examples;
 mod execute;
 mod exit_status;
 mod extend;
@@ -60,6 +61,7 @@ fn main() {
         container_limits::trials(),
         containers::trials(),
         early_signals::trials(),
+        examples::trials(),
         execute::trials(),
         exit_status::trials(),
         extend::trials(),
