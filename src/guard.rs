@@ -1,6 +1,7 @@
 //! The outer process of a guarded run: the one that callers see. It passes signals on and waits;
 //! when the inner one is killed, it finishes the job.
 
+use std::collections::HashSet;
 use std::io;
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ enum Inner {
 
 /// What the outer process has to do next.
 #[derive(Debug)]
-pub enum Next {
+pub(crate) enum Next {
     /// End: the run is over.
     End(Ending),
     /// Take over: the inner process was killed before the run had ended.
@@ -33,14 +34,15 @@ pub enum Next {
     Supervise(io::Error),
 }
 
-/// Waits for the end of the inner process.
+/// Waits for the end of the inner process. What ends of `foreign` meanwhile is taken out of it.
 #[must_use]
-pub fn watch(
+pub(crate) fn watch(
     end: &OuterEnd,
     clock: &Clock,
     stops_with_it: bool,
     mut parent: Option<Parent>,
     relay: Option<&Relay>,
+    foreign: &mut HashSet<i32>,
 ) -> Next {
     let own_pid = std::process::id().cast_signed();
     loop {
@@ -61,7 +63,7 @@ pub fn watch(
             if let Some(error) = end.page.declined() {
                 return Next::Supervise(error);
             }
-            let inner = reap(end.inner);
+            let inner = reap(end.inner, foreign);
             // What it said last.
             while inner == Inner::Ended && relay.is_some_and(Relay::pass_on) {}
             match inner {
@@ -79,8 +81,9 @@ pub fn watch(
     }
 }
 
-/// Reaps whatever there is, children from before the start among them.
-fn reap(inner: i32) -> Inner {
+/// Reaps whatever there is, children from before the start among them: their ids may be the workload's
+/// next.
+fn reap(inner: i32, foreign: &mut HashSet<i32>) -> Inner {
     let mut state = Inner::Runs;
     loop {
         match reap::next() {
@@ -89,7 +92,10 @@ fn reap(inner: i32) -> Inner {
             Change::Continued { pid } if pid == inner => state = Inner::Runs,
             Change::Nothing => return state,
             Change::NoChild => return Inner::Ended,
-            Change::Ended { .. } | Change::Stopped { .. } | Change::Continued { .. } => {}
+            Change::Ended { pid, .. } => {
+                foreign.remove(&pid);
+            }
+            Change::Stopped { .. } | Change::Continued { .. } => {}
         }
     }
 }

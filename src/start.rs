@@ -39,7 +39,10 @@ pub fn main(mask: SignalSet) -> u8 {
     let variables: Vec<(OsString, OsString)> = std::env::vars_os().collect();
     match cli::parse(&arguments, &variables, is_pid_1()) {
         Ok(Request::Run(settings)) => run(&settings, mask, clock),
-        Ok(Request::Print(text)) => print(&text, 0, clock),
+        Ok(Request::Print(text)) => {
+            inbox::set_mask(mask);
+            print(&text, 0, clock)
+        }
         Ok(Request::Token) => {
             inbox::set_mask(mask);
             match token::run(&arguments[1..]) {
@@ -170,11 +173,11 @@ impl<'a> Run<'a> {
     }
 
     /// The outer process: waits, and takes over if it has to.
-    fn guard(self, end: &OuterEnd, relay: Option<Relay>) -> Ending {
+    fn guard(mut self, end: &OuterEnd, relay: Option<Relay>) -> Ending {
         let relayed = relay.iter().flat_map(Relay::descriptors);
         self.leave_surroundings(relayed.chain([end.descriptor()]));
         let stops_with_it = self.terminal.is_some() && !self.inherited_ignored.contains(Signal::TSTP);
-        match guard::watch(end, &self.clock, stops_with_it, self.parent, relay.as_ref()) {
+        match guard::watch(end, &self.clock, stops_with_it, self.parent, relay.as_ref(), &mut self.foreign) {
             Next::End(ending) => return ending,
             Next::TakeOver => {}
             Next::Supervise(error) => {

@@ -33,6 +33,9 @@ use crate::os::tree::{Process, Sent, Tree};
 /// So many in a row before the others get their turn: a storm of one kind starves none.
 const BATCH: usize = 64;
 
+/// Only with so much time left until SIGKILL there is some for a log line, too.
+const UNHURRIED: Duration = Duration::from_millis(100);
+
 /// A run under way.
 #[derive(Debug)]
 pub struct Supervisor {
@@ -287,10 +290,13 @@ impl Supervisor {
         self.pending.effects = effects;
         self.pending.targets.clear();
         let mut facts = std::mem::take(&mut self.pending.facts);
+        let kill_is_far = self.machine.kill_at().is_none_or(|at| at.saturating_sub(now) >= UNHURRIED);
+        self.observer.log.set_unhurried(self.machine.phase() < Phase::Killing && kill_is_far);
         for fact in facts.drain(..) {
             let is_request = matches!(fact, Fact::StopRequested { .. });
             self.observer.tell(if is_request { at } else { now }, &fact);
         }
+        self.observer.log.set_unhurried(false);
         self.pending.facts = facts;
     }
 

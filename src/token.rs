@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::{CommandFactory, FromArgMatches, Parser};
+use clap::{Arg, ArgAction, Command};
 
 use crate::cli::{UsageError, one_line, values};
 use crate::observe::message::short;
@@ -39,27 +39,28 @@ For programs under `winddown --token FILE`. Prints how long is left until SIGKIL
 Exit status: 0 while running, 1 when a stop is asked; with --extend 0 granted, 1 refused;
 125 outside of such a run.";
 
-/// Tells the workload whether it is asked to stop, and how long is left.
-#[derive(Parser, Debug)]
-#[command(
-    name = "winddown token",
-    override_usage = "winddown token [--wait | --extend DURATION]",
-    after_help = AFTER_HELP,
-    max_term_width = 100
-)]
-pub struct TokenCli {
-    /// Wait until the stop is asked, then exit with 0
-    #[arg(long, conflicts_with = "extend")]
-    pub wait: bool,
-    /// Ask for so much more time from now, within --extend-max
-    #[arg(long, value_name = "DURATION", value_parser = values::text(values::share), allow_hyphen_values = true)]
-    pub extend: Option<Duration>,
-}
-
 /// The definition of its command line.
 #[must_use]
-pub fn definition() -> clap::Command {
-    TokenCli::command()
+pub fn definition() -> Command {
+    Command::new("winddown token")
+        .about("Tells the workload whether it is asked to stop, and how long is left")
+        .override_usage("winddown token [--wait | --extend DURATION]")
+        .after_help(AFTER_HELP)
+        .max_term_width(100)
+        .arg(
+            Arg::new("wait")
+                .long("wait")
+                .action(ArgAction::SetTrue)
+                .conflicts_with("extend")
+                .help("Wait until the stop is asked, then exit with 0"),
+        )
+        .arg(
+            Arg::new("extend")
+                .long("extend")
+                .value_name("DURATION")
+                .allow_hyphen_values(true)
+                .help("Ask for so much more time from now, within --extend-max"),
+        )
 }
 
 /// What the token says.
@@ -114,14 +115,12 @@ pub fn run(words: &[OsString]) -> Result<(String, u8), UsageError> {
         Err(error) if !error.use_stderr() => return Ok((error.render().to_string(), 0)),
         Err(error) => return Err(UsageError::Invalid(format!("token: {}", one_line(&error)))),
     };
-    let cli = TokenCli::from_arg_matches(&matches)
-        .map_err(|error| UsageError::Invalid(format!("token: {}", one_line(&error))))?;
-    if let Some(by) = cli.extend {
+    if let Some(by) = matches.get_one::<String>("extend") {
         return extend(by);
     }
     let path = std::env::var_os(TOKEN_VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from);
     let path = path.ok_or_else(|| outside(TOKEN_VARIABLE, "winddown --token FILE -- COMMAND"))?;
-    if cli.wait {
+    if matches.get_flag("wait") {
         wait_for(&path);
         return Ok((String::new(), 0));
     }
@@ -156,7 +155,10 @@ fn wait_for(path: &Path) {
     }
 }
 
-fn extend(by: Duration) -> Result<(String, u8), UsageError> {
+fn extend(by: &str) -> Result<(String, u8), UsageError> {
+    let by = values::share(by).map_err(|why| {
+        UsageError::Invalid(format!("token: invalid value '{by}' for '--extend <DURATION>': {why}"))
+    })?;
     let failed = |error: &io::Error| UsageError::Invalid(format!("token: --extend: {}", reason(error)));
     let Some(socket) = std::env::var_os(SOCKET_VARIABLE).filter(|name| !name.is_empty()) else {
         if std::env::var_os(TOKEN_VARIABLE).is_none() {

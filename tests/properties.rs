@@ -12,21 +12,27 @@ use winddown::cli::{self, Request, SettingOrigins, Settings};
 use winddown::lifecycle::event::Event;
 use winddown::lifecycle::exit::Exit;
 use winddown::lifecycle::machine::Machine;
-use winddown::lifecycle::plan::Limit;
+use winddown::lifecycle::plan::{Action, Limit};
 use winddown::lifecycle::signal::Signal;
 
 use strategies::{
-    bytes, duration, event, forwardable_signals, option, plan, value_that_is_set, variables, word,
+    bytes, duration, event, forwardable_signals, limit, nearly_a_plan, option, plan, value_that_is_set,
+    variables, word,
 };
 
 #[path = "properties/strategies.rs"]
 mod strategies;
 
 /// Options that take a value, and switches.
-const WITH_VALUE: [&str; 10] = [
+const WITH_VALUE: [&str; 15] = [
     "time-limit",
     "stop-signal",
     "to",
+    "stop",
+    "stop-delay",
+    "pre-stop",
+    "post-stop",
+    "hook-limit",
     "run-limit",
     "kill-wait",
     "stop-on",
@@ -118,6 +124,35 @@ fn fits_what_was_given(
     Ok(())
 }
 
+/// For a word within double quotes.
+fn quoted(word: &str) -> String {
+    let special = |letter: char| matches!(letter, '"' | '\\' | '$' | '`');
+    word.chars()
+        .map(|letter| if special(letter) { format!("\\{letter}") } else { letter.to_string() })
+        .collect()
+}
+
+/// What the machine relies on.
+fn holds_together(settings: &Settings) -> Result<(), TestCaseError> {
+    let plan = &settings.plan;
+    prop_assert!(!plan.steps.is_empty());
+    let rests = plan.steps.iter().filter(|step| step.share.is_none() && step.action != Action::Kill);
+    prop_assert!(rests.count() <= 1, "two steps take what is left: {:?}", plan.steps);
+    for (index, step) in plan.steps.iter().enumerate() {
+        prop_assert!(step.share.is_none_or(|share| !share.is_zero()), "{:?}", step);
+        prop_assert!(step.action != Action::Kill || index + 1 == plan.steps.len(), "{:?}", plan.steps);
+        if let Action::Run(hook) = step.action {
+            prop_assert!(hook < settings.hooks.len() && step.share.is_some(), "{:?}", step);
+        }
+    }
+    let fits = plan.limit.length().is_none_or(|limit| limit.is_zero() || plan.shares() <= limit);
+    prop_assert!(fits, "{:?} within {:?}", plan.steps, plan.limit);
+    for hook in settings.hooks.iter().chain(&settings.post_stop) {
+        prop_assert!(hook.words.first().is_some_and(|word| !word.is_empty()), "{:?}", hook);
+    }
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -180,6 +215,49 @@ proptest! {
         let text: Vec<String> = pairs.iter().map(|(from, to)| format!("{from}={to}")).collect();
         let settings = with_option("remap-exit", OsStr::new(&text.join(","))).expect("a map");
         prop_assert_eq!(settings.remap_exit, pairs);
+    }
+
+    /// Whatever is asked for as a plan: it fits, and has the steps that were written, or is refused.
+    #[test]
+    fn any_plan_is_understood_or_refused(
+        text in prop_oneof![3 => nearly_a_plan(), 1 => bytes()],
+        option in select(&["stop", "pre-stop", "post-stop"][..]),
+        limit in prop_oneof![Just(None), limit().prop_map(Some)],
+        is_pid_1 in any::<bool>(),
+    ) {
+        let mut word = os(&format!("--{option}="));
+        word.push(&text);
+        let mut words = vec![os("winddown"), word, os("true")];
+        if let Some(limit) = limit {
+            let length = limit.length().map(|length| humantime::format_duration(length).to_string());
+            words.insert(1, os(&format!("--time-limit={}", length.unwrap_or_else(|| "infinity".to_owned()))));
+        }
+        if let Ok(settings) = outcome(&words, &[], is_pid_1) {
+            holds_together(&settings)?;
+            words.insert(1, os("--explain-plan"));
+            prop_assert!(matches!(cli::parse(&words, &[], is_pid_1), Ok(Request::Print(_))));
+        }
+    }
+
+    /// Steps come out as they were put in, whatever is in a command.
+    #[test]
+    fn a_plan_is_read_as_it_was_written(
+        commands in prop::collection::vec("[^\0']{1,12}", 1..5),
+        shares in prop::collection::vec(1..100_u64, 5),
+    ) {
+        let runs = commands.iter().zip(&shares).map(|(word, share)| format!("run \"'{}'\" {share}ms", quoted(word)));
+        let plan = runs.chain(["TERM".to_owned()]).collect::<Vec<_>>().join(", ");
+        let settings = with_option("stop", OsStr::new(&plan));
+        prop_assert!(settings.is_ok(), "{}: {:?}", plan, settings);
+        let settings = settings.expect("a plan");
+        prop_assert_eq!(settings.plan.steps.len(), commands.len() + 1);
+        for ((hook, step), (word, share)) in
+            settings.hooks.iter().zip(&settings.plan.steps).zip(commands.iter().zip(&shares))
+        {
+            prop_assert_eq!(hook.words.len(), 1);
+            prop_assert_eq!(hook.words[0].to_str(), Ok(word.as_str()));
+            prop_assert_eq!(step.share, Some(Duration::from_millis(*share)));
+        }
     }
 
     #[test]

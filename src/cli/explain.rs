@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::Settings;
-use crate::lifecycle::plan::{Action, Limit, Step, Target};
+use crate::lifecycle::plan::{Action, Limit, Plan, Step, Target};
 use crate::observe::message::{limit, short};
 
 /// The plan in force, for people.
@@ -32,7 +32,12 @@ pub(super) fn explain(settings: &Settings) -> String {
             let _ = writeln!(text, "  SIGKILL to whatever is left: {when}");
         }
     }
-    let _ = writeln!(text, "extensions up to {} ({})", short(plan.extend_max), origins.extend_max);
+    let most = if plan.extend_max.is_zero() {
+        "none".to_owned()
+    } else {
+        format!("up to {}", short(plan.extend_max))
+    };
+    let _ = writeln!(text, "extensions {most} ({})", origins.extend_max);
     let _ = writeln!(text, "kill wait {} ({})", limit(plan.kill_wait), origins.kill_wait);
     if let (Some(share), Some(hook)) = (plan.post_stop, &settings.post_stop) {
         let _ = writeln!(text, "post-stop {} {} ({})", hook.text, short(share), origins.post_stop);
@@ -69,12 +74,12 @@ fn share(step: &Step, settings: &Settings) -> String {
 /// From the stop request to the end of winddown, in seconds.
 fn worst_case(settings: &Settings) -> String {
     let plan = &settings.plan;
-    let (Some(limit), Some(kill_wait)) = (plan.limit.length(), plan.kill_wait.length()) else {
+    let (Some((longest, name)), Some(kill_wait)) = (longest(plan), plan.kill_wait.length()) else {
         return "worst case: no end\n".to_owned();
     };
     let post_stop = plan.post_stop.unwrap_or_default();
     let parts = [
-        (limit, "time limit"),
+        (longest, name),
         (plan.extend_max, "extensions"),
         (kill_wait, "kill wait"),
         (post_stop, "post-stop"),
@@ -86,6 +91,19 @@ fn worst_case(settings: &Settings) -> String {
         .map(|(part, name)| format!("{name} {}", seconds(*part)))
         .collect();
     format!("worst case: {} s ({})\n", seconds(sum), told.join(" + "))
+}
+
+/// From the stop request to SIGKILL, without extensions, and what says so.
+fn longest(plan: &Plan) -> Option<(Duration, &'static str)> {
+    let kills = plan.steps.split_last().is_some_and(|(last, others)| {
+        last.action == Action::Kill && others.iter().all(|step| step.share.is_some())
+    });
+    let limit = plan.limit.length();
+    match limit {
+        None if kills => Some((plan.shares(), "steps")),
+        Some(limit) if kills && plan.shares() < limit => Some((plan.shares(), "steps")),
+        _ => limit.map(|limit| (limit, "time limit")),
+    }
 }
 
 /// `40`, `12.5`.

@@ -3,9 +3,10 @@
 use std::ffi::CString;
 use std::time::Duration;
 
+use super::UsageError;
+use super::given::Origins;
+use super::options::StopOptions;
 use super::values::{stop_signal, target};
-use super::variables::Origins;
-use super::{StopOptions, UsageError};
 use crate::lifecycle::plan::{Action, Limit, Step, Target};
 use crate::lifecycle::signal::Signal;
 use crate::os::hook::Hook;
@@ -15,7 +16,7 @@ pub(super) const DEFAULT_HOOK_LIMIT: Duration = Duration::from_secs(5);
 
 /// One step as it was written.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct PlannedStep {
+pub(super) struct PlannedStep {
     what: What,
     share: Option<Duration>,
 }
@@ -143,8 +144,8 @@ pub(super) fn hook(text: &str) -> Result<Hook, String> {
     if words.first().is_none_or(String::is_empty) {
         return Err("a command is needed, e.g. './drain --fast'".to_owned());
     }
-    // The system passes no word on beyond a NUL, and no option can hold one.
-    let words = words.into_iter().filter_map(|word| CString::new(word).ok()).collect();
+    let words: Result<_, _> = words.into_iter().map(CString::new).collect();
+    let words = words.map_err(|_| "a command can't hold a NUL byte; leave it out".to_owned())?;
     Ok(Hook { text: text.trim().to_owned(), words })
 }
 
@@ -153,6 +154,8 @@ pub(super) fn planned(options: &StopOptions, limit: Limit, origins: &Origins) ->
     let mut planned = Planned { steps: Vec::new(), hooks: Vec::new(), origins: Vec::new() };
     let to = options.to.unwrap_or_default();
     let hook_limit = options.hook_limit.unwrap_or(DEFAULT_HOOK_LIMIT);
+    let limited_by =
+        options.hook_limit.map_or("default hook limit".to_owned(), |_| origins.name("--hook-limit"));
     if let Some(steps) = &options.stop {
         refuse_both(options, origins)?;
         for step in steps {
@@ -160,6 +163,8 @@ pub(super) fn planned(options: &StopOptions, limit: Limit, origins: &Origins) ->
             match &step.what {
                 What::Wait => planned.push(Action::Wait, step.share, origin),
                 What::Run(hook) => {
+                    let origin =
+                        if step.share.is_some() { origin } else { format!("{origin}; {limited_by}") };
                     planned.push_hook(hook.clone(), step.share.unwrap_or(hook_limit), origin);
                 }
                 What::Signal(signal, own) => {
@@ -174,7 +179,9 @@ pub(super) fn planned(options: &StopOptions, limit: Limit, origins: &Origins) ->
         }
         if let Some(hook) = &options.pre_stop {
             let half = limit.length().map_or(hook_limit, |limit| limit / 2);
-            planned.push_hook(hook.clone(), hook_limit.min(half), origins.name("--pre-stop"));
+            let by = if half < hook_limit { "half of the limit" } else { limited_by.as_str() };
+            let origin = format!("{}; {by}", origins.name("--pre-stop"));
+            planned.push_hook(hook.clone(), hook_limit.min(half), origin);
         }
         let origin = options.stop_signal.map_or("default".to_owned(), |_| origins.name("--stop-signal"));
         planned.push(Action::Signal(options.stop_signal, to), None, origin);

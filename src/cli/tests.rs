@@ -1,8 +1,9 @@
+mod plan;
 mod values;
 
 use std::os::unix::ffi::OsStringExt;
 
-use super::variables::variable_name;
+use super::given::variable_name;
 use super::*;
 
 /// Every option of the main job that sets something: long name, value, another value, and one that
@@ -209,7 +210,7 @@ fn usage_errors_are_one_line_with_a_remedy() {
         (&["-s", "FROB", "true"], &["--stop-signal", "'FROB'", "RTMIN+3"]),
         (&["-s", "CHLD", "true"], &["--stop-signal", "'CHLD'", "use e.g. TERM"]),
         (&["--to", "me", "true"], &["--to", "'me'", "use main or all"]),
-        (&["--log-format", "xml", "true"], &["--log-format", "'xml'", "text, json"]),
+        (&["--log-format", "xml", "true"], &["--log-format", "'xml'", "text or json"]),
         (&["--map", "HUP", "true"], &["--map", "'HUP'", "HUP=USR1"]),
         (&["--map", "KILL=TERM", "true"], &["--map", "'KILL=TERM'", "use e.g. TERM"]),
         (&["--remap-exit", "143", "true"], &["--remap-exit", "'143'", "143=0"]),

@@ -1,23 +1,30 @@
 //! The values of options, one parser each. What can't be understood is answered with the remedy.
 
-use std::ffi::OsString;
+use std::borrow::Cow;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::{OsStringValueParser, TypedValueParser};
-
 use crate::lifecycle::plan::{Limit, Mapping, Target};
 use crate::lifecycle::signal::{Signal, SignalSet};
+use crate::observe::log::Format;
 use crate::observe::record::Destination;
 
 /// Text of any bytes: what is no text is refused by the option's own parser, which names its remedy.
-pub(crate) fn text<T: Clone + Send + Sync + 'static>(
-    parse: fn(&str) -> Result<T, String>,
-) -> impl TypedValueParser<Value = T> {
-    OsStringValueParser::new().try_map(move |value| parse(&value.to_string_lossy()))
+pub(super) fn text(value: &OsStr) -> Cow<'_, str> {
+    value.to_string_lossy()
 }
 
-pub(super) fn destination(file: OsString) -> Result<Destination, &'static str> {
+/// Text that is passed on: what is none can't be shown, and must not be changed.
+pub(super) fn exact(value: &OsStr) -> Result<&str, String> {
+    value.to_str().ok_or_else(|| "it is no UTF-8 text; put such a command into a script".to_owned())
+}
+
+pub(super) fn destination(file: OsString) -> Result<Destination, String> {
+    place(file).map_err(str::to_owned)
+}
+
+fn place(file: OsString) -> Result<Destination, &'static str> {
     const NO_NAME: &str = "a file name is needed";
     let text = match file.to_str() {
         // Standard streams are closed once the command runs, and a path would then lead nowhere.
@@ -43,16 +50,6 @@ pub(super) fn destination(file: OsString) -> Result<Destination, &'static str> {
         return Err("its directory does not exist; create it first");
     }
     Ok(Destination::File(path))
-}
-
-/// Text that is passed on: what is none can't be shown, and must not be changed.
-pub(super) fn exact<T: Clone + Send + Sync + 'static>(
-    parse: fn(&str) -> Result<T, String>,
-) -> impl TypedValueParser<Value = T> {
-    OsStringValueParser::new().try_map(move |value| match value.to_str() {
-        Some(text) => parse(text),
-        None => Err("it is no UTF-8 text; put such a command into a script".to_owned()),
-    })
 }
 
 /// A file that can appear: the directory has to be there, and to take it.
@@ -146,6 +143,14 @@ pub(super) fn status_pair(text: &str) -> Result<(u8, u8), String> {
         .split_once('=')
         .and_then(|(from, to)| Some((from.trim().parse().ok()?, to.trim().parse().ok()?)));
     pair.ok_or_else(|| "use FROM=TO with exit statuses from 0 to 255, e.g. 143=0".to_owned())
+}
+
+pub(super) fn format(text: &str) -> Result<Format, String> {
+    match text {
+        "text" => Ok(Format::Text),
+        "json" => Ok(Format::Json),
+        _ => Err("use text or json".to_owned()),
+    }
 }
 
 pub(super) fn target(text: &str) -> Result<Target, String> {

@@ -233,7 +233,7 @@ mod tests {
         for number in (1..=31).chain(RTMIN..=RTMAX) {
             let signal = Signal::new(number).expect("a signal");
             assert_eq!(signal.name().parse(), Ok(signal));
-            assert_eq!(signal.to_string().to_lowercase().parse(), Ok(signal));
+            assert_eq!(signal.to_string().to_ascii_lowercase().parse(), Ok(signal));
             assert_eq!(number.to_string().parse(), Ok(signal));
         }
     }

@@ -15,7 +15,7 @@ use crate::os::descriptor::Sink;
 const STDERR: RawFd = 2;
 
 /// How lines look.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Format {
     /// For people.
     #[default]
@@ -55,6 +55,7 @@ impl Level {
 }
 
 /// The log of a run.
+#[expect(clippy::struct_excessive_bools, reason = "each is about another thing")]
 #[derive(Debug)]
 pub struct Log {
     sink: Option<Sink>,
@@ -69,7 +70,14 @@ pub struct Log {
     torn: bool,
     /// Whether the run is quiet so far: then its end is not worth a line either.
     told: bool,
+    is_unhurried: bool,
 }
+
+/// How often a line is tried on a terminal that others write to as well, when nothing is due soon.
+const TERMINAL_TRIES: usize = 3;
+/// The same for the last line, everywhere: nothing is held up by it, and no later one could say that it
+/// was lost.
+const LAST_TRIES: usize = 5;
 
 impl Log {
     /// A log on stderr as it is now: closed stays closed, whatever gets the number later.
@@ -90,7 +98,13 @@ impl Log {
             lost: 0,
             torn: false,
             told: false,
+            is_unhurried: false,
         }
+    }
+
+    /// Whether a line may take some milliseconds, on a terminal: nothing is due soon.
+    pub const fn set_unhurried(&mut self, is_unhurried: bool) {
+        self.is_unhurried = is_unhurried;
     }
 
     /// Whether facts of this level are told at all.
@@ -116,9 +130,15 @@ impl Log {
             Format::Text => self.text(level, &text),
             Format::Json => self.json(at, level, fact, &text),
         };
-        // Nothing is held up by the last line, and no later one could say that it was lost.
         let is_last = matches!(fact, Fact::Ended { .. } | Fact::NotStarted(_));
-        self.write(&line, is_last);
+        let is_terminal = self.sink.is_some_and(Sink::is_terminal);
+        let tries = match is_last {
+            true => LAST_TRIES,
+            // One that has not made room will not do so for the next line.
+            false if is_terminal && self.is_unhurried && self.lost == 0 => TERMINAL_TRIES,
+            false => 1,
+        };
+        self.write(&line, tries);
     }
 
     fn level_of(&self, fact: &Fact) -> Level {
@@ -175,11 +195,10 @@ impl Log {
         format!("{line}\n")
     }
 
-    fn write(&mut self, line: &str, is_last: bool) {
+    fn write(&mut self, line: &str, tries: usize) {
         let Some(sink) = self.sink else { return };
         let line = if self.torn { format!("\n{line}") } else { line.to_owned() };
-        let written = if is_last { sink.write_last(line.as_bytes()) } else { sink.write(line.as_bytes()) };
-        let written = written.unwrap_or_default();
+        let written = sink.write_patiently(line.as_bytes(), tries).unwrap_or_default();
         if written > 0 {
             self.torn = !line.as_bytes()[..written].ends_with(b"\n");
         }
@@ -291,9 +310,11 @@ fn details(fact: &Fact, limit_origin: &str) -> Value {
         Fact::RecordFailed { file, error } | Fact::TokenFailed { file, error } => {
             json!({ "file": file, "error": errno_name(error) })
         }
-        Fact::Step { number, count, hook, share, .. } => json!({
-            "number": number, "count": count, "hook": hook, "share_ms": share.map(milliseconds),
-        }),
+        Fact::Step { count, .. } => {
+            let mut step = super::record::step(fact);
+            step["count"] = json!(count);
+            step
+        }
         Fact::HookEnded { hook, exit: how } => json!({ "hook": hook, "exit": exit(*how) }),
         Fact::HookFailed { hook, error } => json!({ "hook": hook, "error": errno_name(error) }),
         Fact::HookOverran { hook } => json!({ "hook": hook }),

@@ -15,7 +15,7 @@ use super::{Fact, Purpose, Sender, Survivor};
 use crate::lifecycle::event::Cause;
 use crate::lifecycle::exit::Exit;
 use crate::lifecycle::outcome::Outcome;
-use crate::lifecycle::plan::Limit;
+use crate::lifecycle::plan::{Action, Limit, Target};
 use crate::lifecycle::signal::{Origin, Signal};
 use crate::os::clock::Clock;
 use crate::os::descriptor::Sink;
@@ -78,6 +78,8 @@ impl Record {
             "main": null,
             "phases": [{ "phase": "starting", "at_ms": 0.0 }],
             "stop": null,
+            "steps": [],
+            "hooks": [],
             "signals": [],
             "killed": [],
             "survivors": [],
@@ -114,6 +116,16 @@ impl Record {
                 if !(is_many && self.add_to_equal(&entry)) {
                     self.push("signals", entry);
                 }
+            }
+            Fact::Step { .. } => {
+                let mut entry = step(fact);
+                entry["at_ms"] = json!(at_ms);
+                self.push("steps", entry);
+            }
+            Fact::HookEnded { .. } | Fact::HookFailed { .. } | Fact::HookOverran { .. } => {
+                let (hook, result, how) = hook(fact);
+                let entry = json!({ "at_ms": at_ms, "hook": hook, "result": result, "exit": how.map(exit) });
+                self.push("hooks", entry);
             }
             Fact::GaveUp { survivors: list, .. } => self.object["survivors"] = survivors(list),
             Fact::Ended { outcome, main, main_exit, .. } => {
@@ -263,6 +275,31 @@ const fn purpose_name(purpose: Purpose) -> &'static str {
         Purpose::Ask => "ask",
         Purpose::Continue => "continue",
         Purpose::Kill => "kill",
+    }
+}
+
+/// A step of the plan: what it does, to whom, and for how long.
+pub(super) fn step(fact: &Fact) -> Value {
+    let Fact::Step { number, action, hook, share, .. } = fact else { return Value::Null };
+    let (what, sent, to) = match action {
+        Action::Wait => ("wait", None, None),
+        Action::Run(_) => ("run", None, None),
+        Action::Signal(sent, to) => ("signal", sent.map(signal), Some(to)),
+        Action::Kill => ("kill", None, None),
+    };
+    let to = to.map(|to| if *to == Target::All { "all" } else { "main" });
+    json!({
+        "number": number, "action": what, "signal": sent, "to": to, "hook": hook, "share_ms": share.map(milliseconds),
+    })
+}
+
+/// A hook, what has become of it, and its exit if it had one of its own.
+fn hook(fact: &Fact) -> (&str, &'static str, Option<Exit>) {
+    match fact {
+        Fact::HookEnded { hook, exit } => (hook, "ended", Some(*exit)),
+        Fact::HookOverran { hook } => (hook, "overran", None),
+        Fact::HookFailed { hook, .. } => (hook, "not-started", None),
+        _ => ("", "", None),
     }
 }
 

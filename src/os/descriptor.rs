@@ -46,10 +46,8 @@ fn poll_in(descriptor: RawFd, wait_ms: i32) -> io::Result<i16> {
     }
 }
 
-/// So often what nothing comes after is tried.
-const LAST_TRIES: usize = 5;
-/// At most so long there is waited for room after each of them.
-const LAST_WAIT_MS: i32 = 5;
+/// At most so long there is waited for room after each try.
+const TRY_WAIT_MS: i32 = 5;
 
 /// What is behind a descriptor, as far as writing without waiting is concerned.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -122,24 +120,24 @@ impl Sink {
         }
     }
 
-    /// The same with a little patience, for what nothing comes after: a reader who is only behind, since
-    /// the workload has filled everything up to its end, makes room within that.
+    /// The same with a little patience: so many tries, each but the first after 5 ms at most. Who reads
+    /// and is only behind makes room within that.
     ///
     /// # Errors
     /// As [`Self::write`].
-    pub fn write_last(self, bytes: &[u8]) -> io::Result<usize> {
+    pub fn write_patiently(self, bytes: &[u8], tries: usize) -> io::Result<usize> {
         let mut taken = 0;
-        for _ in 0..LAST_TRIES {
+        for tried in 1..=tries {
             match self.write(&bytes[taken..]) {
                 Ok(length) => taken += length,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 Err(error) if taken == 0 => return Err(error),
                 Err(_) => break,
             }
-            if taken == bytes.len() {
+            if taken == bytes.len() || tried == tries {
                 break;
             }
-            self.has_room(LAST_WAIT_MS);
+            self.has_room(TRY_WAIT_MS);
         }
         Ok(taken)
     }

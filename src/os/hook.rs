@@ -67,8 +67,9 @@ pub fn start(hook: &Hook, variables: &[CString], surroundings: &Surroundings) ->
 
 /// Has a hook killed, with everything that it has started.
 pub fn end(keeper: i32) {
-    // One that has ended by itself is still ours to reap.
+    // One that has ended by itself is still ours to reap. One that was stopped has to go on for it.
     let _ = signalling::send(keeper, Signal::TERM);
+    let _ = signalling::send(keeper, Signal::CONT);
 }
 
 /// The process that keeps a hook.
@@ -122,8 +123,10 @@ fn enter(surroundings: &Surroundings, parent: i32) {
             libc::dup2(null.as_raw_fd(), libc::STDERR_FILENO);
         }
     }
-    // Where a standard stream was closed, the file has got its number.
+    // Where a standard stream was closed, the file has got its number, and is to stay open.
     if null.as_raw_fd() <= libc::STDERR_FILENO {
+        // SAFETY: the descriptor is open; 0 clears close-on-exec.
+        unsafe { libc::fcntl(null.as_raw_fd(), libc::F_SETFD, 0) };
         std::mem::forget(null);
     }
 }

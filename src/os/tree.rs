@@ -16,7 +16,7 @@ use super::by_id::{self, Search};
 use super::descent::walk;
 use super::inbox::Delivery;
 use super::procfs::{self, Directory, Stat};
-use super::{clock, reap, signalling};
+use super::{clock, hook, reap, signalling};
 
 /// `pidfd_send_signal(2)`: to the process group, since Linux 6.9.
 const PIDFD_SIGNAL_PROCESS_GROUP: u32 = 1 << 2;
@@ -61,8 +61,8 @@ pub struct Tree {
     search: Search,
     /// Processes that were below us before the main process was, and those of our own.
     foreign: HashSet<i32>,
-    /// The process of ours that keeps a hook, while it runs.
-    hook: Option<i32>,
+    /// The processes of ours that keep hooks: one that runs, and those whose end is still to be seen.
+    keepers: HashSet<i32>,
     /// Asked first, in the place of the main process.
     leader: Option<Stat>,
     /// Asked in this stop.
@@ -161,7 +161,7 @@ impl Tree {
             },
             proc_is_usable: procfs::is_ours(),
             foreign,
-            hook: None,
+            keepers: HashSet::new(),
             leader: None,
             asked: HashMap::new(),
             asked_at_ticks: 0,
@@ -209,7 +209,7 @@ impl Tree {
     /// Notes that a child has been reaped: its id is no longer its own.
     pub fn reaped(&mut self, pid: i32, exit: Exit) {
         let is_foreign = self.foreign.remove(&pid);
-        self.hook = self.hook.filter(|hook| *hook != pid);
+        self.keepers.remove(&pid);
         self.asked.remove(&pid);
         self.settled.remove(&pid);
         self.unkillable.remove(&pid);
@@ -247,16 +247,20 @@ impl Tree {
         self.foreign.insert(pid);
     }
 
-    /// The same for one that keeps a hook; this one is waited for, and killed with everybody else.
+    /// The same for one that keeps a hook; this one is waited for, and told to kill what it keeps when
+    /// everybody is killed.
     pub fn set_hook_aside(&mut self, keeper: i32) {
         self.set_aside(keeper);
-        self.hook = Some(keeper);
+        self.keepers.insert(keeper);
     }
 
     /// Whether the only children left are those from before the start.
     #[must_use]
     pub fn is_empty_but_for_foreign(&self) -> bool {
-        !self.foreign.is_empty() && self.hook.is_none() && !self.main_is_alive() && self.children().is_empty()
+        !self.foreign.is_empty()
+            && self.keepers.is_empty()
+            && !self.main_is_alive()
+            && self.children().is_empty()
     }
 
     /// Whether a process belongs to the workload.
@@ -326,9 +330,13 @@ impl Tree {
         there
     }
 
-    /// Signals the main process, with what came with the request, and lets it go on if it is stopped.
+    /// Signals the main process, with what came with the request, and lets it go on if it is stopped; not
+    /// with a signal that it was asked with before.
     pub fn ask_main(&mut self, signal: Signal, request: Option<&Delivery>) -> Vec<Sent> {
         let mut sent = Vec::new();
+        if self.asked.get(&self.main.process.pid).is_some_and(|asked| asked.is_done_with(signal)) {
+            return sent;
+        }
         if self.asked_at_ticks == 0 {
             self.asked_at_ticks = clock::ticks_since_boot();
             // Before the signal: whoever loses its parent by it is to be asked at once.
@@ -390,9 +398,7 @@ impl Tree {
 
     /// Asks the whole tree, each process once, the main process first.
     pub fn ask_everyone(&mut self, signal: Signal, request: Option<&Delivery>) -> Vec<Sent> {
-        let main_asked = self.asked.get(&self.main.process.pid);
-        let main_was_asked = main_asked.is_some_and(|asked| asked.is_done_with(signal));
-        let mut sent = if main_was_asked { Vec::new() } else { self.ask_main(signal, request) };
+        let mut sent = self.ask_main(signal, request);
         for stat in self.members().into_iter().filter(|stat| !stat.is_gone()) {
             let asked = self.asked.get(&stat.pid).filter(|asked| asked.start_ticks == stat.start_ticks);
             if !self.is_main(stat.pid) && !asked.is_some_and(|asked| asked.is_done_with(signal)) {
@@ -437,8 +443,9 @@ impl Tree {
     /// SIGKILL to everybody who has not got it yet. Returns those it was sent to.
     pub fn kill(&mut self) -> Vec<Sent> {
         self.is_killing = true;
-        if let Some(keeper) = self.hook.take() {
-            self.foreign.remove(&keeper);
+        // Nothing that is kept there is the workload's.
+        for keeper in &self.keepers {
+            hook::end(*keeper);
         }
         if self.own_pid == 1 {
             signalling::kill_namespace();

@@ -9,6 +9,12 @@ use crate::lifecycle::event::Event;
 use crate::lifecycle::exit::Exit;
 use crate::os::hook::{self, Hook, Surroundings};
 
+/// What hooks are told: the deadline those of the plan, the rest the one that follows the end.
+const DEADLINE: &str = "SHUTDOWN_DEADLINE_MS";
+const OUTCOME: &str = "SHUTDOWN_OUTCOME";
+const EXIT_STATUS: &str = "SHUTDOWN_EXIT_STATUS";
+const TOLD: [&str; 3] = [DEADLINE, OUTCOME, EXIT_STATUS];
+
 /// The commands of a run, and which of them is under way.
 #[derive(Debug, Default)]
 pub struct Hooks {
@@ -33,7 +39,12 @@ struct Started {
 impl Hooks {
     /// None of them is under way.
     #[must_use]
-    pub const fn new(steps: Vec<Hook>, post_stop: Option<Hook>, surroundings: Surroundings) -> Self {
+    pub fn new(steps: Vec<Hook>, post_stop: Option<Hook>, mut surroundings: Surroundings) -> Self {
+        // What another winddown may have told us of its own stop.
+        surroundings.environment.retain(|entry| {
+            let name = entry.to_bytes().split(|byte| *byte == b'=').next();
+            !name.is_some_and(|name| TOLD.iter().any(|told| told.as_bytes() == name))
+        });
         Self { steps, post_stop, surroundings: Some(surroundings), last: None }
     }
 
@@ -81,7 +92,7 @@ impl Supervisor {
         let Some(hook) = self.hooks.steps.get(index).cloned() else { return };
         let deadline = self.machine.kill_at().map(|at| self.clock.wall_ms(now, at));
         let variables: Vec<CString> =
-            deadline.iter().filter_map(|ms| variable("SHUTDOWN_DEADLINE_MS", &ms.to_string())).collect();
+            deadline.iter().filter_map(|ms| variable(DEADLINE, &ms.to_string())).collect();
         self.start_and_set_aside(&hook, &variables);
     }
 
@@ -89,10 +100,8 @@ impl Supervisor {
     pub(super) fn start_post_stop(&mut self) {
         let (outcome, ending) = self.conclude();
         let Some(hook) = self.hooks.post_stop.clone() else { return };
-        let variables = [
-            variable("SHUTDOWN_OUTCOME", &outcome.to_string()),
-            variable("SHUTDOWN_EXIT_STATUS", &ending.status().to_string()),
-        ];
+        let variables =
+            [variable(OUTCOME, &outcome.to_string()), variable(EXIT_STATUS, &ending.status().to_string())];
         self.start_and_set_aside(&hook, &variables.into_iter().flatten().collect::<Vec<_>>());
     }
 

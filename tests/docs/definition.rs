@@ -25,15 +25,30 @@ fn signals() -> Vec<&'static str> {
 
 /// With the values that can be listed, and what the others are.
 pub(crate) fn for_completions() -> Command {
-    let other = ["time_limit", "run_limit", "kill_wait", "map", "remap_exit"];
+    let other = [
+        "time-limit",
+        "stop-delay",
+        "hook-limit",
+        "run-limit",
+        "kill-wait",
+        "extend-max",
+        "watchdog",
+        "map",
+        "remap-exit",
+        "stop",
+    ];
     let definition = other.into_iter().fold(cli::definition(), |definition, name| {
         definition.mut_arg(name, |option| option.value_hint(ValueHint::Other))
     });
     definition
         .mut_arg("to", |option| option.value_parser(PossibleValuesParser::new(["main", "all"])))
-        .mut_arg("stop_signal", |option| option.value_parser(PossibleValuesParser::new(signals())))
-        .mut_arg("stop_on", |option| option.value_parser(PossibleValuesParser::new(signals())))
+        .mut_arg("log-format", |option| option.value_parser(PossibleValuesParser::new(["text", "json"])))
+        .mut_arg("stop-signal", |option| option.value_parser(PossibleValuesParser::new(signals())))
+        .mut_arg("stop-on", |option| option.value_parser(PossibleValuesParser::new(signals())))
         .mut_arg("record", |option| option.value_hint(ValueHint::FilePath))
+        .mut_arg("token", |option| option.value_hint(ValueHint::FilePath))
+        .mut_arg("pre-stop", |option| option.value_hint(ValueHint::CommandString))
+        .mut_arg("post-stop", |option| option.value_hint(ValueHint::CommandString))
         .mut_arg("command", |command| command.hide(false).value_hint(ValueHint::CommandWithArguments))
 }
 

@@ -200,6 +200,18 @@ fn environment() -> String {
             "SHUTDOWN_LIMIT_MS",
             "The time limit in milliseconds, for programs that plan their shutdown; absent without a limit.",
         );
+        roff.control("PP", []);
+        roff.text([roman("Commands of a stop plan, and the one after the end, find these as well:")]);
+        entry(
+            roff,
+            "SHUTDOWN_DEADLINE_MS",
+            "When SIGKILL is due, in milliseconds since 1970; not after the end.",
+        );
+        entry(
+            roff,
+            "SHUTDOWN_OUTCOME, SHUTDOWN_EXIT_STATUS",
+            "How it ended, in one word, and the status that winddown will exit with; after the end only.",
+        );
     })
 }
 

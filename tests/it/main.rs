@@ -17,6 +17,7 @@ mod foreign;
 mod guard;
 mod hang_up;
 mod harness;
+mod hooks;
 mod hostile;
 mod job_control;
 mod kill;
@@ -30,6 +31,7 @@ mod options;
 mod outcomes;
 mod parent;
 mod pid1;
+mod plan;
 mod random_runs;
 mod record;
 mod record_file;
@@ -69,6 +71,7 @@ fn main() {
         guard::trials(),
         hang_up::trials(),
         harness::trials(),
+        hooks::trials(),
         hostile::trials(),
         job_control::trials(),
         kill::trials(),
@@ -82,6 +85,7 @@ fn main() {
         outcomes::trials(),
         parent::trials(),
         pid1::trials(),
+        plan::trials(),
         random_runs::trials(),
         record::trials(),
         record_file::trials(),

@@ -24,6 +24,7 @@ trials![
     runs_that_have_to_be_killed,
     runs_with_stragglers,
     runs_that_reach_their_run_limit,
+    runs_with_a_plan_and_hooks,
     forwarded_signals_and_stopped_processes,
     limits_without_end_and_from_elsewhere,
     a_terminal_that_hangs_up,
@@ -96,11 +97,22 @@ fn alone(options: &[&str], flags: &str) -> Value {
 fn the_schema_lets_nothing_else_pass() {
     let validator = jsonschema::validator_for(&schema()).unwrap();
     assert!(jsonschema::meta::is_valid(&schema()));
-    let whole = asked(&["-t", "200ms"], "--ignore TERM", &[libc::SIGTERM]);
+    let plan = ["-t", "2s", "--stop", "run true 1s, TERM 100ms, KILL"];
+    let whole = asked(&plan, "--ignore TERM", &[libc::SIGTERM]);
     assert!(validator.is_valid(&whole));
-    for pointer in
-        ["", "/limit", "/main", "/phases/0", "/stop", "/stop/sender", "/signals/0", "/killed/0", "/exit"]
-    {
+    for pointer in [
+        "",
+        "/limit",
+        "/main",
+        "/phases/0",
+        "/stop",
+        "/stop/sender",
+        "/steps/0",
+        "/hooks/0",
+        "/signals/0",
+        "/killed/0",
+        "/exit",
+    ] {
         let names: Vec<String> =
             whole.pointer(pointer).unwrap().as_object().unwrap().keys().cloned().collect();
         for name in names {
@@ -117,6 +129,12 @@ fn the_schema_lets_nothing_else_pass() {
         ("/outcome", json!("fine")),
         ("/exit_status", json!(256)),
         ("/stop/cause", json!("run-limit")),
+        ("/steps/0/hook", Value::Null),
+        ("/steps/0/to", json!("main")),
+        ("/steps/1/to", Value::Null),
+        ("/steps/1/share_ms", json!(0)),
+        ("/hooks/0/exit", Value::Null),
+        ("/hooks/0/result", json!("overran")),
         ("/signals/0/signal", json!("SIGTERM")),
         ("/signals/0/result", json!("not permitted")),
         ("/phases/0/at_ms", json!(-1)),
@@ -191,6 +209,19 @@ fn runs_that_reach_their_run_limit() {
     assert_eq!((&record["outcome"], &record["stop"]["cause"]), (&json!("stopped"), &json!("run-limit")));
     let record = alone(&["--run-limit", "300ms"], "--ignore TERM --serve");
     assert_eq!((&record["outcome"], &record["stop"]["cause"]), (&json!("killed"), &json!("run-limit")));
+}
+
+fn runs_with_a_plan_and_hooks() {
+    let plan = "wait 50ms, run 'sleep 9' 50ms, run no-such-command-here, TERM";
+    let record = asked(&["--stop", plan, "--post-stop", "false"], "", &[libc::SIGTERM]);
+    let results: Vec<_> = record["hooks"].as_array().unwrap().iter().map(|hook| &hook["result"]).collect();
+    assert_eq!(results, ["overran", "ended", "ended"], "{record:#}");
+    assert_eq!(record["hooks"][1]["exit"], json!({ "code": 127 }));
+    assert_eq!(record["steps"].as_array().map(Vec::len), Some(4), "{record:#}");
+    let record = asked(&["-t", "3s", "--stop", "QUIT 50ms all, KILL"], "--on QUIT [ ]", &[libc::SIGTERM]);
+    assert_eq!(record["outcome"], "killed");
+    let record = asked(&["--stop-delay", "50ms"], "", &[libc::SIGTERM]);
+    assert_eq!(record["steps"][1]["signal"], Value::Null, "the one received");
 }
 
 fn forwarded_signals_and_stopped_processes() {

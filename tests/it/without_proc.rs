@@ -11,6 +11,7 @@ trials![
     alone needs("root", "unshare") => without_proc_a_chase_is_killed,
     needs("root", "unshare") => without_proc_a_stop_in_time_is_as_ever,
     needs("root", "unshare") => without_proc_stragglers_are_asked,
+    needs("root", "unshare") => without_proc_a_hook_is_told_apart,
     alone needs("root", "pid-namespace") => the_proc_of_another_namespace_is_not_believed,
     needs("root", "pid-namespace") => without_its_own_proc_pid_1_kills_everybody,
 ];
@@ -67,6 +68,39 @@ fn without_proc_a_stop_in_time_is_as_ever() {
     let ended = run.wait().expect_code(3).expect_nothing_left();
     assert_eq!(ended.count_out("got 15"), 1, "{}", ended.told());
     without_proc().args(["-t", "0"]).workload("--exit 4").run().expect_code(4);
+}
+
+/// Neither when stragglers are asked while it runs, nor when it has left daemons behind.
+fn without_proc_a_hook_is_told_apart() {
+    let place = TempDir::new();
+    let [file, go, log] = ["record", "go", "log"].map(|name| place.file(name));
+    let workload = crate::support::builder::workload_path();
+    let hook = format!(
+        "{} --on all [ ] --log {log} --spawn daemon-session hd [ --on all [ ] --serve ] --until {go} --print done",
+        workload.display()
+    );
+    let plan = format!("run \"{hook}\" 20s, QUIT");
+    let run = without_proc()
+        .args(["-t", "40s", "--record", &file, "--stop", &plan])
+        .workload("--spawn daemon-session d [ --on TERM [ --exit 0 ] --serve ] --on USR1 [ --exit 3 ] --print up --serve")
+        .start();
+    run.wait_out("up");
+    run.signal(libc::SIGTERM);
+    run.wait_err("hd pid");
+    run.signal(libc::SIGUSR1);
+    let straggler = run.number("d pid");
+    eventually("the straggler was asked", || !processes::is_alive(straggler));
+    place.write("go", "");
+    let ended = run.wait().expect_code(3).expect_nothing_left();
+    let log = crate::support::file_lines(&log);
+    assert!(log.iter().any(|line| line == "done"), "{log:?}\n{}", ended.told());
+    assert!(!log.iter().any(|line| line.contains("got ")), "{log:?}\n{}", ended.told());
+    let record = read_json(&file);
+    assert_eq!(
+        (&record["outcome"], &record["killed"]),
+        (&"stopped".into(), &serde_json::json!([])),
+        "{record:#}"
+    );
 }
 
 fn without_proc_stragglers_are_asked() {

@@ -35,8 +35,19 @@ pub(crate) fn nearly_a_value() -> impl Strategy<Value = OsString> {
     texts.prop_map(OsString::from)
 }
 
+/// Steps of a stop plan, or nearly.
+pub(crate) fn nearly_a_plan() -> impl Strategy<Value = OsString> {
+    let step = prop_oneof![
+        4 => "(wait|run ./a|run '[a-c, ]{1,4}'|TERM|SIGUSR1|RTMIN\\+1|15)( (all|main))?( [1-9]{1,2}(ms|s)?)?",
+        1 => "(WAIT|run|KILL|STOP|drain)?( (all|main|0|soon|infinity|5s)){0,3}",
+        1 => "[a-z'\"\\\\ #$,]{0,8}",
+        1 => "\\PC{0,6}",
+    ];
+    prop::collection::vec(step, 0..5).prop_map(|steps| os(&steps.join(",")))
+}
+
 pub(crate) fn value() -> impl Strategy<Value = OsString> {
-    prop_oneof![3 => nearly_a_value(), 1 => bytes()]
+    prop_oneof![3 => nearly_a_value(), 1 => nearly_a_plan(), 1 => bytes()]
 }
 
 /// An empty variable is none.

@@ -1,6 +1,7 @@
 //! What values mean, and what is taken when none is given.
 
 use super::*;
+use crate::lifecycle::plan::Target;
 
 fn limit_of(text: &str) -> Result<Limit, String> {
     parse_with(&["--time-limit", text, "true"], &[]).map(|settings| settings.plan.limit)

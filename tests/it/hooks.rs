@@ -1,0 +1,580 @@
+//! Hooks, during a stop and after it: what they are given, and what becomes of what they leave behind.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
+use std::time::{Duration, Instant, SystemTime};
+
+use serde_json::{Value, json};
+
+use crate::support::builder::{Stream, Winddown, guarded_or_not, winddown_path, workload_path};
+use crate::support::running::{Ended, Running};
+use crate::support::{TempDir, eventually, holds_within, processes, read_json, trials};
+use crate::terminal::{expect_status, in_bash};
+
+trials![
+    a_hook_gets_what_winddown_was_given,
+    a_hook_has_the_streams_of_the_log_and_no_input,
+    a_hook_is_told_the_deadline,
+    a_hook_is_told_nothing_of_another_stop,
+    a_hook_that_ends_early_begins_the_next_step,
+    a_hook_that_takes_too_long_is_killed_and_the_stop_goes_on,
+    what_a_hook_leaves_behind_goes_with_it,
+    alone => winddown_waits_for_the_end_of_every_hook,
+    a_hook_that_fails_is_told_in_one_line,
+    what_becomes_of_hooks_is_told_to_machines,
+    a_hook_is_waited_for_though_sigchld_was_ignored,
+    needs("root", "setpriv", "prlimit") => no_process_is_left_for_a_hook,
+    hooks_are_killed_with_everybody_and_not_named,
+    a_signal_of_the_hook_is_one_from_outside,
+    winddown_killed_in_a_hook_leaves_nothing_of_it,
+    winddown_killed_without_a_guard_ends_the_hook_too,
+    the_hook_after_the_end_is_told_how_it_ended,
+    the_hook_after_a_kill_is_told_so,
+    the_hook_after_the_end_comes_when_nothing_is_left,
+    a_hook_after_the_end_that_takes_too_long_is_killed,
+    a_hook_after_the_end_changes_no_status,
+    without_a_start_nothing_follows_the_end,
+    needs("bash") => ctrl_c_ends_the_hook_after_the_end,
+    needs("bash") => a_key_of_the_terminal_does_not_reach_a_hook,
+    winddown_killed_in_the_hook_after_the_end_leaves_nothing_of_it,
+    needs("root", "pid-namespace") => pid_1_runs_hooks_and_kills_them,
+];
+
+/// The workload program as a hook, with these flags.
+fn program(flags: &str) -> String {
+    format!("{} {flags}", workload_path().display())
+}
+
+/// A run that is up, asked by TERM.
+#[track_caller]
+fn asked(winddown: Winddown, flags: &str) -> Running {
+    let run = winddown.workload(&format!("{flags} --print up --serve")).start();
+    run.wait_out("up");
+    run.signal(libc::SIGTERM);
+    run
+}
+
+/// The value of a fact that a hook has printed.
+#[track_caller]
+fn told(ended: &Ended, name: &str) -> String {
+    let lines = ended.err();
+    let found = lines.iter().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    found.unwrap_or_else(|| panic!("no fact {name}\n{}", ended.told())).to_owned()
+}
+
+/// How many lines of winddown's own contain it.
+fn count_told(ended: &Ended, part: &str) -> usize {
+    ended.err().iter().filter(|line| line.starts_with("winddown: ") && line.contains(part)).count()
+}
+
+#[track_caller]
+fn expect_told_once(ended: &Ended, part: &str) {
+    assert_eq!(count_told(ended, part), 1, "{part}\n{}", ended.told());
+}
+
+#[track_caller]
+fn pass(time: Duration, since: Instant) {
+    eventually("the time is over", || since.elapsed() > time);
+}
+
+/// Until nothing of the run lives; panics if that takes too long.
+#[track_caller]
+fn expect_gone(run: &Running) {
+    let gone = holds_within(Duration::from_secs(6), || run.tag().living().is_empty());
+    assert!(gone, "left behind: {:#?}\n{:#?}", run.tag().living(), run.err());
+}
+
+fn kill(pid: i32, signal: i32) {
+    // SAFETY: a process of a run that this test waits for.
+    assert_eq!(unsafe { libc::kill(pid, signal) }, 0, "{}", std::io::Error::last_os_error());
+}
+
+const FACTS: &str = "--say pid,ppid,pgid,sid,mask,ignored,fds,fd:0,cwd,args,env:GIVEN,env:WINDDOWN_KILL_WAIT,env:SHUTDOWN_LIMIT_MS";
+
+fn a_hook_gets_what_winddown_was_given() {
+    guarded_or_not(|winddown| {
+        let place = TempDir::new();
+        let directory = fs::canonicalize(place.path()).expect("a directory");
+        let winddown = winddown
+            .directory(&directory)
+            .env("GIVEN", "a b")
+            .env("WINDDOWN_KILL_WAIT", "3s")
+            .blocked([libc::SIGUSR2])
+            .ignored([libc::SIGHUP])
+            .args(["-t", "20s", "--pre-stop", &program(&format!("{FACTS} -- 'a b' '' $HOME"))]);
+        let run = asked(winddown, "--say pgid,mask,ignored");
+        let group = run.number("pgid");
+        let ended = run.wait().expect_signal(libc::SIGTERM).expect_nothing_left();
+        assert_eq!(told(&ended, "mask"), ended.fact("mask"), "{}", ended.told());
+        assert_eq!(told(&ended, "ignored"), ended.fact("ignored"), "{}", ended.told());
+        assert_eq!(told(&ended, "fds"), "0,1,2", "{}", ended.told());
+        assert_eq!(told(&ended, "fd:0"), "/dev/null", "{}", ended.told());
+        assert_eq!(told(&ended, "cwd"), directory.display().to_string());
+        assert_eq!(told(&ended, "args"), "612062 - 24484f4d45", "{}", ended.told());
+        assert_eq!(told(&ended, "env:GIVEN"), "a b");
+        assert!(
+            ended.err().iter().any(|line| line.trim_end() == "env:WINDDOWN_KILL_WAIT"),
+            "{}",
+            ended.told()
+        );
+        assert_eq!(told(&ended, "env:SHUTDOWN_LIMIT_MS"), "20000");
+        // A group of its own, which is that of the process that keeps it.
+        assert_eq!(told(&ended, "pgid"), told(&ended, "ppid"), "{}", ended.told());
+        assert_ne!(told(&ended, "pgid"), group.to_string());
+    });
+}
+
+fn a_hook_has_the_streams_of_the_log_and_no_input() {
+    for plan in ["--pre-stop", "--post-stop"] {
+        let hook = "sh -c 'cat; echo read; echo seen >&2'";
+        let winddown = Winddown::new().stdin(Stream::Pipe).args(["-t", "20s", plan, hook]);
+        let mut run = winddown.workload("--on TERM [ --read-line --exit 3 ] --print up --serve").start();
+        run.wait_out("up");
+        run.signal(libc::SIGTERM);
+        if plan == "--pre-stop" {
+            run.wait_err("read");
+        }
+        run.write("for the workload\n");
+        let ended = run.wait().expect_code(3);
+        assert_eq!(ended.fact("line"), "for the workload");
+        let lines = ended.err();
+        let own: Vec<&String> = lines.iter().filter(|line| !line.starts_with("winddown: ")).collect();
+        assert_eq!(own, ["read", "seen"], "{}", ended.told());
+        assert!(!ended.out().iter().any(|line| line == "read"), "{}", ended.told());
+    }
+    // With all streams closed, all three are there: what the hook opens is none of them.
+    let place = TempDir::new();
+    let file = place.file("facts");
+    let hook = program(&format!("--log {file} --say fds,fd:0,fd:1,fd:2"));
+    let closed = Winddown::new().stdin(Stream::Closed).stdout(Stream::Closed).stderr(Stream::Closed);
+    let run = closed.args(["--post-stop", &hook]).workload("--exit 3").start();
+    run.wait().expect_code(3);
+    let facts = fs::read_to_string(&file).expect("the hook has run");
+    assert_eq!(facts, "fds 0,1,2\nfd:0 /dev/null\nfd:1 /dev/null\nfd:2 /dev/null\n");
+}
+
+fn milliseconds_since_epoch(time: SystemTime) -> u128 {
+    time.duration_since(SystemTime::UNIX_EPOCH).expect("a time after 1970").as_millis()
+}
+
+fn a_hook_is_told_the_deadline() {
+    guarded_or_not(|winddown| {
+        let plan = format!("wait 200ms, run '{}' 5s, TERM", program("--say env:SHUTDOWN_DEADLINE_MS"));
+        let run = winddown.args(["-t", "20s", "--stop", &plan]).workload("--print up --serve").start();
+        run.wait_out("up");
+        let before = milliseconds_since_epoch(SystemTime::now());
+        run.signal(libc::SIGTERM);
+        run.wait_err("stopping, SIGKILL in 20s");
+        let after = milliseconds_since_epoch(SystemTime::now());
+        let ended = run.wait();
+        let deadline: u128 = told(&ended, "env:SHUTDOWN_DEADLINE_MS").parse().expect("a number");
+        // Each of the times is cut to milliseconds.
+        assert!(deadline + 2 >= before + 20_000, "{deadline} is too early for {before}\n{}", ended.told());
+        assert!(deadline <= after + 20_002, "{deadline} is too late for {after}\n{}", ended.told());
+    });
+    let hook = program("--say env:SHUTDOWN_DEADLINE_MS,env:SHUTDOWN_LIMIT_MS");
+    let ended = asked(Winddown::new().args(["-t", "infinity", "--pre-stop", &hook]), "").wait();
+    for name in ["env:SHUTDOWN_DEADLINE_MS", "env:SHUTDOWN_LIMIT_MS"] {
+        assert!(ended.err().iter().any(|line| line.trim_end() == name), "{}", ended.told());
+    }
+}
+
+/// winddown may be run by another one's hook.
+fn a_hook_is_told_nothing_of_another_stop() {
+    let say = program("--say env:SHUTDOWN_DEADLINE_MS,env:SHUTDOWN_OUTCOME,env:SHUTDOWN_EXIT_STATUS");
+    let names = ["SHUTDOWN_DEADLINE_MS", "SHUTDOWN_OUTCOME", "SHUTDOWN_EXIT_STATUS"];
+    for (option, limit, expected) in
+        [("--post-stop", "20s", ["", "stopped", "143"]), ("--pre-stop", "infinity", ["", "", ""])]
+    {
+        let winddown = names.iter().fold(Winddown::new(), |winddown, name| winddown.env(name, "stale"));
+        let ended = asked(winddown.args(["-t", limit, option, &say]), "").wait();
+        for (name, expected) in names.iter().zip(expected) {
+            let line = format!("env:{name} {expected}");
+            assert!(ended.err().iter().any(|told| told.trim() == line.trim()), "{line}\n{}", ended.told());
+        }
+    }
+}
+
+fn a_hook_that_ends_early_begins_the_next_step() {
+    guarded_or_not(|winddown| {
+        let options = ["-t", "60s", "--stop", "run true 25s, run true 25s, TERM"];
+        let started = Instant::now();
+        let ended = asked(winddown.args(options), "--on TERM [ --exit 3 ]").wait().expect_code(3);
+        assert!(started.elapsed() < Duration::from_secs(15), "{}", ended.told());
+        assert_eq!(count_told(&ended, "hook 'true'"), 0, "what went well is a detail: {}", ended.told());
+    });
+}
+
+fn a_hook_that_takes_too_long_is_killed_and_the_stop_goes_on() {
+    guarded_or_not(|winddown| {
+        let place = TempDir::new();
+        let file = place.file("record");
+        let hook =
+            program("--ignore TERM,INT,HUP --spawn child deaf [ --ignore all --serve ] --print on --serve");
+        let plan = format!("run \"{hook}\" 400ms, TERM");
+        let options = ["-t", "30s", "--record", &file, "--stop", &plan];
+        let ended = asked(winddown.args(options), "--on TERM [ --exit 3 ]").wait().expect_code(3);
+        expect_told_once(&ended, "had no time left and was killed");
+        let record = read_json(&file);
+        let [stop, asked] =
+            [&record["stop"], &record["signals"][0]].map(|one| one["at_ms"].as_f64().expect("ms"));
+        assert!(asked >= stop + 400.0 && asked < stop + 5400.0, "{record:#}");
+        assert_eq!(record["hooks"][0]["result"], "overran");
+        assert_eq!((&record["outcome"], &record["killed"]), (&json!("stopped"), &json!([])));
+        ended.expect_nothing_left();
+    });
+}
+
+/// Daemons in sessions of their own: those of a hook that has ended, and those of one that is killed.
+fn what_a_hook_leaves_behind_goes_with_it() {
+    for (ends, guard) in [("--exit 0", false), ("--serve", false), ("--exit 0", true), ("--serve", true)] {
+        let place = TempDir::new();
+        let [file, log] = ["record", "log"].map(|name| place.file(name));
+        let left = format!(
+            "--log {log} --spawn daemon-session*3 left [ --on all [ ] --spawn session l2 [ --on all [ ] --stop ] --serve ] {ends}"
+        );
+        let plan = format!("run \"{}\" 700ms, USR1 100ms all, TERM", program(&left));
+        let winddown = Winddown::new().args(if guard { &[][..] } else { &["--no-guard"] });
+        let winddown = winddown.args(["-t", "30s", "--record", &file, "--stop", &plan]);
+        let run = asked(winddown, "--on USR1 [ --print asked ] --on TERM [ --exit 3 ]");
+        run.wait_out("asked");
+        let of_hook = crate::support::file_lines(&log);
+        let pids = of_hook.iter().filter_map(|line| line.split_once("pid ")?.1.trim().parse().ok());
+        let pids: Vec<i32> = pids.collect();
+        assert_eq!(pids.len(), 6, "{of_hook:#?}");
+        let are_gone = || !pids.iter().any(|pid| processes::is_alive(*pid));
+        if ends == "--serve" {
+            eventually("they are gone", are_gone);
+        } else {
+            assert!(are_gone(), "the next step begins without them");
+        }
+        let ended = run.wait().expect_code(3).expect_nothing_left();
+        assert!(
+            !crate::support::file_lines(&log).iter().any(|line| line.contains("got ")),
+            "{}",
+            ended.told()
+        );
+        assert_eq!(count_told(&ended, "left1") + count_told(&ended, "l2 (pid"), 0, "{}", ended.told());
+        let record = read_json(&file);
+        let signals = record["signals"].as_array().expect("a list");
+        assert!(signals.iter().all(|one| one["target"]["name"] == "workload"), "{record:#}");
+        assert_eq!((&record["outcome"], &record["killed"]), (&json!("stopped"), &json!([])));
+    }
+}
+
+/// The next hook and the workload end at once, while the first one's processes are still being killed.
+fn winddown_waits_for_the_end_of_every_hook() {
+    guarded_or_not(|winddown| {
+        let many = program("--ignore TERM --spawn session*400 s [ --ignore TERM --serve ] --serve");
+        let plan = format!("run \"{many}\" 1500ms, run true, TERM");
+        let run = asked(winddown.args(["-t", "40s", "--stop", &plan]), "--on TERM [ --exit 3 ]");
+        run.wait().expect_code(3).expect_nothing_left();
+    });
+}
+
+fn a_hook_that_fails_is_told_in_one_line() {
+    let place = TempDir::new();
+    let plain = place.write("plain", "text");
+    for (hook, line) in [
+        ("no-such-command-here --flag", "hook 'no-such-command-here --flag' exited with 127"),
+        ("/no/such/place", "hook '/no/such/place' exited with 127"),
+        (plain.as_str(), "exited with 126"),
+        ("sh -c 'exit 3'", "hook 'sh -c 'exit 3'' exited with 3"),
+        ("sh -c 'kill -ABRT $$'", "died of SIGABRT"),
+    ] {
+        for option in ["--pre-stop", "--post-stop"] {
+            let ended = asked(Winddown::new().args(["-t", "20s", option, hook]), "--on TERM [ --exit 4 ]")
+                .wait()
+                .expect_code(4)
+                .expect_nothing_left();
+            expect_told_once(&ended, line);
+            assert_eq!(count_told(&ended, "hook '"), 1, "{}", ended.told());
+        }
+    }
+}
+
+fn what_becomes_of_hooks_is_told_to_machines() {
+    let plan = "run 'sleep 20' 100ms, run no-such-command-here, run true, TERM";
+    let options = ["--log-format", "json", "-v", "--stop", plan, "-t", "30s"];
+    let ended = asked(Winddown::new().args(options), "").wait();
+    let lines: Vec<Value> = ended.err().iter().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let of_hooks =
+        lines.iter().filter(|line| line["event"].as_str().is_some_and(|event| event.starts_with("hook-")));
+    let told: Vec<_> =
+        of_hooks.map(|line| [&line["event"], &line["level"], &line["hook"], &line["exit"]]).collect();
+    assert_eq!(
+        json!(told),
+        json!([
+            ["hook-overran", "info", "sleep 20", null],
+            ["hook-ended", "info", "no-such-command-here", { "code": 127 }],
+            ["hook-ended", "detail", "true", { "code": 0 }],
+        ])
+    );
+}
+
+fn a_hook_is_waited_for_though_sigchld_was_ignored() {
+    guarded_or_not(|winddown| {
+        let winddown = winddown.ignored([libc::SIGCHLD]).args(["-t", "20s", "--pre-stop", "sh -c 'exit 3'"]);
+        let started = Instant::now();
+        let ended = asked(winddown, "--on TERM [ --exit 4 ]").wait().expect_code(4);
+        assert!(started.elapsed() < Duration::from_secs(4), "its share is 5 s: {}", ended.told());
+        expect_told_once(&ended, "exited with 3");
+    });
+}
+
+/// The limit on a user's processes is lowered when the run is up.
+fn no_process_is_left_for_a_hook() {
+    const USER: &str = "54321";
+    let place = TempDir::new();
+    fs::set_permissions(place.path(), fs::Permissions::from_mode(0o777)).expect("our directory");
+    let winddown = place.install("winddown", winddown_path());
+    let workload = place.install("workload", workload_path());
+    let file = place.file("record");
+    let run = Winddown::new()
+        .prefix(["setpriv", "--reuid", USER, "--regid", USER, "--clear-groups"])
+        .binary(&winddown)
+        .args(["-t", "20s", "--record", &file, "--pre-stop", "true", "--post-stop", "true"])
+        .command([workload.as_str()])
+        .more("--on TERM [ --exit 3 ] --print up --serve".split(' '))
+        .start();
+    run.wait_out("up");
+    let inner = processes::children(run.pid())[0].pid;
+    // As that user: who runs the tests may not have the right to it.
+    let status = Command::new("setpriv")
+        .args(["--reuid", USER, "--regid", USER, "--clear-groups", "prlimit", "--nproc=1:1", "--pid"])
+        .arg(inner.to_string())
+        .status();
+    assert!(status.expect("setpriv").success());
+    run.signal(libc::SIGTERM);
+    let ended = run.wait().expect_code(3).expect_nothing_left();
+    assert_eq!(count_told(&ended, "hook 'true' could not be started: Resource"), 2, "{}", ended.told());
+    let record = read_json(&file);
+    let results: Vec<&Value> =
+        record["hooks"].as_array().expect("a list").iter().map(|one| &one["result"]).collect();
+    assert_eq!(results, ["not-started", "not-started"]);
+    assert_eq!(record["outcome"], "stopped");
+}
+
+/// At the limit, and when Ctrl+C is repeated: here by one sender.
+fn hooks_are_killed_with_everybody_and_not_named() {
+    for (plan, repeats) in [("TERM 200ms, run \"HOOK\" 800ms", false), ("run \"HOOK\" 20s, TERM", true)] {
+        guarded_or_not(|winddown| {
+            let place = TempDir::new();
+            let file = place.file("record");
+            let hook = program(
+                "--ignore TERM --spawn daemon-session hd [ --ignore TERM --serve ] --print hook --serve",
+            );
+            let plan = plan.replace("HOOK", &hook);
+            let limit = if repeats { "40s" } else { "1s" };
+            let winddown = winddown.args(["-t", limit, "--record", &file, "--stop", &plan]);
+            let run = asked(winddown, "--on TERM [ ]");
+            run.wait_err("hd pid");
+            run.wait_err("hook");
+            if repeats {
+                run.signal(libc::SIGINT);
+                run.wait_err("SIGINT from");
+                pass(Duration::from_millis(250), Instant::now());
+                run.signal(libc::SIGINT);
+            }
+            let ended = run.wait().expect_code(137).expect_nothing_left();
+            let record = read_json(&file);
+            assert_eq!(record["killed"].as_array().map(Vec::len), Some(1), "{record:#}");
+            assert_eq!(record["killed"][0]["name"], "workload");
+            expect_told_once(&ended, "to 1 process: workload");
+        });
+    }
+}
+
+/// A drain script may signal the server by itself.
+fn a_signal_of_the_hook_is_one_from_outside() {
+    let flags = "--on USR1 [ --print drained ] --on TERM [ --exit 3 ]";
+    let place = TempDir::new();
+    let pid = place.file("pid");
+    let hook = format!("sh -c 'kill -USR1 $(cat {pid})'");
+    let run = Winddown::new()
+        .args(["-t", "20s", "--pre-stop", &hook])
+        .workload(&format!("{flags} --say pid --print up --serve"))
+        .start();
+    run.wait_out("up");
+    place.write("pid", &run.pid().to_string());
+    run.signal(libc::SIGTERM);
+    run.wait_out("drained");
+    run.wait().expect_code(3).expect_nothing_left();
+}
+
+/// Waits in a step for ever, with daemons in sessions of their own.
+const STAYS: &str = "--ignore TERM --spawn daemon-session hd [ --ignore TERM --spawn session he [ --ignore TERM --serve ] --serve ] --print hook --serve";
+
+fn winddown_killed_in_a_hook_leaves_nothing_of_it() {
+    for outer in [true, false] {
+        let plan = format!("run \"{}\" 20s, TERM", program(STAYS));
+        let run = asked(Winddown::new().args(["-t", "40s", "--stop", &plan]), "--on TERM [ ]");
+        run.wait_err("he pid");
+        run.wait_err("hook");
+        kill(if outer { run.pid() } else { processes::children(run.pid())[0].pid }, libc::SIGKILL);
+        expect_gone(&run);
+    }
+}
+
+/// The command itself; what it has started is nobody's then, as with the workload.
+fn winddown_killed_without_a_guard_ends_the_hook_too() {
+    let hook = program("--ignore TERM --print hook --serve");
+    let run = asked(Winddown::new().args(["--no-guard", "-t", "40s", "--pre-stop", &hook]), "--on TERM [ ]");
+    run.wait_err("hook");
+    kill(run.pid(), libc::SIGKILL);
+    expect_gone(&run);
+}
+
+const SAY_END: &str = "--say env:SHUTDOWN_OUTCOME,env:SHUTDOWN_EXIT_STATUS,env:SHUTDOWN_LIMIT_MS";
+
+#[track_caller]
+fn expect_end(ended: &Ended, outcome: &str, status: i32) {
+    assert_eq!(told(ended, "env:SHUTDOWN_OUTCOME"), outcome, "{}", ended.told());
+    assert_eq!(told(ended, "env:SHUTDOWN_EXIT_STATUS"), status.to_string(), "{}", ended.told());
+    let shown = ended.code().or(ended.signal().map(|signal| signal + 128));
+    assert_eq!(shown, Some(status), "{}", ended.told());
+}
+
+fn the_hook_after_the_end_is_told_how_it_ended() {
+    guarded_or_not(|winddown| {
+        let hook = program(SAY_END);
+        let winddown = winddown.args(["-t", "20s", "--post-stop", &hook]);
+        expect_end(&asked(winddown, "--on TERM [ --exit 7 ]").wait(), "stopped", 7);
+    });
+    let hook = program(SAY_END);
+    let with = |options: &[&str]| Winddown::new().args(["--post-stop", &hook]).args(options);
+    expect_end(&with(&[]).workload("--exit 0").run(), "completed", 0);
+    expect_end(&with(&[]).workload("--exit 3").run(), "failed", 3);
+    expect_end(&with(&[]).workload("--die SEGV").run(), "crashed", 139);
+    expect_end(&with(&["--remap-exit", "3=0"]).workload("--exit 3").run(), "failed", 0);
+    expect_end(&asked(with(&[]), "--on TERM [ --exit 0 ]").wait(), "stopped", 0);
+    expect_end(&asked(with(&[]), "").wait(), "stopped", 143);
+    expect_end(&asked(with(&["--remap-exit", "143=0"]), "").wait(), "stopped", 0);
+    let limited = ["--run-limit", "600ms", "-t", "300ms"];
+    expect_end(&with(&limited).workload("--on TERM [ --exit 3 ] --serve").run(), "stopped", 124);
+    let stragglers = "--spawn session s [ --ignore TERM --serve ] --exit 4";
+    expect_end(&with(&["-t", "200ms"]).workload(stragglers).run(), "killed", 4);
+}
+
+fn the_hook_after_a_kill_is_told_so() {
+    let hook = program(SAY_END);
+    for limit in ["200ms", "0"] {
+        let ended = asked(Winddown::new().args(["-t", limit, "--post-stop", &hook]), "--ignore TERM").wait();
+        expect_end(&ended, "killed", 137);
+    }
+}
+
+fn the_hook_after_the_end_comes_when_nothing_is_left() {
+    guarded_or_not(|winddown| {
+        let flags = "--spawn daemon-session d [ --on TERM [ --sleep 200 --print done --exit 0 ] --serve ] --on TERM [ --exit 3 ]";
+        let place = TempDir::new();
+        let pid = place.file("pid");
+        let hook = format!("sh -c 'kill -0 $(cat {pid}) 2>/dev/null && echo early; echo after'");
+        let winddown = winddown.args(["-t", "20s", "--post-stop", &hook]);
+        let run = winddown.workload(&format!("{flags} --print up --serve")).start();
+        run.wait_out("up");
+        place.write("pid", &run.fact("d pid"));
+        run.signal(libc::SIGTERM);
+        let ended = run.wait().expect_code(3).expect_nothing_left();
+        assert_eq!(ended.count_out("d done"), 1);
+        let own: Vec<String> =
+            ended.err().into_iter().filter(|line| !line.starts_with("winddown: ")).collect();
+        assert_eq!(own, ["after"], "{}", ended.told());
+    });
+}
+
+fn a_hook_after_the_end_that_takes_too_long_is_killed() {
+    guarded_or_not(|winddown| {
+        let hook = program(STAYS);
+        let winddown = winddown.args(["-t", "20s", "--hook-limit", "400ms", "--post-stop", &hook]);
+        let started = Instant::now();
+        let ended = winddown.workload("--exit 3").run().expect_code(3).expect_nothing_left();
+        assert!(ended.duration >= Duration::from_millis(400), "{}", ended.told());
+        assert!(started.elapsed() < Duration::from_secs(10), "{}", ended.told());
+        expect_told_once(&ended, "had no time left and was killed");
+    });
+}
+
+fn a_hook_after_the_end_changes_no_status() {
+    guarded_or_not(|winddown| {
+        let place = TempDir::new();
+        let file = place.file("record");
+        let winddown = winddown.args(["--record", &file, "--post-stop", "sh -c 'exit 9'"]);
+        winddown.workload("--exit 0").run().expect_code(0);
+        let record = read_json(&file);
+        assert_eq!((&record["exit_status"], &record["outcome"]), (&json!(0), &json!("completed")));
+        assert_eq!(record["hooks"][0]["exit"], json!({ "code": 9 }));
+    });
+    let ended = Winddown::new().args(["--post-stop", "true"]).workload("--die TERM").run();
+    assert_eq!(ended.signal(), Some(libc::SIGTERM), "{}", ended.told());
+    let quiet = Winddown::new().args(["--post-stop", "true"]).workload("--exit 0").run();
+    assert!(quiet.err().is_empty(), "as silent as env: {}", quiet.told());
+}
+
+fn without_a_start_nothing_follows_the_end() {
+    guarded_or_not(|winddown| {
+        let winddown = winddown.args(["--pre-stop", "echo hook", "--post-stop", "echo hook"]);
+        let ended = winddown.command(["no-such-command-here"]).run().expect_code(127);
+        assert_eq!(ended.err().len(), 1, "{}", ended.told());
+    });
+}
+
+fn ctrl_c_ends_the_hook_after_the_end() {
+    in_bash(|pty, winddown| {
+        pty.line(&format!(
+            "{winddown} --hook-limit 40s --post-stop \"$WL --print hook --serve\" $WL --exit 5"
+        ));
+        pty.expect("\r\nhook");
+        let pressed = Instant::now();
+        pty.keys("\x03");
+        pty.prompt();
+        assert!(pressed.elapsed() < Duration::from_secs(15), "{}", pty.screen());
+        expect_status(pty, 5);
+    });
+}
+
+fn a_key_of_the_terminal_does_not_reach_a_hook() {
+    in_bash(|pty, winddown| {
+        pty.line(&format!(
+            "{winddown} -t 30s --pre-stop \"$WL --on INT [ --print reached ] --print hook --sleep 400\" \
+             $WL --on INT [ --print heard ] --on TERM [ ] --print up --sleep 1500"
+        ));
+        pty.expect("\r\nup");
+        pty.keys("\x03");
+        pty.expect("\r\nhook");
+        // The hook's end.
+        pty.expect("step 2 of 2");
+        pty.prompt();
+        let screen = pty.screen();
+        let has = |word: &str| screen.lines().any(|line| line.trim() == word);
+        assert!(has("heard") && !has("reached"), "{screen}");
+    });
+}
+
+/// Whichever is left may run it once more, but not for longer than it may last.
+fn winddown_killed_in_the_hook_after_the_end_leaves_nothing_of_it() {
+    for outer in [true, false] {
+        let hook = program(STAYS);
+        let run =
+            Winddown::new().args(["--hook-limit", "1s", "--post-stop", &hook]).workload("--exit 3").start();
+        run.wait_err("he pid");
+        run.wait_err("hook");
+        kill(if outer { run.pid() } else { processes::children(run.pid())[0].pid }, libc::SIGKILL);
+        expect_gone(&run);
+    }
+}
+
+fn pid_1_runs_hooks_and_kills_them() {
+    let place = TempDir::new();
+    let file = place.file("record");
+    let hook = program(STAYS);
+    let options = ["-t", "20s", "--hook-limit", "500ms", "--record", &file];
+    let winddown = Winddown::new().pid_1().args(options).args(["--pre-stop", &hook, "--post-stop", &hook]);
+    let ended = asked(winddown, "--on TERM [ --exit 3 ]").wait().expect_code(3).expect_nothing_left();
+    assert_eq!(count_told(&ended, "had no time left and was killed"), 2, "{}", ended.told());
+    let record = read_json(&file);
+    assert_eq!((&record["outcome"], &record["killed"]), (&json!("stopped"), &json!([])), "{record:#}");
+    let signals = record["signals"].as_array().expect("a list");
+    assert_eq!(signals.len(), 1, "{record:#}");
+}
