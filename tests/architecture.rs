@@ -118,10 +118,10 @@ fn the_main_job_has_one_thread() {
 #[test]
 fn signals_are_sent_in_few_files() {
     assert_at_home(&["libc::kill", "SYS_rt_sigqueueinfo"], &["src/os/signalling.rs", "src/os/inbox.rs"]);
-    assert_at_home(&["libc::killpg"], &["src/os/tree.rs"]);
+    assert_at_home(&["libc::killpg"], &["src/os/tree/killing.rs"]);
     assert_at_home(
         &["SYS_pidfd_send_signal"],
-        &["src/os/tree.rs", "src/os/procfs.rs", "src/os/signalling.rs"],
+        &["src/os/tree/killing.rs", "src/os/procfs.rs", "src/os/signalling.rs"],
     );
     assert_at_home(&["kill(-1"], &["src/os/signalling.rs"]);
     assert_nowhere(&["tgkill", "tkill", "signal::kill", "kill_process", "raise"]);

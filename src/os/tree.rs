@@ -8,21 +8,18 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
-use crate::lifecycle::event::Orphans;
 use crate::lifecycle::exit::Exit;
-use crate::lifecycle::signal::{Signal, SignalSet};
+use crate::lifecycle::signal::Signal;
 
 use super::by_id::{self, Search};
 use super::descent::walk;
-use super::inbox::Delivery;
 use super::procfs::{self, Directory, Stat};
-use super::{clock, hook, reap, signalling};
+use super::{reap, signalling};
 
-/// `pidfd_send_signal(2)`: to the process group, since Linux 6.9.
-const PIDFD_SIGNAL_PROCESS_GROUP: u32 = 1 << 2;
+mod asking;
+mod killing;
 
-/// So often in a row new children are sent SIGKILL before anything else is done.
-const ROUNDS_MAX: usize = 64;
+use asking::Asked;
 
 /// A process by its id and name.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -79,22 +76,6 @@ pub struct Tree {
     unkillable: HashMap<i32, Process>,
     /// The whole tree is being killed.
     is_killing: bool,
-}
-
-/// What a process has been asked with.
-#[derive(Clone, Copy, Debug)]
-struct Asked {
-    /// Tells it from a later process of its id.
-    start_ticks: u64,
-    /// Since those asked before may be asked again.
-    lately: bool,
-    signals: SignalSet,
-}
-
-impl Asked {
-    const fn is_done_with(self, signal: Signal) -> bool {
-        self.lately || self.signals.contains(signal)
-    }
 }
 
 /// The process that winddown started.
@@ -200,12 +181,6 @@ impl Tree {
         }
     }
 
-    /// Notes that the main process was sent SIGKILL by the kernel, when its parent died.
-    pub fn main_dies_with_parent(&mut self) {
-        self.main.dies_with_parent = true;
-        self.note_kill(self.main.process.clone(), 0, None);
-    }
-
     /// Notes that a child has been reaped: its id is no longer its own.
     pub fn reaped(&mut self, pid: i32, exit: Exit) {
         let is_foreign = self.foreign.remove(&pid);
@@ -301,18 +276,6 @@ impl Tree {
         uid == nix::unistd::geteuid().as_raw() || procfs::user(self.main.process.pid) == Some(uid)
     }
 
-    /// Has this process asked first, in the place of the one that was started.
-    pub fn ask_first(&mut self, pid: i32) {
-        self.leader = procfs::stat(pid).filter(|_| !self.is_main(pid));
-    }
-
-    /// Who is asked in the place of the process that was started, while it is there.
-    fn leader(&self) -> Option<Stat> {
-        let leader = self.leader.as_ref()?;
-        let now = procfs::stat(leader.pid)?;
-        (now.start_ticks == leader.start_ticks && !now.is_gone()).then_some(now)
-    }
-
     /// Everybody who is there, the main process first. Zombies are not: they only wait to be reaped.
     #[must_use]
     pub fn there(&self) -> Vec<Process> {
@@ -328,267 +291,6 @@ impl Tree {
             there.extend(others.map(unnamed));
         }
         there
-    }
-
-    /// Signals the main process, with what came with the request, and lets it go on if it is stopped; not
-    /// with a signal that it was asked with before.
-    pub fn ask_main(&mut self, signal: Signal, request: Option<&Delivery>) -> Vec<Sent> {
-        let mut sent = Vec::new();
-        if self.asked.get(&self.main.process.pid).is_some_and(|asked| asked.is_done_with(signal)) {
-            return sent;
-        }
-        if self.asked_at_ticks == 0 {
-            self.asked_at_ticks = clock::ticks_since_boot();
-            // Before the signal: whoever loses its parent by it is to be asked at once.
-            self.settle();
-        }
-        if let Some(leader) = self.leader() {
-            self.learn();
-            return self.ask(&leader, signal);
-        }
-        if self.main_is_alive() {
-            let error = signalling::forward(self.main.process.pid, signal, request).err();
-            self.learn();
-            sent.push(Sent { target: self.main.process.clone(), signal, error });
-            let stat = procfs::stat(self.main.process.pid).filter(|_| self.proc_is_usable);
-            let start_ticks = stat.as_ref().map_or(0, |stat| stat.start_ticks);
-            self.note_asked(self.main.process.pid, start_ticks, signal);
-            if self.main_is_stopped() || stat.is_some_and(|stat| stat.is_stopped()) {
-                sent.extend(self.continue_main());
-            }
-        }
-        sent
-    }
-
-    /// Notes who is a child of ours already.
-    fn settle(&mut self) {
-        if !self.proc_is_usable {
-            return;
-        }
-        self.settled = self.children().into_iter().filter(|pid| *pid != self.main.process.pid).collect();
-    }
-
-    /// SIGCONT to the main process.
-    pub fn continue_main(&mut self) -> Option<Sent> {
-        self.main_stopped(false);
-        self.main_is_alive().then(|| Sent {
-            target: self.main.process.clone(),
-            signal: Signal::CONT,
-            error: signalling::send(self.main.process.pid, Signal::CONT).err(),
-        })
-    }
-
-    /// Asks those who have become children of ours, each once.
-    pub fn ask_orphans(&mut self, signal: Signal, which: Orphans) -> Vec<Sent> {
-        if !self.proc_is_usable {
-            // Who was a child of ours before is not known: all of them once the main process has gone.
-            return if which == Orphans::All { self.ask_untold(signal) } else { Vec::new() };
-        }
-        let children = self.children();
-        // The process that was started is one of them when another was asked first, and has gone.
-        let main_waits = self.leader.is_none() || self.leader().is_some();
-        let wanted = |pid: &i32| {
-            (*pid != self.main.process.pid || !main_waits)
-                && !self.asked.get(pid).is_some_and(|asked| asked.is_done_with(signal))
-                && (which == Orphans::All || !self.settled.contains(pid))
-        };
-        let stats: Vec<Stat> = children.iter().copied().filter(wanted).filter_map(procfs::stat).collect();
-        stats.iter().filter(|stat| !stat.is_gone()).flat_map(|stat| self.ask(stat, signal)).collect()
-    }
-
-    /// Asks the whole tree, each process once, the main process first.
-    pub fn ask_everyone(&mut self, signal: Signal, request: Option<&Delivery>) -> Vec<Sent> {
-        let mut sent = self.ask_main(signal, request);
-        for stat in self.members().into_iter().filter(|stat| !stat.is_gone()) {
-            let asked = self.asked.get(&stat.pid).filter(|asked| asked.start_ticks == stat.start_ticks);
-            if !self.is_main(stat.pid) && !asked.is_some_and(|asked| asked.is_done_with(signal)) {
-                sent.extend(self.ask(&stat, signal));
-            }
-        }
-        sent
-    }
-
-    /// Counts everybody in our group as asked: the terminal's key reached them all, except those
-    /// who ignore it.
-    pub fn asked_by_terminal(&mut self, signal: Signal) {
-        self.learn();
-        let is_first = self.asked.is_empty();
-        let own_group = nix::unistd::getpgrp().as_raw();
-        for stat in self.members().iter().filter(|stat| stat.group == own_group) {
-            let ignored = Directory::open(stat.pid).and_then(|process| process.ignored());
-            if stat.pid == self.main.process.pid
-                || !ignored.is_some_and(|ignored: SignalSet| ignored.contains(signal))
-            {
-                self.note_asked(stat.pid, stat.start_ticks, signal);
-            }
-        }
-        if is_first {
-            self.settle();
-        }
-    }
-
-    /// From here on those asked before may be asked again, with a signal that they have not got yet.
-    pub fn ask_again(&mut self) {
-        for asked in self.asked.values_mut() {
-            asked.lately = false;
-        }
-    }
-
-    fn note_asked(&mut self, pid: i32, start_ticks: u64, signal: Signal) {
-        let before = self.asked.get(&pid).filter(|asked| asked.start_ticks == start_ticks);
-        let signals = before.map_or(SignalSet::default(), |asked| asked.signals).with(signal);
-        self.asked.insert(pid, Asked { start_ticks, lately: true, signals });
-    }
-
-    /// SIGKILL to everybody who has not got it yet. Returns those it was sent to.
-    pub fn kill(&mut self) -> Vec<Sent> {
-        self.is_killing = true;
-        // Nothing that is kept there is the workload's.
-        for keeper in &self.keepers {
-            hook::end(*keeper);
-        }
-        if self.own_pid == 1 {
-            signalling::kill_namespace();
-        }
-        self.kill_main_group();
-        let mut sent = Vec::new();
-        if self.main_is_alive() && !self.main.was_killed {
-            self.main.was_killed = true;
-            let error = signalling::send(self.main.process.pid, Signal::KILL).err();
-            sent.extend(self.note_kill(self.main.process.clone(), 0, error));
-        }
-        if self.proc_is_usable {
-            let foreign = self.foreign.clone();
-            walk(self.own_pid, &foreign, |stat| sent.extend(self.kill_member(stat)));
-            sent.extend(self.kill_orphans());
-        } else {
-            sent.extend(self.kill_untold(self.search.near().chain(self.search.far())));
-        }
-        sent
-    }
-
-    /// SIGKILL to those who have become children of ours and have not got it yet.
-    pub fn kill_orphans(&mut self) -> Vec<Sent> {
-        if !self.proc_is_usable {
-            return self.kill_untold(self.search.near());
-        }
-        // One that forks and exits lives for microseconds. So the signal comes first, to the newest first
-        // and at once again, and who it was is read afterwards: a child's id is its own until we reap it.
-        let mut errors: HashMap<i32, Option<io::Error>> = HashMap::new();
-        for _ in 0..ROUNDS_MAX {
-            let is_new = |pid: &i32| !errors.contains_key(pid) && !self.got_sigkill(*pid);
-            let new: Vec<i32> = self.children().into_iter().rev().filter(is_new).collect();
-            if new.is_empty() {
-                break;
-            }
-            errors.extend(new.into_iter().map(|pid| (pid, signalling::send(pid, Signal::KILL).err())));
-        }
-        let found = errors.into_iter().filter_map(|(pid, error)| Some((procfs::stat(pid)?, error)));
-        let killed = found.filter(|(stat, _)| !stat.ended_before_sigkill());
-        killed
-            .filter_map(|(stat, error)| self.note_kill(Process::from(&stat), stat.start_ticks, error))
-            .collect()
-    }
-
-    /// Whether the child with this id was sent SIGKILL.
-    fn got_sigkill(&self, pid: i32) -> bool {
-        self.killed.contains_key(&pid) || (self.main.was_killed && self.is_main(pid))
-    }
-
-    /// Those who were killed by us.
-    pub fn killed(&self) -> impl Iterator<Item = &Process> {
-        self.victims.iter().chain(self.killed.values().map(|(_, process)| process))
-    }
-
-    /// Whether the main process was sent SIGKILL.
-    #[must_use]
-    pub const fn main_was_killed(&self) -> bool {
-        self.main.was_killed || self.main.dies_with_parent
-    }
-
-    /// Whether this process could not be sent SIGKILL.
-    #[must_use]
-    pub fn is_unkillable(&self, pid: i32) -> bool {
-        self.unkillable.contains_key(&pid)
-    }
-
-    /// A shell that waits for its foreground child, and that child: a trap of the shell can run only
-    /// after the child, which nobody has asked.
-    #[must_use]
-    pub fn waiting_shell(&self) -> Option<(Process, Process)> {
-        const SHELLS: [&str; 7] = ["sh", "bash", "dash", "ash", "busybox", "ksh", "zsh"];
-        // A script that was executed itself has its own name; its interpreter is the shell.
-        let program = procfs::executable(self.main.process.pid);
-        let is_shell = SHELLS.contains(&program.as_ref().unwrap_or(&self.main.process.name).as_str());
-        let waits = is_shell && procfs::wait_channel(self.main.process.pid)?.contains("wait");
-        let members = self.members();
-        // What a trap started after the signal is part of the shell's own stop.
-        let was_there = |stat: &&Stat| stat.start_ticks <= self.asked_at_ticks;
-        let mut children =
-            members.iter().filter(|stat| stat.parent == self.main.process.pid && !stat.is_gone());
-        let child = children.find(|stat| waits && !self.asked.contains_key(&stat.pid)).filter(was_there)?;
-        Some((self.main.process.clone(), Process::from(child)))
-    }
-
-    /// The whole group of the main process at one moment, so that nothing in it can fork away.
-    fn kill_main_group(&self) {
-        if !self.main.has_own_group {
-            return;
-        }
-        let sent = self.main.descriptor.as_ref().is_some_and(|descriptor| {
-            // SAFETY: no memory is passed; the descriptor names our main process's group for good.
-            let result = unsafe {
-                libc::syscall(
-                    libc::SYS_pidfd_send_signal,
-                    descriptor.as_raw_fd(),
-                    libc::SIGKILL,
-                    std::ptr::null::<u8>(),
-                    PIDFD_SIGNAL_PROCESS_GROUP,
-                )
-            };
-            result == 0
-        });
-        // Older kernels don't know the flag; while we have not reaped its leader the id is the group's.
-        if !sent && self.main_is_alive() && self.main.process.pid > 1 {
-            // SAFETY: `killpg` touches no memory.
-            unsafe { libc::killpg(self.main.process.pid, libc::SIGKILL) };
-        }
-    }
-
-    /// SIGKILL to one that has not got it yet.
-    fn kill_member(&mut self, stat: &Stat) -> Option<Sent> {
-        let got_it = self.killed.get(&stat.pid).is_some_and(|(start, _)| *start == stat.start_ticks);
-        if got_it || stat.ended_before_sigkill() || (self.main.was_killed && self.is_main(stat.pid)) {
-            return None;
-        }
-        let error = self.signal_member(stat, Signal::KILL).err();
-        self.note_kill(Process::from(stat), stat.start_ticks, error)
-    }
-
-    /// Each is tried in every pass, but that one may not be killed is told once.
-    fn note_kill(&mut self, target: Process, start_ticks: u64, error: Option<io::Error>) -> Option<Sent> {
-        let is_told = match error.as_ref().map(io::Error::raw_os_error) {
-            None => {
-                self.unkillable.remove(&target.pid);
-                self.killed.insert(target.pid, (start_ticks, target.clone()));
-                false
-            }
-            Some(Some(libc::ESRCH)) => false,
-            Some(_) => self.unkillable.insert(target.pid, target.clone()).is_some(),
-        };
-        (!is_told).then_some(Sent { target, signal: Signal::KILL, error })
-    }
-
-    fn ask(&mut self, stat: &Stat, signal: Signal) -> Vec<Sent> {
-        let target = Process::from(stat);
-        let error = self.signal_member(stat, signal).err();
-        self.note_asked(stat.pid, stat.start_ticks, signal);
-        let mut sent = vec![Sent { target: target.clone(), signal, error }];
-        if stat.is_stopped() {
-            let error = self.signal_member(stat, Signal::CONT).err();
-            sent.push(Sent { target, signal: Signal::CONT, error });
-        }
-        sent
     }
 
     /// Signals the very process that `stat` was read of.
@@ -620,37 +322,6 @@ impl Tree {
     /// Whether this is a living child of ours, but neither the main process nor from before the start.
     fn is_untold(&self, pid: i32) -> bool {
         !self.is_main(pid) && !self.foreign.contains(&pid) && reap::is_living_child(pid)
-    }
-
-    /// Asks our children, each once, without /proc. Whether one is stopped is not known then.
-    fn ask_untold(&mut self, signal: Signal) -> Vec<Sent> {
-        let mut sent = Vec::new();
-        for pid in self.search.near() {
-            let is_done = self.asked.get(&pid).is_some_and(|asked| asked.is_done_with(signal));
-            if self.is_untold(pid) && !is_done {
-                self.note_asked(pid, 0, signal);
-                for signal in [signal, Signal::CONT] {
-                    let error = signalling::send(pid, signal).err();
-                    sent.push(Sent { target: unnamed(pid), signal, error });
-                }
-            }
-        }
-        sent
-    }
-
-    /// SIGKILL to our children among those found, without /proc. What is below one becomes a child of
-    /// ours by it. Each time to all of them: an id may have become another process's.
-    fn kill_untold(&mut self, found: impl Iterator<Item = i32>) -> Vec<Sent> {
-        let mut sent = Vec::new();
-        for pid in found {
-            if self.is_untold(pid) {
-                let error = signalling::send(pid, Signal::KILL).err();
-                if !self.killed.contains_key(&pid) {
-                    sent.extend(self.note_kill(unnamed(pid), 0, error));
-                }
-            }
-        }
-        sent
     }
 
     /// Our own children but those from before the start.
