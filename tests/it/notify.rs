@@ -409,7 +409,9 @@ fn the_started_process_is_asked_when_the_named_one_has_gone() {
 }
 
 fn nobody_outside_the_tree_can_be_named() {
-    for pid in [std::process::id().cast_signed(), 1, 0, -1] {
+    // One that can be asked without harm, should it come to that.
+    let mut other = std::process::Command::new("sleep").arg("60").spawn().expect("a process");
+    for pid in [other.id().cast_signed(), 0, -1] {
         let run = Winddown::new()
             .args(["--notify"])
             .workload(&format!("--tell MAINPID={pid} --barrier --on TERM [ --exit 5 ] --print up --serve"))
@@ -418,6 +420,8 @@ fn nobody_outside_the_tree_can_be_named() {
         run.signal(libc::SIGTERM);
         run.wait().expect_code(5);
     }
+    assert!(matches!(other.try_wait(), Ok(None)), "it was asked");
+    other.kill().and_then(|()| other.wait()).expect("a child of ours");
 }
 
 fn a_sigio_from_a_process_arrives() {
