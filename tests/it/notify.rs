@@ -24,6 +24,7 @@ trials![
     strangers_are_not_heeded,
     a_sender_that_is_gone_is_heeded,
     needs("root") => a_sender_that_is_gone_is_known_by_its_user,
+    needs("root", "pid-namespace", "recycled-pid") => an_id_that_is_anothers_by_now_is_not_believed,
     garbage_and_bursts_hurt_nobody,
     with_few_descriptors_none_is_leaked,
     a_storm_of_messages_delays_no_signal,
@@ -283,6 +284,34 @@ fn a_sender_that_is_gone_is_heeded() {
 fn a_sender_that_is_gone_is_known_by_its_user() {
     let before = told_by_the_gone(Winddown::new(), true, "--setuid 65534");
     assert!(before.is_empty(), "{before:?}");
+}
+
+/// One of another user sends, ends, and a process of the workload gets its id before the message is read.
+fn an_id_that_is_anothers_by_now_is_not_believed() {
+    let manager = Manager::new();
+    let place = crate::support::TempDir::new();
+    let go = place.file("go");
+    let script = "trap 'exit 0' TERM; echo up; while [ ! -e \"$GO\" ]; do sleep 0.01; done\n\
+         sent=$($WORKLOAD --spawn child a [ --setuid 65534 --tell STATUS=gone --exit 0 ] --wait a)\n\
+         sender=$(echo \"$sent\" | sed -n 's/^a pid //p')\n\
+         echo $((sender - 1)) >/proc/sys/kernel/ns_last_pid; sleep 60 &\n\
+         [ $! = \"$sender\" ] && echo recycled || echo \"$! is not $sender: $sent\"\n\
+         $WORKLOAD --tell STATUS=own; wait";
+    let run = under(&manager, Winddown::new())
+        .pid_1()
+        .env("GO", &go)
+        .env("WORKLOAD", crate::support::builder::workload_path())
+        .command(["sh", "-c", script])
+        .start();
+    run.wait_out("up");
+    send(run.pid(), libc::SIGSTOP);
+    std::fs::write(&go, "").expect("room");
+    run.wait_out("recycled");
+    send(run.pid(), libc::SIGCONT);
+    let (_, before) = manager.until("STATUS=own\n");
+    assert!(before.is_empty(), "{before:?}");
+    run.signal(libc::SIGTERM);
+    run.wait().expect_code(0);
 }
 
 fn descriptors(pid: i32) -> usize {
