@@ -63,12 +63,11 @@ pub(crate) fn watch(
             if let Some(error) = end.page.declined() {
                 return Next::Supervise(error);
             }
-            match reap(end.inner, foreign) {
-                Inner::Ended => {
-                    // What it said last.
-                    while relay.is_some_and(Relay::pass_on) {}
-                    return end.page.ending().map_or(Next::TakeOver, Next::End);
-                }
+            let inner = reap(end.inner, foreign);
+            // What it said last.
+            while inner == Inner::Ended && relay.is_some_and(Relay::pass_on) {}
+            match inner {
+                Inner::Ended => return end.page.ending().map_or(Next::TakeOver, Next::End),
                 Inner::Stopped if stops_with_it => {
                     let _ = inbox::stop_self();
                     // SIGCONT may have been meant for us alone.

@@ -297,6 +297,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_id_is_completed_without_leading_zeros() {
+        for pid in [1, 9, 10, 99, 100, 4711, 32_768, 99_999, 100_000, 4_194_304, i32::MAX] {
+            let mut entries = vec![[&b"LISTEN_PID="[..], &[0; ID_DIGITS_MAX + 1]].concat()];
+            complete(&mut entries, pid);
+            let text = CStr::from_bytes_until_nul(&entries[0]).expect("an end").to_str().expect("digits");
+            assert_eq!(text, format!("LISTEN_PID={pid}"));
+        }
+    }
+
+    #[test]
     fn who_starts_after_its_parent_has_died_dies_of_sigkill() {
         let command = Command {
             arguments: &[c"true".to_owned()],

@@ -10,10 +10,12 @@ use crate::lifecycle::event::{Cause, Event};
 use crate::lifecycle::exit::Exit;
 use crate::lifecycle::phase::Phase;
 use crate::lifecycle::plan::Limit;
+use crate::lifecycle::signal::Signal;
 use crate::notify::{self, Item, Message};
 use crate::observe::{Fact, message};
 use crate::os::datagram::{Datagram, Sender};
 use crate::os::notify::{Inlet, Outlet};
+use crate::os::signalling;
 use crate::os::token::Token;
 use crate::os::tree::Process;
 use crate::token;
@@ -154,6 +156,10 @@ impl Supervisor {
         let told =
             left.map_or_else(|| "no limit".to_owned(), |left| format!("{} left", message::short(left)));
         self.tell_parent(&notify::stopping(&format!("stopping: {told}"), needed), &[]);
+        if let Some(behind) = self.contact.writer.take() {
+            // Its deadline is not to replace the new one.
+            let _ = signalling::send(behind, Signal::KILL);
+        }
         let text = self.token_text(now);
         match self.contact.token.as_ref().map(|token| token.write_file(&text)) {
             Some(Ok(writer)) => {

@@ -8,7 +8,7 @@ use winddown::lifecycle::exit::{KILLED, NOT_EXECUTABLE, NOT_FOUND, RUN_LIMIT, WI
 
 use crate::definition::meaning_and_default;
 
-const DESCRIPTION: [&str; 3] = [
+const DESCRIPTION: [&str; 4] = [
     "*winddown* starts COMMAND, passes signals on to it, and when asked to stop (SIGTERM, Ctrl+C) gives it \
      a time limit to finish its work; then it kills whatever is left of the workload: COMMAND and every \
      process it has started, wherever they went. It says what happens at each step, and is silent when \
@@ -17,6 +17,10 @@ const DESCRIPTION: [&str; 3] = [
      exit status are those that COMMAND would have had without it. As the first process of a container \
      (PID 1) it reaps orphans too.",
     "Options end at the first word that is none, or at *--*: what follows belongs to COMMAND.",
+    "*winddown token*, run by COMMAND under *--token*, prints how long is left until SIGKILL; its exit status is 0 \
+     while running and 1 when a stop is asked. With *--wait* it waits for the stop and exits with 0; with \
+     *--extend DURATION* it asks for so much more time from now, and exits with 0 if it is granted and 1 if it is \
+     refused. Elsewhere it exits with 125.",
 ];
 
 const DURATIONS: &str = "A DURATION is *250ms*, *30s*, *1m30s*, a plain number of seconds, *0* or *infinity*. A \
@@ -194,11 +198,29 @@ fn environment() -> String {
         entry(roff, "PATH", "Where COMMAND is searched, unless it contains a slash.");
         entry(roff, "NO_COLOR", "If set and not empty, no colours in the log.");
         roff.control("PP", []);
-        roff.text([roman("COMMAND finds this one set:")]);
+        roff.text([roman("COMMAND finds these set:")]);
         entry(
             roff,
             "SHUTDOWN_LIMIT_MS",
             "The time limit in milliseconds, for programs that plan their shutdown; absent without a limit.",
+        );
+        entry(
+            roff,
+            "SHUTDOWN_TOKEN, SHUTDOWN_FD",
+            "With *--token*: the file that appears when a stop is asked, with the lines *reason*, *deadline_ms* and \
+             *deadline_monotonic_ms*; and the number of a descriptor that becomes readable then.",
+        );
+        entry(roff, "SHUTDOWN_SOCKET", "With *--extend-max* as well: where *winddown token --extend* asks.");
+        entry(
+            roff,
+            "SHUTDOWN_DEADLINE_MS, SHUTDOWN_DEADLINE_MONOTONIC_MS",
+            "With *--run-limit*: when everything will be over, since the epoch and by CLOCK_MONOTONIC.",
+        );
+        entry(
+            roff,
+            "NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID, LISTEN_PID",
+            "As COMMAND would have them from a service manager: winddown's own socket, the shorter of its watchdogs, \
+             and COMMAND's process where they named *winddown*.",
         );
         roff.control("PP", []);
         roff.text([roman("Commands of a stop plan, and the one after the end, find these as well:")]);

@@ -4,10 +4,12 @@
 //! `WINDDOWN_TEST_ALL=1` it fails instead. Tests run as threads of one process: none may change
 //! what belongs to the process (directory, mask, dispositions); a child's state is set in the child.
 
+mod activation;
 mod cli;
 mod container_limits;
 mod containers;
 mod early_signals;
+mod examples;
 mod execute;
 mod exit_status;
 mod extend;
@@ -56,10 +58,12 @@ mod without_proc;
 fn main() {
     let arguments = libtest_mimic::Arguments::from_args();
     let trials = [
+        activation::trials(),
         cli::trials(),
         container_limits::trials(),
         containers::trials(),
         early_signals::trials(),
+        examples::trials(),
         execute::trials(),
         exit_status::trials(),
         extend::trials(),

@@ -24,6 +24,7 @@ trials![
     strangers_are_not_heeded,
     a_sender_that_is_gone_is_heeded,
     needs("root") => a_sender_that_is_gone_is_known_by_its_user,
+    needs("root", "pid-namespace", "recycled-pid") => an_id_that_is_anothers_by_now_is_not_believed,
     garbage_and_bursts_hurt_nobody,
     with_few_descriptors_none_is_leaked,
     a_storm_of_messages_delays_no_signal,
@@ -285,6 +286,34 @@ fn a_sender_that_is_gone_is_known_by_its_user() {
     assert!(before.is_empty(), "{before:?}");
 }
 
+/// One of another user sends, ends, and a process of the workload gets its id before the message is read.
+fn an_id_that_is_anothers_by_now_is_not_believed() {
+    let manager = Manager::new();
+    let place = crate::support::TempDir::new();
+    let go = place.file("go");
+    let script = "trap 'exit 0' TERM; echo up; while [ ! -e \"$GO\" ]; do sleep 0.01; done\n\
+         sent=$($WORKLOAD --spawn child a [ --setuid 65534 --tell STATUS=gone --exit 0 ] --wait a)\n\
+         sender=$(echo \"$sent\" | sed -n 's/^a pid //p')\n\
+         echo $((sender - 1)) >/proc/sys/kernel/ns_last_pid; sleep 60 &\n\
+         [ $! = \"$sender\" ] && echo recycled || echo \"$! is not $sender: $sent\"\n\
+         $WORKLOAD --tell STATUS=own; wait";
+    let run = under(&manager, Winddown::new())
+        .pid_1()
+        .env("GO", &go)
+        .env("WORKLOAD", crate::support::builder::workload_path())
+        .command(["sh", "-c", script])
+        .start();
+    run.wait_out("up");
+    send(run.pid(), libc::SIGSTOP);
+    std::fs::write(&go, "").expect("room");
+    run.wait_out("recycled");
+    send(run.pid(), libc::SIGCONT);
+    let (_, before) = manager.until("STATUS=own\n");
+    assert!(before.is_empty(), "{before:?}");
+    run.signal(libc::SIGTERM);
+    run.wait().expect_code(0);
+}
+
 fn descriptors(pid: i32) -> usize {
     std::fs::read_dir(format!("/proc/{pid}/fd")).expect("a living process").count()
 }
@@ -336,7 +365,7 @@ fn with_few_descriptors_none_is_leaked() {
     let run = Winddown::new()
         .args(["--notify", "--no-guard"])
         .limit(libc::RLIMIT_NOFILE, 32)
-        .workload("--on TERM [ --exit 4 ] --say pid --print up --on USR1 [ --tell-fds 253 STATUS=x --tell-fds 253 STATUS=x --barrier --print burst ] --serve")
+        .workload("--on TERM [ --exit 4 ] --on USR1 [ --tell-fds 253 STATUS=x --tell-fds 253 STATUS=x --barrier --print burst ] --print up --serve")
         .start();
     run.wait_out("up");
     let mut before = 0;
@@ -409,7 +438,9 @@ fn the_started_process_is_asked_when_the_named_one_has_gone() {
 }
 
 fn nobody_outside_the_tree_can_be_named() {
-    for pid in [std::process::id().cast_signed(), 1, 0, -1] {
+    // One that can be asked without harm, should it come to that.
+    let mut other = std::process::Command::new("sleep").arg("60").spawn().expect("a process");
+    for pid in [other.id().cast_signed(), 0, -1] {
         let run = Winddown::new()
             .args(["--notify"])
             .workload(&format!("--tell MAINPID={pid} --barrier --on TERM [ --exit 5 ] --print up --serve"))
@@ -418,6 +449,8 @@ fn nobody_outside_the_tree_can_be_named() {
         run.signal(libc::SIGTERM);
         run.wait().expect_code(5);
     }
+    assert!(matches!(other.try_wait(), Ok(None)), "it was asked");
+    other.kill().and_then(|()| other.wait()).expect("a child of ours");
 }
 
 fn a_sigio_from_a_process_arrives() {

@@ -201,7 +201,7 @@ fn the_descriptor_becomes_readable_everywhere() {
         let file = place.file("token");
         // The first one reads everything that is in it; it stays readable for the others.
         let flags = "--look --spawn child a [ --spawn session b [ --look --sleep 1 --await --drain --look --exit 0 ] --serve ] \
-             --print up --on TERM [ --await --sleep 200 --drain --look --exit 0 ] --serve";
+             --on TERM [ --await --sleep 200 --drain --look --exit 0 ] --print up --serve";
         let run = winddown.args(["--token", &file]).workload(flags).start();
         run.wait_out("up");
         assert_eq!(run.out().iter().filter(|line| line.ends_with("readable false false")).count(), 2);

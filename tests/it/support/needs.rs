@@ -74,8 +74,8 @@ pub(crate) fn tell_ignored() {
     }
 }
 
-/// Why a need is not met: `root`, `docker` (an engine that answers), `pid-namespace`, else the name
-/// of a program.
+/// Why a need is not met: `root`, `docker` (an engine that answers), `pid-namespace`, `sdnotify` (a
+/// package of Debian's Python), `recycled-pid` (of the kernel), else the name of a program.
 pub(crate) fn missing(need: &str) -> Option<String> {
     static DOCKER: OnceLock<bool> = OnceLock::new();
     static NAMESPACE: OnceLock<bool> = OnceLock::new();
@@ -85,15 +85,30 @@ pub(crate) fn missing(need: &str) -> Option<String> {
         "pid-namespace" => {
             *NAMESPACE.get_or_init(|| works(&["unshare", "--pid", "--fork", "--mount-proc", "true"]))
         }
+        // Linux 6.5, and built to choose the next process id.
+        "recycled-pid" => tells_sender() && std::path::Path::new("/proc/sys/kernel/ns_last_pid").exists(),
+        "sdnotify" => works(&["/usr/bin/python3", "-c", "import sdnotify"]),
         _ => program(need).is_some(),
     };
     let reason = match need {
         "root" => "needs root".to_owned(),
+        "recycled-pid" => "needs a kernel that tells a message's process (6.5), and ns_last_pid".to_owned(),
         "docker" => "needs a Docker engine".to_owned(),
         "pid-namespace" => "needs the right to make a PID namespace".to_owned(),
         _ => format!("needs {need}, which is not installed"),
     };
     (!met).then_some(reason)
+}
+
+/// Whether the kernel knows `SO_PASSPIDFD`.
+fn tells_sender() -> bool {
+    let socket = std::os::unix::net::UnixDatagram::unbound().expect("a socket");
+    let one = 1_i32;
+    // SAFETY: the value lives until the call is over, and has the size that is told.
+    unsafe {
+        let value = std::ptr::from_ref(&one).cast();
+        libc::setsockopt(std::os::fd::AsRawFd::as_raw_fd(&socket), libc::SOL_SOCKET, 76, value, 4) == 0
+    }
 }
 
 fn works(command: &[&str]) -> bool {

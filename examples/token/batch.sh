@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# A batch job that goes on where it was: it writes a checkpoint when a stop is asked, and asks for the
+# time that this takes:
+#     winddown -t 10s --extend-max 5m --token /tmp/stop -- examples/token/batch.sh checkpoint 1000
+set -eu
+checkpoint=$1
+pieces=$2
+trap '' TERM # The token tells.
+
+done_before=0
+if [ -e "$checkpoint" ]; then
+    done_before=$(cat "$checkpoint")
+    echo "going on after $done_before"
+fi
+for ((piece = done_before + 1; piece <= pieces; piece++)); do
+    sleep 0.05 # One piece of work.
+    if [ -e "$SHUTDOWN_TOKEN" ]; then
+        echo "$(winddown token | tr -d '\n') left"
+        winddown token --extend 30s || echo "it has to be done by then"
+        sleep 0.5 # What has to be written is large.
+        echo "$piece" >"$checkpoint.new"
+        mv "$checkpoint.new" "$checkpoint"
+        echo "left after $piece"
+        exit 75 # Try again later, as sysexits.h has it.
+    fi
+done
+rm -f "$checkpoint"
+echo "all $pieces done"
