@@ -61,10 +61,10 @@ fn a_deadline_never_comes_earlier() {
 }
 
 fn all_extensions_together_are_capped() {
-    let options = ["-t", "1s", "--extend-max", "600ms"];
+    let options = ["-t", "2s", "--extend-max", "2s"];
     // Beyond it, within it, beyond what is left of it.
-    let answer = "--tell EXTEND_TIMEOUT_USEC=3000000 --tell EXTEND_TIMEOUT_USEC=1500000 --sleep 300 \
-         --tell EXTEND_TIMEOUT_USEC=1500000";
+    let answer = "--tell EXTEND_TIMEOUT_USEC=10000000 --tell EXTEND_TIMEOUT_USEC=2500000 --sleep 300 \
+         --tell EXTEND_TIMEOUT_USEC=5000000";
     let run = Winddown::new()
         .args(["--notify"])
         .args(options)
@@ -73,7 +73,7 @@ fn all_extensions_together_are_capped() {
     run.wait_out("up");
     let asked = run.signal(libc::SIGTERM);
     let ended = run.wait().expect_code(137).expect_nothing_left();
-    expect_between(ended.since(asked), milliseconds(1500), &ended);
+    expect_between(ended.since(asked), milliseconds(2500), &ended);
     assert_eq!(count(&ended.err(), "not granted"), 2, "{}", ended.told());
     assert_eq!(count(&ended.err(), " more for "), 1, "{}", ended.told());
 }
@@ -82,8 +82,8 @@ fn the_time_goes_to_the_current_step() {
     let place = TempDir::new();
     let record = place.file("record");
     let options =
-        ["--stop", "TERM 300ms, QUIT 200ms", "-t", "500ms", "--extend-max", "5s", "--record", &record];
-    killed_after(Winddown::new(), &options, "--tell EXTEND_TIMEOUT_USEC=1500000", milliseconds(1500));
+        ["--stop", "TERM 2s, QUIT 500ms", "-t", "2500ms", "--extend-max", "5s", "--record", &record];
+    killed_after(Winddown::new(), &options, "--tell EXTEND_TIMEOUT_USEC=4000000", milliseconds(4000));
     let record = read_json(&record);
     let sent = record["signals"].as_array().expect("signals").iter();
     let at = |name: &str| {
@@ -92,8 +92,8 @@ fn the_time_goes_to_the_current_step() {
     };
     let (asked, quit, killed) = (at("TERM"), at("QUIT"), at("KILL"));
     // The second one keeps its share.
-    assert!(quit - asked >= 1290.0, "{record}");
-    assert!(killed - quit < 1000.0, "{record}");
+    assert!(quit - asked >= 3490.0, "{record}");
+    assert!(killed - quit < 1500.0, "{record}");
 }
 
 fn who_asked_is_told() {
@@ -125,12 +125,12 @@ fn before_a_stop_nothing_is_granted() {
 
 fn nothing_is_granted_without_a_maximum() {
     let answer = "--tell EXTEND_TIMEOUT_USEC=30000000";
-    let err = killed_after(Winddown::new(), &["-t", "400ms"], answer, milliseconds(400));
+    let err = killed_after(Winddown::new(), &["-t", "2s"], answer, milliseconds(2000));
     assert_eq!(count(&err, "asked for 30s: not granted (--extend-max)"), 1, "{err:#?}");
 }
 
 fn nothing_is_granted_beyond_the_run_limit() {
-    let options = ["--run-limit", "2s", "-t", "500ms", "--extend-max", "1m"];
+    let options = ["--run-limit", "4s", "-t", "2s", "--extend-max", "1m"];
     let run = Winddown::new()
         .args(["--notify"])
         .args(options)
@@ -138,21 +138,21 @@ fn nothing_is_granted_beyond_the_run_limit() {
         .start();
     run.wait_out("up");
     let ended = run.wait().expect_code(137);
-    expect_between(ended.duration, Duration::from_secs(2), &ended);
+    expect_between(ended.duration, Duration::from_secs(4), &ended);
     assert_eq!(count(&ended.err(), "not granted"), 1, "{}", ended.told());
 }
 
 fn the_command_moves_the_deadline_as_well() {
     let place = TempDir::new();
     let run = Winddown::new()
-        .args(["--token", &place.file("token"), "-t", "500ms", "--extend-max", "5s"])
+        .args(["--token", &place.file("token"), "-t", "3s", "--extend-max", "10s"])
         .env("W", crate::support::builder::winddown_path())
-        .command(["sh", "-c", "trap '$W token --extend 2s' TERM; echo up; while :; do sleep 0.05; done"])
+        .command(["sh", "-c", "trap '$W token --extend 5s' TERM; echo up; while :; do sleep 0.05; done"])
         .start();
     run.wait_out("up");
     let asked = run.signal(libc::SIGTERM);
     let ended = run.wait().expect_code(137).expect_nothing_left();
-    expect_between(ended.since(asked), Duration::from_secs(2), &ended);
+    expect_between(ended.since(asked), Duration::from_secs(5), &ended);
     assert_eq!(count(&ended.err(), " more for winddown (pid "), 1, "{}", ended.told());
     let told = std::fs::read_to_string(place.file("token")).expect("a token");
     // It tells the moved deadline.
@@ -160,7 +160,7 @@ fn the_command_moves_the_deadline_as_well() {
         told.lines().find_map(|line| line.strip_prefix("deadline_monotonic_ms=")).unwrap().parse().unwrap();
     let now = crate::token::monotonic_ms();
     let since_the_request = ended.since(asked) + ended.end.elapsed();
-    assert!(at + since_the_request.as_millis() + 2 >= now + 2000, "{told} at {now}");
+    assert!(at + since_the_request.as_millis() + 2 >= now + 5000, "{told} at {now}");
 }
 
 fn once_winddown_was_killed_nothing_is_granted() {

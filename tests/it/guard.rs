@@ -387,7 +387,7 @@ fn switches(pid: i32) -> u64 {
 }
 
 fn idle_costs_no_wake_up_and_no_timer() {
-    let run = Winddown::new().workload("--say pid --print up --on TERM [ --exit 0 ] --serve").start();
+    let run = Winddown::new().workload("--say pid --on TERM [ --exit 0 ] --print up --serve").start();
     run.wait_out("up");
     let both = [run.pid(), inner(run.pid())];
     eventually("both are at rest", || both.iter().all(|pid| processes::state(*pid) == Some('S')));

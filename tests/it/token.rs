@@ -209,7 +209,8 @@ fn the_descriptor_becomes_readable_everywhere() {
         let ended = run.wait().expect_code(0).expect_nothing_left();
         assert_eq!(ended.count_out("readable true true"), 2, "{}", ended.told());
         let text = std::fs::read_to_string(&file).expect("a token");
-        assert_eq!(ended.count_out(&format!("b drained {}", text.len())), 1, "{}", ended.told());
+        // Usually b; on a busy machine the main process may come first.
+        assert_eq!(ended.count_out(&format!("drained {}", text.len())), 1, "{}", ended.told());
     });
 }
 
