@@ -322,6 +322,7 @@ impl<'a> Run<'a> {
             tree,
             own_pid: std::process::id().cast_signed(),
             observer: self.observer(),
+            outer_pid: link.as_ref().map(|link| link.outer),
             link,
             terminal: self.terminal,
             group_signals: GroupSignals::default(),

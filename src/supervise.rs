@@ -49,6 +49,8 @@ pub struct Supervisor {
     pub observer: Observer,
     /// The process that callers see, if this run is guarded.
     pub link: Option<InnerEnd>,
+    /// Its id, also when it has gone.
+    pub outer_pid: Option<i32>,
     /// Our controlling terminal; the main process then shares our group.
     pub terminal: Option<Terminal>,
     /// Counts from the start of the run.
@@ -152,10 +154,14 @@ impl Supervisor {
     /// What a descriptor of ours raises, or the end of our parent. Without a guard a process may send the
     /// same for the workload.
     fn is_wake(&self, delivery: &Delivery) -> bool {
-        let by_descriptor =
-            self.link.is_some() || (self.contact.inlet.is_some() && delivery.origin == Origin::Kernel);
+        let is_ours = match delivery.origin {
+            _ if self.link.is_some() => true,
+            // Of the outer process's end too, which may be known before its signals have come.
+            Origin::Kernel => self.contact.inlet.is_some() || self.outer_pid.is_some(),
+            Origin::Process { pid, .. } => self.outer_pid == Some(pid),
+        };
         let by_parent = self.parent.is_some_and(|parent| parent.raised(delivery));
-        delivery.signal == link::WAKE && (by_descriptor || by_parent)
+        delivery.signal == link::WAKE && (is_ours || by_parent)
     }
 
     /// How long to wait for a signal; for ever when nothing is due.

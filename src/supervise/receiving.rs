@@ -44,8 +44,7 @@ impl GroupSignals {
 impl Supervisor {
     /// One signal that came in from outside.
     pub(super) fn receive(&mut self, delivery: &Delivery, way: Way, at: Duration) {
-        let outer_pid = self.link.as_ref().map(|link| link.outer);
-        let is_own = matches!(delivery.origin, Origin::Process { pid, .. } if pid == self.own_pid || Some(pid) == outer_pid);
+        let is_own = matches!(delivery.origin, Origin::Process { pid, .. } if pid == self.own_pid || Some(pid) == self.outer_pid);
         if is_own || !delivery.signal.is_forwardable() {
             return;
         }

@@ -174,7 +174,9 @@ const STUBBORN: &str = "--ignore TERM --spawn daemon-session d [ --ignore TERM -
 /// 40 kills at 0 to 5 ms.
 fn outer_killed_in_the_first_milliseconds() {
     for number in 0..40 {
-        let run = Winddown::new().args(["-t", "20s"]).workload(STUBBORN).start();
+        let place = TempDir::new();
+        let file = place.file("record");
+        let run = Winddown::new().args(["-t", "20s", "--record", &file]).workload(STUBBORN).start();
         let at = run.started() + Duration::from_micros(125) * number;
         while Instant::now() < at {
             std::hint::spin_loop();
@@ -184,6 +186,12 @@ fn outer_killed_in_the_first_milliseconds() {
         let time = gone(&run, killed);
         assert!(time < Duration::from_secs(3), "kill {number}: {time:?}");
         run.wait().expect_signal(libc::SIGKILL);
+        // What tells the inner process of it is not for the workload.
+        if std::path::Path::new(&file).exists() {
+            let record = read_json(&file);
+            let signals = record["signals"].as_array().expect("a list of signals");
+            assert!(signals.iter().all(|sent| sent["purpose"] != "forward"), "kill {number}: {record}");
+        }
     }
 }
 
