@@ -238,9 +238,12 @@ impl Supervisor {
     fn child_ended(&mut self, pid: i32, exit: Exit) {
         self.tree.reaped(pid, exit);
         self.pending.ended_children = true;
-        self.writer_ended(pid, exit);
-        if let Some(event) = self.hook_ended(pid, exit) {
-            self.handle(event, None);
+        if self.writer_ended(pid, exit) {
+            return;
+        }
+        if self.hooks.reaped(pid) {
+            self.handle(Event::HookEnded(Some(exit)), None);
+            return;
         }
         if self.tree.is_main(pid) {
             if let Some(link) = &self.link {

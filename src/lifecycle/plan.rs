@@ -135,17 +135,25 @@ impl Plan {
         shares.fold(Duration::ZERO, Duration::saturating_add)
     }
 
-    /// When the run limit asks for the stop: early enough for the whole time limit to fit.
+    /// How long a stop lasts at most: a plan that kills may end before the limit does.
+    #[must_use]
+    pub fn length(&self) -> Limit {
+        let kills = self.steps.last().is_some_and(|step| step.action == Action::Kill);
+        let rest = self.steps.iter().any(|step| step.share.is_none() && step.action != Action::Kill);
+        if kills && !rest { self.limit.min(Limit::Finite(self.shares())) } else { self.limit }
+    }
+
+    /// When the run limit asks for the stop: early enough for the whole stop to fit.
     #[must_use]
     pub fn run_limit_stop(&self) -> Option<Duration> {
-        let share = self.limit.length().unwrap_or_default();
+        let share = self.length().length().unwrap_or_default();
         self.run_limit.map(|run_limit| run_limit.saturating_sub(share))
     }
 
     /// The deadline of a stop that starts `now`, never past the run limit.
     #[must_use]
     pub fn deadline(&self, now: Duration) -> Option<Duration> {
-        match (self.limit.after(now), self.run_limit) {
+        match (self.length().after(now), self.run_limit) {
             (Some(by_limit), Some(run_limit)) => Some(by_limit.min(run_limit)),
             (by_limit, run_limit) => by_limit.or(run_limit),
         }

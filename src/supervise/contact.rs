@@ -194,14 +194,15 @@ impl Supervisor {
         }
     }
 
-    /// Notes the end of a child: the token's writer tells by its status whether it could.
-    pub(super) fn writer_ended(&mut self, pid: i32, exit: Exit) {
-        if self.contact.writer == Some(pid) {
-            self.contact.writer = None;
-            if let Exit::Code(error @ 1..) = exit {
-                self.token_failed(io::Error::from_raw_os_error(error.into()));
-            }
+    /// Notes the end of a child, if it is the token's writer: its status tells whether it could write.
+    pub(super) fn writer_ended(&mut self, pid: i32, exit: Exit) -> bool {
+        let is_it = self.contact.writer.take_if(|writer| *writer == pid).is_some();
+        if let Exit::Code(error @ 1..) = exit
+            && is_it
+        {
+            self.token_failed(io::Error::from_raw_os_error(error.into()));
         }
+        is_it
     }
 
     fn token_failed(&mut self, error: io::Error) {

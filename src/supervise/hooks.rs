@@ -5,8 +5,6 @@ use std::io;
 use std::time::Duration;
 
 use super::Supervisor;
-use crate::lifecycle::event::Event;
-use crate::lifecycle::exit::Exit;
 use crate::os::hook::{self, Hook, Surroundings};
 
 /// What hooks are told: the deadline those of the plan, the rest the one that follows the end.
@@ -113,11 +111,6 @@ impl Supervisor {
 
     pub(super) fn end_hook(&self) {
         self.hooks.end();
-    }
-
-    /// How a hook has ended, if this child was one.
-    pub(super) fn hook_ended(&mut self, pid: i32, exit: Exit) -> Option<Event> {
-        self.hooks.reaped(pid).then_some(Event::HookEnded(Some(exit)))
     }
 }
 

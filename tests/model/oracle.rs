@@ -260,8 +260,13 @@ impl Oracle {
 
     fn deadline_of(turn: &Turn<'_>, cause: Cause) -> Option<Duration> {
         let by_limit = turn.plan().limit.length().map(|length| turn.at + length);
+        // A plan of shares that ends in a kill ends there.
+        let steps = &turn.plan().steps;
+        let kills = steps.last().is_some_and(|step| step.action == Action::Kill);
+        let shares = steps.iter().filter(|step| step.action != Action::Kill).map(|step| step.share);
+        let by_plan = shares.sum::<Option<Duration>>().filter(|_| kills).map(|length| turn.at + length);
         let abandoned = (cause == Cause::Abandoned).then_some(turn.at + ABANDONED);
-        [by_limit, turn.plan().run_limit, abandoned].into_iter().flatten().min()
+        [by_limit, by_plan, turn.plan().run_limit, abandoned].into_iter().flatten().min()
     }
 
     /// SIGKILL at the deadline and never before, except asked for: no time at all, or Ctrl+C again.

@@ -58,7 +58,9 @@ impl Machine {
         let next_pass = now.saturating_add(KILL_PAUSE_MIN);
         // With less patience than SIGKILL takes, everybody would count as a survivor.
         let give_up = self.plan.kill_wait.after(now).map(|at| at.max(next_pass));
+        let hook_runs = matches!(&self.state, State::Terminating(stop) if stop.steps.hook_runs);
         self.state = State::Killing { next_pass, pause: KILL_PAUSE_MIN, give_up };
         effects.push(Effect::KillTree);
+        effects.extend(hook_runs.then_some(Effect::Say(Note::HookOverran)));
     }
 }

@@ -6,7 +6,6 @@ use super::stop::Stop;
 use super::{ABANDONED_LIMIT, Machine, State};
 use crate::lifecycle::event::{Cause, Effect, Note, Orphans};
 use crate::lifecycle::exit::Exit;
-use crate::lifecycle::phase::Phase;
 use crate::lifecycle::plan::{Action, Target};
 use crate::lifecycle::signal::Signal;
 
@@ -32,18 +31,11 @@ impl Machine {
             // Nobody is left who could be served or drained.
             stop.steps.index = self.plan.first_signal().unwrap_or_default();
         }
+        self.state = State::Terminating(stop);
         if cause == Cause::Abandoned {
-            self.state = State::Terminating(stop);
             self.ask_everyone_now(effects);
         } else {
-            self.state = State::Terminating(stop);
             self.begin_step(now, effects);
-            if self.phase() == Phase::Killing {
-                // The plan is to kill at once.
-                effects.push(Effect::Say(Note::StopRequested(cause)));
-                effects.push(Effect::Say(Note::Killing));
-                return;
-            }
         }
         effects.push(Effect::Say(Note::StopRequested(cause)));
         if !self.plan.is_plain() && cause != Cause::Abandoned {
@@ -87,10 +79,10 @@ impl Machine {
         stop.steps.hook_runs = matches!(begun.action, Action::Run(_));
         stop.steps.begin(now, begun, index + 1 >= self.plan.steps.len());
         match begun.action {
-            Action::Wait => {}
             Action::Run(hook) => effects.push(Effect::StartHook(hook)),
             Action::Signal(signal, to) => self.ask(signal, to, effects),
-            Action::Kill => self.begin_kill(now, effects),
+            // A kill is due before anything else happens, and comes with that.
+            Action::Wait | Action::Kill => {}
         }
     }
 
