@@ -80,7 +80,7 @@ impl Supervisor {
         let is_gone = datagram.sender.as_ref().and_then(Sender::is_gone);
         match found {
             Some(process) if is_gone != Some(true) => Some(process),
-            _ if is_gone.unwrap_or_else(|| self.tree.is_gone(pid)) && self.tree.is_user_of(user) => {
+            _ if (is_gone == Some(true) || self.tree.is_gone(pid)) && self.tree.is_user_of(user) => {
                 Some(Process { pid, name: String::new() })
             }
             _ => None,

@@ -387,7 +387,7 @@ fn a_storm_of_messages_delays_no_signal() {
         let run = winddown
             .args(["--notify", "-t", "500ms"])
             .workload(
-                "--spawn child a [ --ignore TERM --sleep 1 --tell-times 100000000 STATUS=x ] \
+                "--spawn child*6 a [ --ignore TERM --sleep 1 --tell-times 100000000 STATUS=x ] \
                  --on USR1 [ ] --on TERM [ ] --print up --serve",
             )
             .start();

@@ -2,11 +2,12 @@
 
 use crate::support::builder::{Winddown, winddown_path};
 use crate::support::running::Ended;
-use crate::support::{TempDir, read_json, trials};
+use crate::support::{TempDir, eventually, processes, read_json, trials};
 
 trials![
     it_tells_whether_a_stop_is_asked,
     it_tells_what_is_left_of_a_run_limit,
+    the_file_may_be_behind_the_descriptor,
     outside_it_says_so,
     wrong_words_are_refused,
     help_is_printed,
@@ -37,10 +38,10 @@ fn stopped(options: &[&str], text: &str) -> (Ended, String) {
     (ended, record)
 }
 
-/// Prints `up` and waits for TERM, then runs `then`. `read` from a pipe that nobody writes to would hold
-/// up the trap; `wait` does not.
+/// Prints `up` and waits for TERM, then runs `then`. Not with a background process: one that is just being
+/// forked loses a signal that its shell has a trap for.
 fn on_term(then: &str) -> String {
-    format!("trap '{then}' TERM; sleep 60 & echo up; wait $!; kill $!; wait")
+    format!("trap '{then}; exit 0' TERM; echo up; while :; do sleep 0.02; done")
 }
 
 fn it_tells_whether_a_stop_is_asked() {
@@ -62,6 +63,24 @@ fn it_tells_what_is_left_of_a_run_limit() {
     let out = ended.out();
     assert!(out[0].starts_with("49.") || out[0] == "50s", "{out:?}");
     assert_eq!(out[1], "status 0");
+}
+
+fn the_file_may_be_behind_the_descriptor() {
+    let place = TempDir::new();
+    let file = place.file("token");
+    let (stop, writer) = std::io::pipe().expect("a pipe");
+    drop(writer);
+    let number = std::os::fd::AsRawFd::as_raw_fd(&stop).to_string();
+    let run = Winddown::bare()
+        .inherits(stop.into())
+        .env("SHUTDOWN_TOKEN", &file)
+        .env("SHUTDOWN_FD", number)
+        .command([winddown_path().as_os_str(), "token".as_ref()])
+        .start();
+    // It looks for the file until it is there.
+    eventually("it sleeps", || processes::state(run.pid()) == Some('S'));
+    place.write("token", "reason=SIGTERM\ndeadline_ms=infinity\ndeadline_monotonic_ms=infinity\n");
+    assert_eq!(run.wait().expect_code(1).out(), ["infinity"]);
 }
 
 /// Without any run around it.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::support::builder::Winddown;
+use crate::support::manager::Manager;
 use crate::support::running::{Ended, Running};
 use crate::support::{TempDir, eventually, processes, read_json, trials};
 
@@ -12,6 +13,7 @@ trials![
     needs("root", "unshare") => without_proc_a_stop_in_time_is_as_ever,
     needs("root", "unshare") => without_proc_stragglers_are_asked,
     needs("root", "unshare") => without_proc_a_hook_is_told_apart,
+    needs("root", "unshare") => without_proc_messages_and_token_work,
     alone needs("root", "pid-namespace") => the_proc_of_another_namespace_is_not_believed,
     needs("root", "pid-namespace") => without_its_own_proc_pid_1_kills_everybody,
 ];
@@ -48,6 +50,26 @@ fn without_proc_the_whole_tree_is_killed() {
         let record = read_json(&record);
         assert_eq!(record["outcome"], "killed");
         assert!(record["killed"].as_array().is_some_and(|killed| !killed.is_empty()), "{record}");
+    }
+}
+
+/// Senders are known by their user.
+fn without_proc_messages_and_token_work() {
+    for options in [vec![], vec!["--no-guard"]] {
+        let place = TempDir::new();
+        let manager = Manager::new();
+        let run = without_proc()
+            .args(options)
+            .args(["-t", "300ms", "--extend-max", "1m", "--token", &place.file("token")])
+            .env("NOTIFY_SOCKET", manager.name())
+            .workload("--on TERM [ --look --tell EXTEND_TIMEOUT_USEC=20000000 --sleep 900 --exit 4 ] --tell READY=1 --print up --serve")
+            .start();
+        run.wait_out("up");
+        assert_eq!(manager.next().text, "READY=1\n");
+        run.signal(libc::SIGTERM);
+        let ended = run.wait().expect_code(4);
+        assert_eq!(ended.count_out("readable true true"), 1, "{}", ended.told());
+        assert!(std::path::Path::new(&place.file("token")).exists());
     }
 }
 
