@@ -32,17 +32,30 @@ pub struct Contact {
     pub token: Option<Token>,
     /// The short-lived process that writes the token.
     writer: Option<i32>,
+    /// The deadline has moved since that process was started.
+    is_outdated: bool,
     /// Who has sent the message under way.
     pub(super) sender: Option<Process>,
     /// What came of its request for more time.
     pub(super) granted: Option<bool>,
+    /// How many of such requests were refused.
+    pub(super) refusals: usize,
 }
 
 impl Contact {
     /// Nothing has been said yet.
     #[must_use]
     pub const fn new(inlet: Option<Inlet>, outlet: Option<Outlet>, token: Option<Token>) -> Self {
-        Self { inlet, outlet, token, writer: None, sender: None, granted: None }
+        Self {
+            inlet,
+            outlet,
+            token,
+            writer: None,
+            is_outdated: false,
+            sender: None,
+            granted: None,
+            refusals: 0,
+        }
     }
 
     /// Descriptors to be kept open.
@@ -111,12 +124,13 @@ impl Supervisor {
                     self.tell_parent(&notify::extension(by), &[]);
                 }
                 self.contact.granted = None;
+                let deadline = self.machine.kill_at();
                 self.handle(Event::Extend(by), None);
                 let granted = self.contact.granted == Some(true);
                 if let Some(inlet) = &self.contact.inlet {
                     inlet.answer(datagram, granted);
                 }
-                if granted {
+                if self.machine.kill_at() != deadline {
                     self.tell_stop();
                 }
             }
@@ -154,7 +168,17 @@ impl Supervisor {
         let told =
             left.map_or_else(|| "no limit".to_owned(), |left| format!("{} left", message::short(left)));
         self.tell_parent(&notify::stopping(&format!("stopping: {told}"), needed), &[]);
-        let text = self.token_text(now);
+        self.write_token();
+    }
+
+    /// One writer at a time: of two, the one with the older text could be the last, and a workload that
+    /// asks for more time again and again would have as many.
+    fn write_token(&mut self) {
+        self.contact.is_outdated = self.contact.writer.is_some();
+        if self.contact.is_outdated {
+            return;
+        }
+        let text = self.token_text(self.clock.now());
         match self.contact.token.as_ref().map(|token| token.write_file(&text)) {
             Some(Ok(writer)) => {
                 self.tree.set_aside(writer);
@@ -194,6 +218,9 @@ impl Supervisor {
             self.contact.writer = None;
             if let Exit::Code(error @ 1..) = exit {
                 self.token_failed(io::Error::from_raw_os_error(error.into()));
+            }
+            if self.contact.is_outdated && self.machine.phase() == Phase::Terminating {
+                self.write_token();
             }
         }
     }
