@@ -74,6 +74,10 @@ impl Supervisor {
         for _ in 0..BATCH {
             let Some(datagram) = self.contact.inlet.as_ref().and_then(Inlet::next) else { return false };
             if let Some(sender) = self.sender_in_tree(&datagram) {
+                // The machine does what is due with every event: as in a tick, the children come first.
+                if self.is_due() {
+                    self.reap();
+                }
                 self.contact.sender = Some(sender);
                 self.take_message(&datagram);
                 self.contact.sender = None;
