@@ -213,8 +213,9 @@ fn refusals_do_not_fill_the_log() {
 fn the_token_tells_the_last_of_many_extensions() {
     let place = TempDir::new();
     let file = place.file("token");
-    let many: String =
-        (2..30).map(|seconds| format!("--tell EXTEND_TIMEOUT_USEC={seconds}000000 ")).collect();
+    let many: Vec<String> =
+        (2..30).map(|seconds| format!("--tell EXTEND_TIMEOUT_USEC={seconds}000000")).collect();
+    let many = many.join(" ");
     let run = Winddown::new()
         .args(["--notify", "--token", &file, "-t", "1s", "--extend-max", "1m"])
         .workload(&format!("--on TERM [ {many} --barrier ] --on QUIT [ --exit 3 ] --print up --serve"))

@@ -146,7 +146,9 @@ fn a_winddown_that_was_stopped_has_heard_nobody() {
             // SAFETY: a process of a run that this test waits for.
             assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
         };
-        all.iter().for_each(|pid| send(*pid, libc::SIGSTOP));
+        for pid in &all {
+            send(*pid, libc::SIGSTOP);
+        }
         let stopped = Instant::now();
         eventually("it was silent for too long", || stopped.elapsed() > Duration::from_millis(1500));
         for pid in all {
