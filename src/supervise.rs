@@ -132,8 +132,9 @@ impl Supervisor {
             if self.machine.is_stopped() {
                 break;
             }
-            let patience =
-                if reap_more || relay_more || messages_left { Some(Duration::ZERO) } else { self.patience() };
+            // One that was started in this very turn may have failed.
+            let more = reap_more || relay_more || messages_left || self.hooks.has_failed();
+            let patience = if more { Some(Duration::ZERO) } else { self.patience() };
             match inbox::take(SignalSet::ALL, patience) {
                 Some(delivery) if delivery.signal == Signal::CHLD => reap_more = true,
                 Some(delivery) if self.is_wake(&delivery) => relay_more = true,

@@ -80,29 +80,35 @@ pub fn text(reason: &str, deadline: Option<(u64, u64)>) -> String {
     format!("reason={reason}\ndeadline_ms={wall}\ndeadline_monotonic_ms={monotonic}\n")
 }
 
-fn read(path: &Path) -> Option<Told> {
-    let text = std::fs::read_to_string(path).ok()?;
+/// Nothing while there is no file.
+fn read(path: &Path) -> io::Result<Option<Told>> {
+    let text = match std::fs::read_to_string(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        result => result?,
+    };
     let value = text.lines().find_map(|line| line.strip_prefix("deadline_monotonic_ms="));
-    Some(Told { deadline_monotonic_ms: value.and_then(|value| value.parse().ok()) })
+    let value = value.ok_or_else(|| io::Error::other("that is no token"))?;
+    Ok(Some(Told { deadline_monotonic_ms: value.parse().ok() }))
 }
 
 /// What the file says. It comes a moment after the descriptor has become readable.
-fn told(path: &Path) -> Option<Told> {
+fn told(path: &Path) -> io::Result<Option<Told>> {
     let comes = descriptor().is_some_and(descriptor::is_readable);
     let mut patience = if comes { FILE_WAIT } else { Duration::ZERO };
     loop {
-        let told = read(path);
+        let told = read(path)?;
         if told.is_some() || patience.is_zero() {
-            return told;
+            return Ok(told);
         }
         std::thread::sleep(FILE_PAUSE);
         patience = patience.saturating_sub(FILE_PAUSE);
     }
 }
 
-/// The descriptor, as far as its number is known.
+/// The descriptor, unless the program in between has closed it and something else has its number.
 fn descriptor() -> Option<i32> {
-    number(FD_VARIABLE).and_then(|number| i32::try_from(number).ok())
+    let number = number(FD_VARIABLE).and_then(|number| i32::try_from(number).ok());
+    number.filter(|number| descriptor::is_pipe(*number))
 }
 
 /// Runs the subcommand: what is to be printed, and the exit status.
@@ -124,8 +130,13 @@ pub fn run(words: &[OsString]) -> Result<(String, u8), UsageError> {
         wait_for(&path);
         return Ok((String::new(), 0));
     }
-    Ok(match told(&path) {
+    let told = told(&path).map_err(|error| {
+        UsageError::Invalid(format!("token: cannot read {}: {}", path.display(), reason(&error)))
+    })?;
+    Ok(match told {
         Some(told) => (left(told.deadline_monotonic_ms), STOPPING),
+        // The file could not be written, but the descriptor tells the stop.
+        None if descriptor().is_some_and(descriptor::is_readable) => ("unknown\n".to_owned(), STOPPING),
         None => (left(number(DEADLINE_MONOTONIC_VARIABLE)), RUNNING),
     })
 }
@@ -144,14 +155,16 @@ fn left(deadline_monotonic_ms: Option<u64>) -> String {
     format!("{}\n", left.map_or_else(|| "infinity".to_owned(), short))
 }
 
-/// By the descriptor where there is one; it tells nothing when the program in between has closed it and
-/// something else has its number.
+/// By the descriptor where there is one, and then for the file, which comes a moment later.
 fn wait_for(path: &Path) {
+    let mut patience = Duration::MAX;
     if let Some(number) = descriptor() {
         descriptor::wait_until_readable(number);
+        patience = FILE_WAIT;
     }
-    while !path.exists() {
+    while !path.exists() && !patience.is_zero() {
         std::thread::sleep(FILE_PAUSE);
+        patience = patience.saturating_sub(FILE_PAUSE);
     }
 }
 

@@ -31,6 +31,9 @@ const ABANDONED_LIMIT: Duration = Duration::from_millis(500);
 /// Passes of SIGKILL over the whole tree: the first pause, doubled up to the last.
 const KILL_PAUSE_MIN: Duration = Duration::from_millis(25);
 const KILL_PAUSE_MAX: Duration = Duration::from_millis(400);
+/// A watchdog that is looked at so much too late was not watched over: winddown itself was stopped, with
+/// the workload as a rule (Ctrl+Z, a paused container), and nobody could have been heard.
+const OVERSLEPT: Duration = Duration::from_millis(100);
 /// How long the processes of a hook that was killed after the end are waited for.
 const HOOK_END_WAIT: Duration = Duration::from_secs(1);
 
@@ -159,6 +162,7 @@ impl Machine {
             return;
         }
         let is_end = matches!(event, Event::MainExited(_) | Event::TreeEmpty | Event::HookEnded(_));
+        self.listen(now, event);
         if !is_end {
             self.out_of_time(now, effects);
         }
@@ -175,8 +179,7 @@ impl Machine {
             Event::Ailing if self.plan.watchdog.is_some() => self.asked_by(now, Cause::Silent, effects),
             Event::HookEnded(exit) => self.hook_ended(now, exit, effects),
             Event::Extend(by) => self.extend(now, by, effects),
-            Event::Alive => self.silent_at = self.plan.watchdog.map(|length| now.saturating_add(length)),
-            Event::Ailing | Event::Tick => {}
+            Event::Alive | Event::Ailing | Event::Tick => {}
         }
         if !is_end {
             self.due(now, effects);
@@ -344,6 +347,15 @@ impl Machine {
     /// When the workload will have been silent for too long; not once its main process has ended.
     fn silence(&self) -> Option<Duration> {
         self.silent_at.filter(|_| self.main.is_none())
+    }
+
+    /// Who is heard by now has not been silent for too long, and nobody has been while we did not listen.
+    fn listen(&mut self, now: Duration, event: Event) {
+        let silence = self.silence().filter(|_| self.state == State::Running);
+        let overslept = silence.is_some_and(|at| now.saturating_sub(at) > OVERSLEPT);
+        if event == Event::Alive || overslept {
+            self.silent_at = self.plan.watchdog.map(|length| now.saturating_add(length));
+        }
     }
 
     /// Does what is due from time to time. Harmless when nothing is.

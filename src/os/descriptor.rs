@@ -26,6 +26,12 @@ pub fn above_standard(descriptor: OwnedFd) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(moved) })
 }
 
+/// Whether it is an open pipe.
+#[must_use]
+pub fn is_pipe(descriptor: RawFd) -> bool {
+    Sink::inherited(descriptor).is_some_and(|sink| sink.kind == Kind::Pipe)
+}
+
 /// Waits until something can be read, or its other end is closed; not at all for one that is closed.
 pub fn wait_until_readable(descriptor: RawFd) {
     while poll_in(descriptor, -1).is_err_and(|error| error.kind() == ErrorKind::Interrupted) {}

@@ -17,8 +17,8 @@ use super::datagram::{self, Datagram, SO_PASSPIDFD};
 use super::descriptor::above_standard;
 use crate::notify::MESSAGE_BYTES_MAX;
 
-/// Where the workload's messages come in. Its name can't be guessed: whoever knows it has it from the
-/// workload's environment.
+/// Where the workload's messages come in. Its name can't be guessed, but whoever shares the network
+/// namespace can look it up (`/proc/net/unix`): who sends is looked at with each message.
 #[derive(Debug)]
 pub struct Inlet {
     socket: OwnedFd,

@@ -10,12 +10,10 @@ use crate::lifecycle::event::{Cause, Event};
 use crate::lifecycle::exit::Exit;
 use crate::lifecycle::phase::Phase;
 use crate::lifecycle::plan::Limit;
-use crate::lifecycle::signal::Signal;
 use crate::notify::{self, Item, Message};
 use crate::observe::{Fact, message};
 use crate::os::datagram::{Datagram, Sender};
 use crate::os::notify::{Inlet, Outlet};
-use crate::os::signalling;
 use crate::os::token::Token;
 use crate::os::tree::Process;
 use crate::token;
@@ -34,17 +32,30 @@ pub struct Contact {
     pub token: Option<Token>,
     /// The short-lived process that writes the token.
     writer: Option<i32>,
+    /// The deadline has moved since that process was started.
+    is_outdated: bool,
     /// Who has sent the message under way.
     pub(super) sender: Option<Process>,
     /// What came of its request for more time.
     pub(super) granted: Option<bool>,
+    /// How many of such requests were refused.
+    pub(super) refusals: usize,
 }
 
 impl Contact {
     /// Nothing has been said yet.
     #[must_use]
     pub const fn new(inlet: Option<Inlet>, outlet: Option<Outlet>, token: Option<Token>) -> Self {
-        Self { inlet, outlet, token, writer: None, sender: None, granted: None }
+        Self {
+            inlet,
+            outlet,
+            token,
+            writer: None,
+            is_outdated: false,
+            sender: None,
+            granted: None,
+            refusals: 0,
+        }
     }
 
     /// Descriptors to be kept open.
@@ -63,6 +74,10 @@ impl Supervisor {
         for _ in 0..BATCH {
             let Some(datagram) = self.contact.inlet.as_ref().and_then(Inlet::next) else { return false };
             if let Some(sender) = self.sender_in_tree(&datagram) {
+                // The machine does what is due with every event: as in a tick, the children come first.
+                if self.is_due() {
+                    self.reap();
+                }
                 self.contact.sender = Some(sender);
                 self.take_message(&datagram);
                 self.contact.sender = None;
@@ -71,8 +86,8 @@ impl Supervisor {
         self.contact.inlet.is_some()
     }
 
-    /// Who sent it, if it comes from the workload. A sender that is gone is known by its user: the
-    /// socket's name is known to nobody else.
+    /// Who sent it, if it comes from the workload. A sender that is gone is known by its user, who could as
+    /// well have signalled us.
     fn sender_in_tree(&self, datagram: &Datagram) -> Option<Process> {
         let Sender { pid, user, .. } = *datagram.sender.as_ref()?;
         let found = self.tree.descendant(pid);
@@ -113,12 +128,13 @@ impl Supervisor {
                     self.tell_parent(&notify::extension(by), &[]);
                 }
                 self.contact.granted = None;
+                let deadline = self.machine.kill_at();
                 self.handle(Event::Extend(by), None);
                 let granted = self.contact.granted == Some(true);
                 if let Some(inlet) = &self.contact.inlet {
                     inlet.answer(datagram, granted);
                 }
-                if granted {
+                if self.machine.kill_at() != deadline {
                     self.tell_stop();
                 }
             }
@@ -156,11 +172,17 @@ impl Supervisor {
         let told =
             left.map_or_else(|| "no limit".to_owned(), |left| format!("{} left", message::short(left)));
         self.tell_parent(&notify::stopping(&format!("stopping: {told}"), needed), &[]);
-        if let Some(behind) = self.contact.writer.take() {
-            // Its deadline is not to replace the new one.
-            let _ = signalling::send(behind, Signal::KILL);
+        self.write_token();
+    }
+
+    /// One writer at a time: of two, the one with the older text could be the last, and a workload that
+    /// asks for more time again and again would have as many.
+    fn write_token(&mut self) {
+        self.contact.is_outdated = self.contact.writer.is_some();
+        if self.contact.is_outdated {
+            return;
         }
-        let text = self.token_text(now);
+        let text = self.token_text(self.clock.now());
         match self.contact.token.as_ref().map(|token| token.write_file(&text)) {
             Some(Ok(writer)) => {
                 self.tree.set_aside(writer);
@@ -196,13 +218,16 @@ impl Supervisor {
 
     /// Notes the end of a child, if it is the token's writer: its status tells whether it could write.
     pub(super) fn writer_ended(&mut self, pid: i32, exit: Exit) -> bool {
-        let is_it = self.contact.writer.take_if(|writer| *writer == pid).is_some();
-        if let Exit::Code(error @ 1..) = exit
-            && is_it
-        {
+        if self.contact.writer.take_if(|writer| *writer == pid).is_none() {
+            return false;
+        }
+        if let Exit::Code(error @ 1..) = exit {
             self.token_failed(io::Error::from_raw_os_error(error.into()));
         }
-        is_it
+        if self.contact.is_outdated && self.machine.phase() == Phase::Terminating {
+            self.write_token();
+        }
+        true
     }
 
     fn token_failed(&mut self, error: io::Error) {

@@ -13,6 +13,9 @@ use crate::observe::{Fact, Sender, Survivor};
 use crate::os::tree::Process;
 use crate::os::{procfs, signalling};
 
+/// A workload that goes on asking for more time than there is must not fill the log.
+const REFUSALS_TOLD: usize = 10;
+
 impl Supervisor {
     /// The fact behind a note, with everything that had to be looked up.
     pub(super) fn fact(&mut self, note: Note, now: Duration) -> Option<Fact> {
@@ -57,7 +60,13 @@ impl Supervisor {
             Note::Extended(by) => {
                 Fact::Extended { by, kill_in: self.kill_in(now), requester: self.contact.sender.clone() }
             }
-            Note::NotExtended(wanted) => Fact::NotExtended { wanted, requester: self.contact.sender.clone() },
+            Note::NotExtended(wanted) => {
+                self.contact.refusals += 1;
+                if self.contact.refusals > REFUSALS_TOLD {
+                    return None;
+                }
+                Fact::NotExtended { wanted, requester: self.contact.sender.clone() }
+            }
             Note::MainStopped | Note::Stopped => return None,
         })
     }

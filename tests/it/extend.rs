@@ -1,5 +1,6 @@
 //! More time for a stop: the deadline moves once, to where it was granted, and SIGKILL comes there.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::time::{Duration, Instant};
 
 use crate::limits::expect_between;
@@ -18,6 +19,9 @@ trials![
     nothing_is_granted_beyond_the_run_limit,
     needs("sh") => the_command_moves_the_deadline_as_well,
     once_winddown_was_killed_nothing_is_granted,
+    asking_for_nothing_more_costs_nothing,
+    refusals_do_not_fill_the_log,
+    the_token_tells_the_last_of_many_extensions,
 ];
 
 const SLACK: Duration = Duration::from_secs(5);
@@ -177,4 +181,54 @@ fn once_winddown_was_killed_nothing_is_granted() {
         // The main process dies with the one that started it.
         assert!(!outer || killed.elapsed() >= milliseconds(500), "{:#?}", run.err());
     }
+}
+
+fn asking_for_nothing_more_costs_nothing() {
+    let place = TempDir::new();
+    let file = place.file("token");
+    let run = Winddown::new()
+        .args(["--notify", "--token", &file, "-t", "20s", "--extend-max", "5s"])
+        .workload("--on TERM [ --print asked ] --on USR1 [ --tell-times 50 EXTEND_TIMEOUT_USEC=1000 --barrier ] --on QUIT [ --exit 3 ] --print up --serve")
+        .start();
+    run.wait_out("up");
+    run.signal(libc::SIGTERM);
+    run.wait_out("asked");
+    let written = || std::fs::metadata(&file).map(|file| (file.ino(), file.mtime(), file.mtime_nsec())).ok();
+    assert!(holds_within(SLACK, || written().is_some()));
+    let before = written();
+    run.signal(libc::SIGUSR1);
+    run.wait_out("barrier over");
+    // Long enough for another file to be made.
+    assert!(!holds_within(milliseconds(300), || written() != before), "the token was written again");
+    run.signal(libc::SIGQUIT);
+    run.wait().expect_code(3).expect_nothing_left();
+}
+
+fn refusals_do_not_fill_the_log() {
+    let answer = "--tell-times 50 EXTEND_TIMEOUT_USEC=9000000";
+    let err = killed_after(Winddown::new(), &["-t", "1s"], answer, milliseconds(1000));
+    assert_eq!(count(&err, "not granted"), 10, "{err:#?}");
+}
+
+fn the_token_tells_the_last_of_many_extensions() {
+    let place = TempDir::new();
+    let file = place.file("token");
+    let many: Vec<String> =
+        (2..30).map(|seconds| format!("--tell EXTEND_TIMEOUT_USEC={seconds}000000")).collect();
+    let many = many.join(" ");
+    let run = Winddown::new()
+        .args(["--notify", "--token", &file, "-t", "1s", "--extend-max", "1m"])
+        .workload(&format!("--on TERM [ {many} --barrier ] --on QUIT [ --exit 3 ] --print up --serve"))
+        .start();
+    run.wait_out("up");
+    run.signal(libc::SIGTERM);
+    run.wait_out("barrier over");
+    let left = || {
+        let told = std::fs::read_to_string(&file).ok()?;
+        let at = told.lines().find_map(|line| line.strip_prefix("deadline_monotonic_ms="))?;
+        at.parse::<u128>().ok()?.checked_sub(crate::token::monotonic_ms())
+    };
+    assert!(holds_within(SLACK, || left().is_some_and(|left| left > 20_000)), "{:?}", left());
+    run.signal(libc::SIGQUIT);
+    run.wait().expect_code(3).expect_nothing_left();
 }

@@ -341,7 +341,8 @@ fn no_process_is_left_for_a_hook() {
     let run = Winddown::new()
         .prefix(["setpriv", "--reuid", USER, "--regid", USER, "--clear-groups"])
         .binary(&winddown)
-        .args(["-t", "20s", "--record", &file, "--pre-stop", "true", "--post-stop", "true"])
+        .args(["-t", "50s", "--stop", "run true 20s, run true 20s, TERM", "--post-stop", "true"])
+        .args(["--record", &file])
         .command([workload.as_str()])
         .more("--on TERM [ --exit 3 ] --print up --serve".split(' '))
         .start();
@@ -355,11 +356,11 @@ fn no_process_is_left_for_a_hook() {
     assert!(status.expect("setpriv").success());
     run.signal(libc::SIGTERM);
     let ended = run.wait().expect_code(3).expect_nothing_left();
-    assert_eq!(count_told(&ended, "hook 'true' could not be started: Resource"), 2, "{}", ended.told());
+    assert_eq!(count_told(&ended, "hook 'true' could not be started: Resource"), 3, "{}", ended.told());
     let record = read_json(&file);
     let results: Vec<&Value> =
         record["hooks"].as_array().expect("a list").iter().map(|one| &one["result"]).collect();
-    assert_eq!(results, ["not-started", "not-started"]);
+    assert_eq!(results, ["not-started", "not-started", "not-started"]);
     assert_eq!(record["outcome"], "stopped");
 }
 

@@ -265,7 +265,7 @@ fn stopped_over_the_deadline(options: &[&str], flags: &str) -> (Running, Instant
     run.wait_out("up");
     let asked = run.signal(libc::SIGTERM);
     run.wait_out("got 15");
-    let is_guarded = options.is_empty();
+    let is_guarded = !options.contains(&"--no-guard");
     for process in processes::children(run.pid()).into_iter().filter(|_| is_guarded) {
         // SAFETY: the inner process lives as long as the outer one.
         unsafe { libc::kill(process.pid, libc::SIGSTOP) };
@@ -298,8 +298,15 @@ fn stopping_winddown_does_not_stop_the_clock() {
 }
 
 fn an_exit_while_winddown_was_stopped_is_no_kill() {
-    for options in [&[][..], &["--no-guard"]] {
-        let flags = "--on TERM [ --sleep 350 --exit 6 ] --say pid --print up --serve";
+    let plain = "--on TERM [ --sleep 350 --exit 6 ] --say pid --print up --serve";
+    // A message is taken before children are reaped.
+    let with_message = "--on TERM [ --sleep 350 --tell WATCHDOG=1 --exit 6 ] --say pid --print up --serve";
+    for (options, flags) in [
+        (&[][..], plain),
+        (&["--no-guard"], plain),
+        (&["--notify"], with_message),
+        (&["--notify", "--no-guard"], with_message),
+    ] {
         let (run, _) = stopped_over_the_deadline(options, flags);
         let main = run.number("pid");
         eventually("it has exited", || !processes::is_alive(main));

@@ -9,6 +9,7 @@ trials![
     it_tells_what_is_left_of_a_run_limit,
     the_file_may_be_behind_the_descriptor,
     outside_it_says_so,
+    what_is_no_token_is_refused,
     wrong_words_are_refused,
     help_is_printed,
     it_waits_for_the_stop,
@@ -198,4 +199,13 @@ fn a_command_named_token_can_be_run() {
     let path = format!("{}:{}", place.path().display(), std::env::var("PATH").expect("a PATH"));
     let ended = Winddown::new().env("PATH", &path).command(["token"]).run().expect_code(0);
     assert_eq!(ended.out(), ["mine"]);
+}
+
+fn what_is_no_token_is_refused() {
+    let place = TempDir::new();
+    place.write("garbage", "no token\n");
+    for file in [place.file("garbage"), place.path().display().to_string()] {
+        let ended = Winddown::new().args(["token"]).env("SHUTDOWN_TOKEN", &file).run().expect_code(125);
+        assert!(ended.told().contains(&format!("cannot read {file}: ")), "{}", ended.told());
+    }
 }

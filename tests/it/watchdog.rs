@@ -1,11 +1,12 @@
 //! `--watchdog DURATION`: a workload that falls silent is stopped.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::limits::expect_between;
 use crate::support::builder::{Winddown, guarded_or_not};
+use crate::support::processes::children;
 use crate::support::running::Ended;
-use crate::support::{TempDir, read_json, trials};
+use crate::support::{TempDir, eventually, read_json, trials};
 
 trials![
     the_workload_knows_it,
@@ -16,6 +17,7 @@ trials![
     a_workload_that_says_it_ails_is_stopped_at_once,
     it_begins_with_the_first_message,
     a_silent_workload_that_does_not_end_is_killed,
+    a_winddown_that_was_stopped_has_heard_nobody,
 ];
 
 /// What is told of a run that was stopped for its silence.
@@ -125,4 +127,35 @@ fn a_silent_workload_that_does_not_end_is_killed() {
         .run()
         .expect_code(137)
         .expect_nothing_left();
+}
+
+/// Ctrl+Z, or a paused container: everybody is stopped, for longer than the workload may be silent.
+fn a_winddown_that_was_stopped_has_heard_nobody() {
+    guarded_or_not(|winddown| {
+        let ping = "--tell WATCHDOG=1 --sleep 100 ".repeat(20);
+        let run = winddown
+            .args(["--watchdog", "1s"])
+            .workload(&format!("--say pid --tell WATCHDOG=1 --print up {ping} --exit 3"))
+            .start();
+        run.wait_out("up");
+        let main = run.number("pid");
+        let between = children(run.pid()).into_iter().map(|child| child.pid).filter(|pid| *pid != main);
+        // The workload goes on last: winddown looks for it before it can be heard.
+        let all: Vec<i32> = [run.pid()].into_iter().chain(between).chain([main]).collect();
+        let send = |pid: i32, signal| {
+            // SAFETY: a process of a run that this test waits for.
+            assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
+        };
+        for pid in &all {
+            send(*pid, libc::SIGSTOP);
+        }
+        let stopped = Instant::now();
+        eventually("it was silent for too long", || stopped.elapsed() > Duration::from_millis(1500));
+        for pid in all {
+            send(pid, libc::SIGCONT);
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let ended = run.wait().expect_code(3).expect_nothing_left();
+        assert!(!ended.err().iter().any(|line| line.contains("--watchdog")), "{}", ended.told());
+    });
 }

@@ -18,6 +18,9 @@ const LEAST_KILL_WAIT: Duration = Duration::from_millis(25);
 /// Those who lost their parent are looked for at least this often, and SIGKILL is repeated.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
+/// A silence that is noticed so much too late is none: winddown itself was stopped.
+const OVERSLEPT: Duration = Duration::from_millis(100);
+
 /// One event, and what the machine made of it.
 pub(crate) struct Turn<'a> {
     pub(crate) before: &'a Machine,
@@ -242,6 +245,8 @@ impl Oracle {
             && turn.plan().run_limit_stop().is_some_and(|at| at <= turn.at);
         let is_silent = turn.was(Phase::Running)
             && !self.main_has_ended
+            && turn.event != Event::Alive
+            && !self.overslept(turn)
             && self.silent_at.is_some_and(|at| at <= turn.at);
         match turn.event {
             Event::MainExited(_) | Event::TreeEmpty | Event::HookEnded(_) => None,
@@ -618,9 +623,16 @@ impl Oracle {
         Ok(())
     }
 
+    /// Nobody could be heard meanwhile.
+    fn overslept(&self, turn: &Turn<'_>) -> bool {
+        let is_watched = turn.was(Phase::Running) && !self.main_has_ended;
+        is_watched && self.silent_at.is_some_and(|at| turn.at > at + OVERSLEPT)
+    }
+
     fn remember(&mut self, turn: &Turn<'_>) {
+        let overslept = self.overslept(turn);
         self.main_has_ended |= matches!(turn.event, Event::MainExited(_));
-        if turn.event == Event::Alive {
+        if turn.event == Event::Alive || overslept {
             self.silent_at = turn.plan().watchdog.map(|length| turn.at + length);
         }
         if turn.after.phase() > Phase::Running {
@@ -641,7 +653,9 @@ impl Oracle {
         let due = turn.after.deadline();
         let acts_later = turn.is_end() || turn.event == Event::Started;
         rule(acts_later || due.is_none_or(|due| due > turn.at), "what is due is done")?;
-        let is_due_tick = turn.event == Event::Tick;
+        // One that was overslept was moved.
+        let is_moved = turn.after.phase() == Phase::Running && turn.before.deadline() < due;
+        let is_due_tick = turn.event == Event::Tick && !is_moved;
         rule(!is_due_tick || !turn.effects.is_empty(), "a deadline is for something")?;
         let deadline = self.stop.as_ref().and_then(|stop| stop.deadline);
         rule(turn.after.kill_at() == deadline, "the deadline is the limit's end, and stays where it is")?;
