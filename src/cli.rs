@@ -124,13 +124,12 @@ pub fn parse(
     {
         return Err(UsageError::NotBuilt(word.to_owned()));
     }
-    let definition = definition();
-    let matches = match definition.clone().try_get_matches_from(arguments) {
+    let matches = match definition().try_get_matches_from(arguments) {
         Ok(matches) => matches,
         Err(error) if !error.use_stderr() => return Ok(Request::Print(error.render().to_string())),
         Err(error) => return Err(UsageError::Invalid(one_line(&error))),
     };
-    let mut given = Given::new(&definition, &matches, variables);
+    let mut given = Given::new(&matches, variables);
     let options = Options::read(&mut given)?;
     let (consumed, origins) = given.finish();
     let explains = matches.get_flag("explain-plan");

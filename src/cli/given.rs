@@ -5,9 +5,10 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
 use clap::parser::ValueSource;
-use clap::{Arg, ArgMatches, Command};
+use clap::{Arg, ArgMatches};
 
 use super::UsageError;
+use super::options::specs;
 use super::values::text;
 
 /// The first word of the names that are ours; the rest is the option's.
@@ -16,8 +17,11 @@ const VARIABLE_PREFIX: &str = "WINDDOWN_";
 /// `WINDDOWN_TIME_LIMIT` for `--time-limit`: exact names of options that set something.
 #[must_use]
 pub fn variable_of(option: &Arg) -> Option<String> {
-    let long = option.get_long().filter(|long| !["help", "version", "explain-plan"].contains(long))?;
-    Some(variable_name(long))
+    variable_of_option(option.get_long()?)
+}
+
+fn variable_of_option(long: &str) -> Option<String> {
+    (!["help", "version", "explain-plan"].contains(&long)).then(|| variable_name(long))
 }
 
 pub(super) fn variable_name(long: &str) -> String {
@@ -37,30 +41,25 @@ impl Origins {
 
 /// A command line that was understood, with the variables beside it.
 pub(super) struct Given<'a> {
-    definition: &'a Command,
     matches: &'a ArgMatches,
     /// Those that are ours: option, name, value.
-    variables: Vec<(&'a str, String, &'a OsStr)>,
+    variables: Vec<(&'static str, String, &'a OsStr)>,
     used: Vec<String>,
 }
 
 impl<'a> Given<'a> {
-    pub(super) fn new(
-        definition: &'a Command,
-        matches: &'a ArgMatches,
-        variables: &'a [(OsString, OsString)],
-    ) -> Self {
+    pub(super) fn new(matches: &'a ArgMatches, variables: &'a [(OsString, OsString)]) -> Self {
         let known = |(name, value): &'a (OsString, OsString)| {
-            let option = definition.get_arguments().find(|option| {
-                variable_of(option).is_some_and(|variable| name.as_os_str() == variable.as_str())
+            let spec = specs().find(|spec| {
+                variable_of_option(spec.long).is_some_and(|variable| name.as_os_str() == variable.as_str())
             })?;
-            Some((option.get_long()?, variable_of(option)?, value.as_os_str()))
+            Some((spec.long, variable_name(spec.long), value.as_os_str()))
         };
         // Most are not ours at all, and need no comparison with every option.
         let is_ours =
             |(name, _): &&(OsString, OsString)| name.as_bytes().starts_with(VARIABLE_PREFIX.as_bytes());
         let variables = variables.iter().filter(is_ours).filter_map(known).collect();
-        Self { definition, matches, variables, used: Vec::new() }
+        Self { matches, variables, used: Vec::new() }
     }
 
     /// The names of the variables that were meant for winddown, and where settings came from.
@@ -137,8 +136,7 @@ impl<'a> Given<'a> {
 
     /// As clap has it, with the variable in front where the value came from one.
     fn refused(&self, variable: Option<&str>, long: &str, value: &OsStr, why: &str) -> UsageError {
-        let option = self.definition.get_arguments().find(|option| option.get_long() == Some(long));
-        let names = option.and_then(Arg::get_value_names).map(|names| names.join(" ")).unwrap_or_default();
+        let names = specs().find(|spec| spec.long == long).and_then(|spec| spec.value).unwrap_or_default();
         let from = variable.map(|name| format!("{name}: ")).unwrap_or_default();
         let value = text(value).lines().collect::<Vec<_>>().join(" ");
         let told = format!("{from}invalid value '{value}' for '--{long} <{names}>': {why} (see --help)");

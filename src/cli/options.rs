@@ -30,11 +30,11 @@ Durations: 250ms, 1m30s, 30 (seconds), 0, infinity. Signals: TERM, SIGTERM, 15, 
 Exit status: COMMAND's own; 124 run limit, 137 killed, 125 winddown failed, 126/127 not run.";
 
 /// One option.
-struct Spec {
-    long: &'static str,
+pub(super) struct Spec {
+    pub(super) long: &'static str,
     short: Option<char>,
     /// The name of its value; nothing for a switch.
-    value: Option<&'static str>,
+    pub(super) value: Option<&'static str>,
     help: &'static str,
 }
 
@@ -68,7 +68,7 @@ impl Spec {
 const LISTS: [&str; 2] = ["map", "remap-exit"];
 
 #[rustfmt::skip]
-const GROUPS: [(&str, &[Spec]); 5] = [
+static GROUPS: [(&str, &[Spec]); 5] = [
     ("Stopping", &[
         value("time-limit", "DURATION", "From request to SIGKILL; 0 kills at once [default: 10s; 8s as PID 1]").short('t'),
         value("stop-signal", "SIGNAL", "Ask with this signal [default: the one received, else TERM]").short('s'),
@@ -106,6 +106,11 @@ const GROUPS: [(&str, &[Spec]); 5] = [
     ]),
 ];
 
+/// All options.
+pub(super) fn specs() -> impl Iterator<Item = &'static Spec> {
+    GROUPS.iter().flat_map(|(_, specs)| specs.iter())
+}
+
 /// The definition of the command line: for parsing, the manual page and the completions.
 #[must_use]
 pub fn definition() -> Command {
@@ -116,9 +121,9 @@ pub fn definition() -> Command {
         .after_help(EXAMPLES)
         .args_override_self(true)
         .max_term_width(100);
-    for (heading, specs) in GROUPS {
-        command = command.next_help_heading(heading);
-        for spec in specs {
+    for (heading, specs) in &GROUPS {
+        command = command.next_help_heading(*heading);
+        for spec in *specs {
             command = command.arg(spec.argument());
         }
     }
