@@ -91,10 +91,10 @@ impl<'a> Given<'a> {
         parse: &dyn Fn(&OsStr) -> Result<T, String>,
     ) -> Result<Option<T>, UsageError> {
         if let Some((name, value)) = self.variable(long) {
-            return parse(value).map(Some).map_err(|why| self.refused(Some(&name), long, value, &why));
+            return parse(value).map(Some).map_err(|why| Self::refused(Some(&name), long, value, &why));
         }
         let Some(value) = self.matches.get_one::<OsString>(long) else { return Ok(None) };
-        parse(value).map(Some).map_err(|why| self.refused(None, long, value, &why))
+        parse(value).map(Some).map_err(|why| Self::refused(None, long, value, &why))
     }
 
     /// Values that add up, each a list itself.
@@ -113,7 +113,7 @@ impl<'a> Given<'a> {
         let mut all = Vec::new();
         for value in values {
             for part in text(value).split(',') {
-                all.push(parse(part).map_err(|why| self.refused(name, long, OsStr::new(part), &why))?);
+                all.push(parse(part).map_err(|why| Self::refused(name, long, OsStr::new(part), &why))?);
             }
         }
         Ok(all)
@@ -135,7 +135,7 @@ impl<'a> Given<'a> {
     }
 
     /// As clap has it, with the variable in front where the value came from one.
-    fn refused(&self, variable: Option<&str>, long: &str, value: &OsStr, why: &str) -> UsageError {
+    fn refused(variable: Option<&str>, long: &str, value: &OsStr, why: &str) -> UsageError {
         let names = specs().find(|spec| spec.long == long).and_then(|spec| spec.value).unwrap_or_default();
         let from = variable.map(|name| format!("{name}: ")).unwrap_or_default();
         let value = text(value).lines().collect::<Vec<_>>().join(" ");
