@@ -299,6 +299,14 @@ impl Supervisor {
         }
         self.pending.effects = effects;
         self.pending.targets.clear();
+        self.tell(at, now);
+    }
+
+    /// Tells what has been done, for a request that was made `at` that moment.
+    fn tell(&mut self, at: Duration, now: Duration) {
+        if self.pending.facts.is_empty() {
+            return;
+        }
         let mut facts = std::mem::take(&mut self.pending.facts);
         let kill_is_far = self.machine.kill_at().is_none_or(|at| at.saturating_sub(now) >= UNHURRIED);
         self.observer.log.set_unhurried(self.machine.phase() < Phase::Killing && kill_is_far);

@@ -146,8 +146,8 @@ impl Plan {
     /// When the run limit asks for the stop: early enough for the whole stop to fit.
     #[must_use]
     pub fn run_limit_stop(&self) -> Option<Duration> {
-        let share = self.length().length().unwrap_or_default();
-        self.run_limit.map(|run_limit| run_limit.saturating_sub(share))
+        let run_limit = self.run_limit?;
+        Some(run_limit.saturating_sub(self.length().length().unwrap_or_default()))
     }
 
     /// The deadline of a stop that starts `now`, never past the run limit.
