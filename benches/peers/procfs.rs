@@ -65,14 +65,14 @@ pub(crate) fn supervisor_processes(supervisor: i32, workload: i32) -> Vec<i32> {
     [supervisor].into_iter().chain(below.filter(|&pid| pid != workload)).collect()
 }
 
-/// Voluntary and other context switches, of all threads.
-pub(crate) fn switches(pid: i32) -> io::Result<u32> {
+/// How often its threads have slept and were woken; not how often another one took their place.
+pub(crate) fn wake_ups(pid: i32) -> io::Result<u32> {
     let mut sum = 0;
     for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
         let status = fs::read_to_string(thread?.path().join("status"))?;
         sum += status
             .lines()
-            .filter(|line| line.contains("voluntary_ctxt_switches:"))
+            .filter(|line| line.starts_with("voluntary_ctxt_switches:"))
             .map(last_number)
             .sum::<u32>();
     }

@@ -39,7 +39,7 @@ pub(super) fn measure(bench: &Bench) -> Vec<Figure> {
         Figure { id, title: title.into(), unit, baseline, goals, rows: rows.collect() }
     };
     let at_most = |count: f64| -> Vec<Goal> { both(Limit::Value(count)) };
-    let switches = format!("idle: context switches in {seconds} s");
+    let switches = format!("idle: wake-ups in {seconds} s");
     vec![
         figure("idle-switches", &switches, "", None, at_most(0.0), |idle| Some(f64::from(idle.switches))),
         figure("idle-threads", "idle: threads of each process", "", None, at_most(1.0), |idle| {
@@ -95,7 +95,7 @@ fn look_at(bench: &Bench, program: &Program, time: Duration) -> io::Result<Idle>
     // Nothing else runs: a helper that has left the supervisor's tree is ours, and is counted.
     let mut pids: Vec<i32> = procfs::descendants().iter().map(|process| process.pid).collect();
     pids.retain(|&pid| pid != workload);
-    let switches = || pids.iter().map(|&pid| procfs::switches(pid)).sum::<io::Result<u32>>();
+    let switches = || pids.iter().map(|&pid| procfs::wake_ups(pid)).sum::<io::Result<u32>>();
     let before = switches()?;
     std::thread::sleep(time);
     let idle = Idle {

@@ -45,7 +45,7 @@ impl Pair {
     }
 
     fn switches(&self) -> io::Result<u32> {
-        self.pids.iter().map(|&pid| procfs::switches(pid)).sum()
+        self.pids.iter().map(|&pid| procfs::wake_ups(pid)).sum()
     }
 
     fn round_trip(&self) -> io::Result<f64> {
@@ -87,7 +87,7 @@ pub(super) fn measure(bench: &Bench) -> Vec<Figure> {
         },
         Figure {
             id: "signal-wake-ups",
-            title: "context switches of one signal".into(),
+            title: "wake-ups of one signal".into(),
             unit: "",
             baseline: None,
             // A tenth for what preempts the supervisor on a busy machine.
