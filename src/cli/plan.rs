@@ -245,11 +245,11 @@ fn refuse_misfit(
     };
     let leaves_nothing =
         if sum == length { ", which leaves nothing for the step without a share" } else { "" };
+    let sum = format_duration(sum);
+    let sum = if told.len() > 1 { format!("{} = {sum}", told.join(" + ")) } else { sum };
     Err(UsageError::Invalid(format!(
-        "{}: {} = {} does not fit into {limit_name} of {}{leaves_nothing}; give a longer --time-limit or shorter steps",
+        "{}: {sum} does not fit into {limit_name} of {}{leaves_nothing}; give a longer --time-limit or shorter steps",
         names.join(" and "),
-        told.join(" + "),
-        format_duration(sum),
         format_duration(length),
     )))
 }

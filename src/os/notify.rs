@@ -26,6 +26,14 @@ pub struct Inlet {
 }
 
 impl Inlet {
+    /// One, if it is wanted.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_if(is_wanted: bool) -> io::Result<Option<Self>> {
+        is_wanted.then(Self::open).transpose()
+    }
+
     /// A socket of a new name, which raises SIGIO in this process when a message has come.
     ///
     /// # Errors
