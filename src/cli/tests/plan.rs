@@ -230,7 +230,7 @@ fn a_plan_that_does_not_fit_is_refused_with_the_sum_and_the_remedy() {
     for (arguments, told) in [
         (
             vec!["--stop", "wait 10s, TERM"],
-            "--stop: 10s = 10s does not fit into the default time limit of 10s",
+            "--stop: 10s does not fit into the default time limit of 10s",
         ),
         (
             vec!["-t", "4s", "--stop", "wait 1s, TERM, QUIT 3s"],
@@ -251,7 +251,7 @@ fn a_plan_that_does_not_fit_is_refused_with_the_sum_and_the_remedy() {
     let told = "WINDDOWN_STOP: 8s + 1s = 9s does not fit into the default time limit of 8s";
     assert_eq!(error, format!("{told}{REMEDY}"));
     let variables = [("WINDDOWN_TIME_LIMIT", "2s"), ("WINDDOWN_STOP_DELAY", "3s")];
-    let told = "WINDDOWN_STOP_DELAY: 3s = 3s does not fit into WINDDOWN_TIME_LIMIT of 2s";
+    let told = "WINDDOWN_STOP_DELAY: 3s does not fit into WINDDOWN_TIME_LIMIT of 2s";
     assert_eq!(error_of(&["true"], &variables), format!("{told}{REMEDY}"));
 }
 
