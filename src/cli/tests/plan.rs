@@ -228,10 +228,7 @@ fn a_plan_that_does_not_fit_is_refused_with_the_sum_and_the_remedy() {
         assert_eq!(error_of(&arguments, &[]), format!("{told}{REMEDY}"), "{arguments:?}");
     }
     for (arguments, told) in [
-        (
-            vec!["--stop", "wait 10s, TERM"],
-            "--stop: 10s does not fit into the default time limit of 10s",
-        ),
+        (vec!["--stop", "wait 10s, TERM"], "--stop: 10s does not fit into the default time limit of 10s"),
         (
             vec!["-t", "4s", "--stop", "wait 1s, TERM, QUIT 3s"],
             "--stop: 1s + 3s = 4s does not fit into --time-limit of 4s",
