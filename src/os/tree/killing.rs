@@ -44,6 +44,8 @@ impl Tree {
             let foreign = self.foreign.clone();
             walk(self.own_pid, &foreign, |stat| sent.extend(self.kill_member(stat)));
             sent.extend(self.kill_orphans());
+            // The list of children can miss one while others end, as they do now.
+            sent.extend(self.kill_orphans());
         } else {
             sent.extend(self.kill_untold(self.search.near().chain(self.search.far())));
         }
