@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -20,6 +20,7 @@ use crate::lifecycle::signal::{Origin, Signal};
 use crate::os::clock::Clock;
 use crate::os::descriptor::Sink;
 use crate::os::tree::Process;
+use crate::os::whole_file;
 
 /// Raised when a reader of the last version would misunderstand the next.
 const SCHEMA: u32 = 1;
@@ -206,19 +207,11 @@ fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
         return write_special(path, bytes);
     }
     let target = fs::canonicalize(path).unwrap_or_else(|_| followed(path));
-    let mut name = OsString::from(".");
-    name.push(target.file_name().unwrap_or_default());
-    name.push(format!(".{}.tmp", std::process::id()));
-    let temporary = target.with_file_name(name);
-    let mut file = create(&temporary)?;
-    if let Some(old) = &old {
-        keep_access(&file, old);
-    }
-    let result = file.write_all(bytes).and_then(|()| fs::rename(&temporary, &target));
-    if result.is_err() {
-        let _ = fs::remove_file(&temporary);
-    }
-    result
+    whole_file::write(&target, bytes, |file| {
+        if let Some(old) = &old {
+            keep_access(file, old);
+        }
+    })
 }
 
 /// A FIFO, a device: there is nothing to rename.
@@ -242,19 +235,6 @@ fn followed(path: &Path) -> PathBuf {
     };
     let links = std::iter::successors(Some(path.to_owned()), next);
     links.take(LINKS_MAX).last().unwrap_or_else(|| path.to_owned())
-}
-
-/// A file of its own; one that a killed winddown of the same id has left is taken away. As PID 1
-/// every run has the same id.
-fn create(path: &Path) -> io::Result<File> {
-    let create = || OpenOptions::new().write(true).create_new(true).open(path);
-    match create() {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            fs::remove_file(path)?;
-            create()
-        }
-        result => result,
-    }
 }
 
 /// Whoever could read the old file can read the new one, and nobody else. Another owner needs

@@ -3,7 +3,7 @@
 //! ever mistaken for a straggler.
 
 use std::collections::HashSet;
-use std::ffi::CString;
+use std::ffi::{CString, c_int};
 use std::fs::OpenOptions;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -13,7 +13,7 @@ use super::descriptor::{above_standard, close_inherited};
 use super::reap::{self, Change};
 use super::spawn::{self, Command};
 use super::tree::{Process, Tree};
-use super::{inbox, signalling};
+use super::{helper, inbox, signalling};
 use crate::lifecycle::exit::Exit;
 use crate::lifecycle::signal::{Signal, SignalSet};
 
@@ -56,13 +56,7 @@ pub fn working_directory() -> Option<OwnedFd> {
 /// # Errors
 /// When there is no process left for it.
 pub fn start(hook: &Hook, variables: &[CString], surroundings: &Surroundings) -> io::Result<i32> {
-    let parent = std::process::id().cast_signed();
-    // SAFETY: this process has one thread, so the child may go on as it likes.
-    match unsafe { libc::fork() } {
-        0 => keep(hook, variables, surroundings, parent),
-        keeper if keeper > 0 => Ok(keeper),
-        _ => Err(io::Error::last_os_error()),
-    }
+    helper::start(|| keep(hook, variables, surroundings))
 }
 
 /// Has a hook killed, with everything that it has started.
@@ -72,9 +66,9 @@ pub fn end(keeper: i32) {
     let _ = signalling::send(keeper, Signal::CONT);
 }
 
-/// The process that keeps a hook.
-fn keep(hook: &Hook, variables: &[CString], surroundings: &Surroundings, parent: i32) -> ! {
-    enter(surroundings, parent);
+/// The process that keeps a hook; its exit status.
+fn keep(hook: &Hook, variables: &[CString], surroundings: &Surroundings) -> c_int {
+    enter(surroundings);
     let environment: Vec<CString> = surroundings.environment.iter().chain(variables).cloned().collect();
     let command = Command {
         arguments: &hook.words,
@@ -99,15 +93,9 @@ fn keep(hook: &Hook, variables: &[CString], surroundings: &Surroundings, parent:
 
 /// Away from the workload's terminal and its input: in a group of its own, without stdin; what it
 /// prints goes where our log goes.
-fn enter(surroundings: &Surroundings, parent: i32) {
-    // SAFETY: each concerns only this process.
-    unsafe {
-        libc::setpgid(0, 0);
-        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-        if libc::getppid() != parent {
-            libc::_exit(1);
-        }
-    }
+fn enter(surroundings: &Surroundings) {
+    // SAFETY: concerns only this process.
+    unsafe { libc::setpgid(0, 0) };
     reap::adopt_orphans();
     inbox::set_ignored(Signal::CHLD, false);
     if let Some(directory) = &surroundings.directory {
@@ -157,14 +145,10 @@ fn wait(mut tree: Tree) -> Exit {
     }
 }
 
-fn end_as(exit: Exit) -> ! {
-    let status = match exit {
-        Exit::Code(code) => code,
-        Exit::Signal(signal) => {
-            inbox::die_of(signal);
-            signal.exit_status()
-        }
-    };
-    // SAFETY: ends this process at once; what its parent would do at its end is not ours to do.
-    unsafe { libc::_exit(status.into()) }
+/// Dies as the command did; returns the status to exit with if it exited.
+fn end_as(exit: Exit) -> c_int {
+    if let Exit::Signal(signal) = exit {
+        inbox::die_of(signal);
+    }
+    exit.status().into()
 }

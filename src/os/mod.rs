@@ -8,6 +8,7 @@ pub mod datagram;
 mod descent;
 pub mod descriptor;
 pub mod environment;
+mod helper;
 pub mod hook;
 pub mod inbox;
 pub mod link;
@@ -20,6 +21,7 @@ pub mod spawn;
 pub mod terminal;
 pub mod token;
 pub mod tree;
+pub mod whole_file;
 
 /// The reason in the C library's words, which users know, without the number that Rust adds to them.
 #[must_use]

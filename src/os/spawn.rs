@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use thiserror::Error;
 
 use super::descriptor::above_standard;
-use super::{inbox, reap, reason, signalling};
+use super::{helper, inbox, reap, reason, signalling};
 use crate::lifecycle::exit::{NOT_EXECUTABLE, NOT_FOUND, WINDDOWN_FAILED};
 use crate::lifecycle::signal::{Signal, SignalSet};
 
@@ -270,15 +270,11 @@ extern "C" fn child(argument: *mut c_void) -> c_int {
         // SAFETY: concerns only this process.
         unsafe { libc::setpgid(0, 0) };
     }
-    if job.dies_with_parent {
-        // SAFETY: concerns only this process.
-        unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
-        // SAFETY: can't fail. A parent that has died before the call above sends nothing any more: what
-        // it would have sent comes from ourselves, so that the end looks the same at any moment.
-        if unsafe { libc::getppid() } != job.parent {
-            // SAFETY: can't fail.
-            let _ = signalling::send(unsafe { libc::getpid() }, Signal::KILL);
-        }
+    // What a parent that has died before would have sent comes from ourselves, so that the end looks the
+    // same at any moment.
+    if job.dies_with_parent && !helper::dies_with(job.parent) {
+        // SAFETY: can't fail.
+        let _ = signalling::send(unsafe { libc::getpid() }, Signal::KILL);
     }
     if job.child_ignored {
         inbox::set_ignored(Signal::CHLD, true);

@@ -1,8 +1,7 @@
 //! The token: a file that appears when a stop is asked, and a descriptor that becomes readable then.
 
-use std::ffi::OsString;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 
@@ -10,6 +9,7 @@ use nix::fcntl::OFlag;
 use nix::unistd::pipe2;
 
 use super::descriptor::{Sink, above_standard};
+use super::{helper, whole_file};
 
 /// Where a run tells its stop.
 #[derive(Debug)]
@@ -41,17 +41,7 @@ pub fn prepare(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let temporary = temporary(path);
-    fs::write(&temporary, "")?;
-    fs::remove_file(&temporary)
-}
-
-/// Beside the file, so that a rename puts it in place whole.
-fn temporary(path: &Path) -> PathBuf {
-    let mut name = OsString::from(".");
-    name.push(path.file_name().unwrap_or_default());
-    name.push(format!(".{}.tmp", std::process::id()));
-    path.with_file_name(name)
+    whole_file::check(path)
 }
 
 impl Token {
@@ -105,33 +95,9 @@ impl Token {
     /// # Errors
     /// When there is no process left for it.
     pub fn write_file(&self, text: &str) -> io::Result<i32> {
-        let parent = std::process::id().cast_signed();
-        // SAFETY: this process has one thread, so the child may go on as it likes.
-        match unsafe { libc::fork() } {
-            0 => self.write_and_exit(text, parent),
-            writer if writer > 0 => Ok(writer),
-            _ => Err(io::Error::last_os_error()),
-        }
-    }
-
-    fn write_and_exit(&self, text: &str, parent: i32) -> ! {
-        // SAFETY: each concerns only this process.
-        unsafe {
-            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-            if libc::getppid() != parent {
-                libc::_exit(1);
-            }
-        }
-        let error = self.write(text).err();
-        let status = error.map_or(0, |error| error.raw_os_error().unwrap_or(libc::EIO));
-        // SAFETY: ends this process at once; what its parent would do at its end is not ours to do.
-        unsafe { libc::_exit(status) }
-    }
-
-    fn write(&self, text: &str) -> io::Result<()> {
-        let temporary = temporary(&self.path);
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(&temporary)?;
-        file.write_all(text.as_bytes())?;
-        fs::rename(&temporary, &self.path)
+        helper::start(|| {
+            let error = whole_file::write(&self.path, text.as_bytes(), |_| {}).err();
+            error.map_or(0, |error| error.raw_os_error().unwrap_or(libc::EIO))
+        })
     }
 }
