@@ -11,10 +11,6 @@ pub const MESSAGE_BYTES_MAX: usize = 4096;
 pub enum Item {
     /// The start is done, or a reload.
     Ready,
-    /// The workload reads its configuration again.
-    Reloading,
-    /// The workload stops by itself.
-    Stopping,
     /// It is alive.
     Alive,
     /// It is not: it wants to be treated as if it had fallen silent.
@@ -94,8 +90,6 @@ impl Message {
 fn item(name: &str, value: &str) -> Option<Item> {
     match (name, value) {
         ("READY", "1") => Some(Item::Ready),
-        ("RELOADING", "1") => Some(Item::Reloading),
-        ("STOPPING", "1") => Some(Item::Stopping),
         ("WATCHDOG", "1") => Some(Item::Alive),
         ("WATCHDOG", "trigger") => Some(Item::Ailing),
         ("BARRIER", "1") => Some(Item::Barrier),

@@ -1,13 +1,14 @@
 //! What the workload is offered to take part in its stop: variables, a token, a socket.
 
-use std::ffi::{CStr, CString, OsStr, OsString};
+use std::borrow::Cow;
+use std::ffi::{CStr, CString, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
 use crate::cli::Settings;
 use crate::os::clock::Clock;
-use crate::os::environment;
+use crate::os::environment::{self, Entry};
 use crate::os::notify::{Inlet, Outlet};
 use crate::os::token::{ReadEnd, Token};
 use crate::supervise::Contact;
@@ -29,11 +30,16 @@ const PID_VARIABLES: [&str; 3] = ["LISTEN_PID", WATCHDOG_PID_VARIABLE, "SYSTEMD_
 const NOT_FOR_HOOKS: [&str; 6] =
     [NOTIFY_VARIABLE, WATCHDOG_VARIABLE, "LISTEN_FDS", "LISTEN_FDNAMES", FD_VARIABLE, SOCKET_VARIABLE];
 
+/// What hooks are told of the end; the deadline is told to those of the plan.
+pub const OUTCOME_VARIABLE: &str = "SHUTDOWN_OUTCOME";
+/// The status that winddown will exit with.
+pub const EXIT_STATUS_VARIABLE: &str = "SHUTDOWN_EXIT_STATUS";
+
 /// The environment of the workload, and what stands behind it.
 #[derive(Debug)]
 pub struct Offer {
     /// `NAME=VALUE`.
-    pub environment: Vec<CString>,
+    pub environment: Vec<Entry>,
     /// `NAME=`, each to be completed by the main process's id.
     pub pid_variables: Vec<CString>,
     /// What it is to inherit.
@@ -57,7 +63,7 @@ impl Offer {
         let mut variables = limits(settings, clock);
         let notifies = settings.notify || parent_socket().is_some();
         let may_extend = settings.token.is_some() && !settings.plan.extend_max.is_zero();
-        let inlet = match Inlet::open_if(notifies || may_extend) {
+        let inlet = match (notifies || may_extend).then(Inlet::open).transpose() {
             // Nobody has asked for it but winddown's parent, to whom the workload can write itself then.
             Err(_) if !settings.notify && !may_extend => None,
             result => result?,
@@ -98,7 +104,7 @@ impl Offer {
 }
 
 fn parent_socket() -> Option<OsString> {
-    std::env::var_os(NOTIFY_VARIABLE).filter(|name| !name.is_empty())
+    environment::value(NOTIFY_VARIABLE)
 }
 
 /// The way to the socket of winddown's own parent, if it offers one. A name that can't be reached is as
@@ -139,32 +145,25 @@ fn limits(settings: &Settings, clock: &Clock) -> Vec<(&'static str, OsString)> {
     variables
 }
 
-/// The environment of hooks: what winddown was given, with the limits.
+/// The environment of hooks: what winddown was given, with the limit, and without what another winddown
+/// may have told us of its own stop.
 #[must_use]
-pub fn environment_for_hooks(settings: &Settings) -> Vec<CString> {
+pub fn environment_for_hooks(settings: &Settings) -> Vec<Entry> {
     let limit =
         settings.plan.limit.length().map(|length| (LIMIT_VARIABLE, length.as_millis().to_string().into()));
-    let removed = NOT_FOR_HOOKS.iter().chain(&PID_VARIABLES).copied();
-    let removed: Vec<&str> = removed.chain([LIMIT_VARIABLE, DEADLINE_VARIABLE]).collect();
+    let told = [LIMIT_VARIABLE, DEADLINE_VARIABLE, OUTCOME_VARIABLE, EXIT_STATUS_VARIABLE];
+    let removed: Vec<&str> = NOT_FOR_HOOKS.iter().chain(&PID_VARIABLES).copied().chain(told).collect();
     environment_with(&settings.consumed, &removed, limit.as_slice())
 }
 
 /// Our own environment, without what was meant for winddown and what is replaced, and with these.
-fn environment_with(
-    consumed: &[OsString],
-    replaced: &[&str],
-    variables: &[(&str, OsString)],
-) -> Vec<CString> {
-    let is_dropped = |entry: &CStr| {
-        let name = entry.to_bytes().split(|byte| *byte == b'=').next().unwrap_or_default();
+fn environment_with(consumed: &[OsString], replaced: &[&str], variables: &[(&str, OsString)]) -> Vec<Entry> {
+    let is_dropped = |entry: &&CStr| {
+        let name = environment::name(entry);
         replaced.iter().any(|variable| variable.as_bytes() == name)
             || consumed.iter().any(|variable| variable.as_bytes() == name)
     };
-    let inherited = environment::entries().into_iter().filter(|entry| !is_dropped(entry)).map(CStr::to_owned);
-    let added = variables.iter().filter_map(|(name, value)| entry(name, value));
+    let inherited = environment::entries().into_iter().filter(|entry| !is_dropped(entry)).map(Cow::Borrowed);
+    let added = variables.iter().filter_map(|(name, value)| environment::entry(name, value));
     inherited.chain(added).collect()
-}
-
-fn entry(name: &str, value: &OsStr) -> Option<CString> {
-    CString::new([name.as_bytes(), b"=", value.as_bytes()].concat()).ok()
 }

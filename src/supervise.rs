@@ -145,6 +145,7 @@ impl Supervisor {
         self.end()
     }
 
+    /// In each turn: the signal for it is lost where another one of its number waits already.
     fn look_for_parent(&mut self) {
         let by_outer = self.link.as_ref().is_some_and(|link| link.page.take_parent_ended());
         if by_outer || self.parent.as_mut().is_some_and(Parent::has_ended) {
@@ -197,6 +198,13 @@ impl Supervisor {
             self.receive(&delivery, Way::Relayed, at);
         }
         true
+    }
+
+    /// The machine does what is due with every event: as in a tick, the children come first.
+    fn children_first(&mut self) {
+        if self.is_due() {
+            self.reap();
+        }
     }
 
     /// Whatever is due. Who has ended by then has ended in time, so children come first: as many as
@@ -339,8 +347,8 @@ impl Supervisor {
             Effect::AskAgain => self.tree.ask_again(),
             Effect::StartHook(index) => self.start_hook(index, now),
             Effect::StartPostStop => self.start_post_stop(),
-            Effect::EndHook => self.end_hook(),
-            Effect::Answer(granted) => self.contact.granted = Some(granted),
+            Effect::EndHook => self.hooks.end(),
+            Effect::Answer(granted) => self.contact.granted = granted,
             Effect::ContinueMain => {
                 let sent = self.tree.continue_main();
                 self.sent(sent, Purpose::Continue);

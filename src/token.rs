@@ -9,7 +9,7 @@ use clap::{Arg, ArgAction, Command};
 
 use crate::cli::{UsageError, one_line, values};
 use crate::observe::message::short;
-use crate::os::{clock, descriptor, notify, reason};
+use crate::os::{clock, descriptor, environment, notify, reason};
 
 /// What the workload finds its token by.
 pub const TOKEN_VARIABLE: &str = "SHUTDOWN_TOKEN";
@@ -93,7 +93,7 @@ fn read(path: &Path) -> io::Result<Option<Told>> {
 
 /// What the file says. It comes a moment after the descriptor has become readable.
 fn told(path: &Path) -> io::Result<Option<Told>> {
-    let comes = descriptor().is_some_and(descriptor::is_readable);
+    let comes = descriptor_tells();
     let mut patience = if comes { FILE_WAIT } else { Duration::ZERO };
     loop {
         let told = read(path)?;
@@ -111,6 +111,11 @@ fn descriptor() -> Option<i32> {
     number.filter(|number| descriptor::is_pipe(*number))
 }
 
+/// Whether the descriptor tells the stop.
+fn descriptor_tells() -> bool {
+    descriptor().is_some_and(|number| descriptor::is_readable(number, Duration::ZERO))
+}
+
 /// Runs the subcommand: what is to be printed, and the exit status.
 ///
 /// # Errors
@@ -124,7 +129,7 @@ pub fn run(words: &[OsString]) -> Result<(String, u8), UsageError> {
     if let Some(by) = matches.get_one::<String>("extend") {
         return extend(by);
     }
-    let path = std::env::var_os(TOKEN_VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from);
+    let path = environment::value(TOKEN_VARIABLE).map(PathBuf::from);
     let path = path.ok_or_else(|| outside(TOKEN_VARIABLE, "winddown --token FILE -- COMMAND"))?;
     if matches.get_flag("wait") {
         wait_for(&path);
@@ -136,7 +141,7 @@ pub fn run(words: &[OsString]) -> Result<(String, u8), UsageError> {
     Ok(match told {
         Some(told) => (left(told.deadline_monotonic_ms), STOPPING),
         // The file could not be written, but the descriptor tells the stop.
-        None if descriptor().is_some_and(descriptor::is_readable) => ("unknown\n".to_owned(), STOPPING),
+        None if descriptor_tells() => ("unknown\n".to_owned(), STOPPING),
         None => (left(number(DEADLINE_MONOTONIC_VARIABLE)), RUNNING),
     })
 }
@@ -173,7 +178,7 @@ fn extend(by: &str) -> Result<(String, u8), UsageError> {
         UsageError::Invalid(format!("token: invalid value '{by}' for '--extend <DURATION>': {why}"))
     })?;
     let failed = |error: &io::Error| UsageError::Invalid(format!("token: --extend: {}", reason(error)));
-    let Some(socket) = std::env::var_os(SOCKET_VARIABLE).filter(|name| !name.is_empty()) else {
+    let Some(socket) = environment::value(SOCKET_VARIABLE) else {
         if std::env::var_os(TOKEN_VARIABLE).is_none() {
             return Err(outside(SOCKET_VARIABLE, "winddown --token FILE --extend-max 1m -- COMMAND"));
         }

@@ -4,6 +4,7 @@ use std::fs::OpenOptions;
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
+use std::time::Duration;
 
 /// The first number that is no standard stream.
 const FIRST: RawFd = 3;
@@ -37,10 +38,12 @@ pub fn wait_until_readable(descriptor: RawFd) {
     while poll_in(descriptor, -1).is_err_and(|error| error.kind() == ErrorKind::Interrupted) {}
 }
 
-/// Whether something can be read at once, or its other end is closed. False for one that is closed.
+/// Whether something can be read, or its other end is closed, at the latest after this time. False for
+/// one that is closed.
 #[must_use]
-pub fn is_readable(descriptor: RawFd) -> bool {
-    poll_in(descriptor, 0).is_ok_and(|events| events & (libc::POLLIN | libc::POLLHUP) != 0)
+pub fn is_readable(descriptor: RawFd, patience: Duration) -> bool {
+    let wait_ms = i32::try_from(patience.as_millis()).unwrap_or(i32::MAX);
+    poll_in(descriptor, wait_ms).is_ok_and(|events| events & (libc::POLLIN | libc::POLLHUP) != 0)
 }
 
 fn poll_in(descriptor: RawFd, wait_ms: i32) -> io::Result<i16> {

@@ -10,6 +10,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Duration;
 
 use super::descriptor::{above_standard, close_inherited};
+use super::environment::Entry;
 use super::reap::{self, Change};
 use super::spawn::{self, Command};
 use super::tree::{Process, Tree};
@@ -33,7 +34,7 @@ pub struct Hook {
 #[derive(Debug)]
 pub struct Surroundings {
     /// `NAME=VALUE`.
-    pub environment: Vec<CString>,
+    pub environment: Vec<Entry>,
     /// The signal mask.
     pub mask: SignalSet,
     /// Whether SIGCHLD was ignored.
@@ -55,7 +56,7 @@ pub fn working_directory() -> Option<OwnedFd> {
 ///
 /// # Errors
 /// When there is no process left for it.
-pub fn start(hook: &Hook, variables: &[CString], surroundings: &Surroundings) -> io::Result<i32> {
+pub fn start(hook: &Hook, variables: &[Entry], surroundings: &Surroundings) -> io::Result<i32> {
     helper::start(|| keep(hook, variables, surroundings))
 }
 
@@ -67,9 +68,9 @@ pub fn end(keeper: i32) {
 }
 
 /// The process that keeps a hook; its exit status.
-fn keep(hook: &Hook, variables: &[CString], surroundings: &Surroundings) -> c_int {
+fn keep(hook: &Hook, variables: &[Entry], surroundings: &Surroundings) -> c_int {
     enter(surroundings);
-    let environment: Vec<CString> = surroundings.environment.iter().chain(variables).cloned().collect();
+    let environment: Vec<Entry> = surroundings.environment.iter().chain(variables).cloned().collect();
     let command = Command {
         arguments: &hook.words,
         environment: &environment,

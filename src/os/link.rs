@@ -98,7 +98,9 @@ impl Page {
     /// Whether the outer process's parent has ended, and the run is to end with it. True once.
     #[must_use]
     pub fn take_parent_ended(&self) -> bool {
-        self.fields().parent_ended.swap(0, Ordering::AcqRel) != 0
+        let told = &self.fields().parent_ended;
+        // A look first: this is on the way of every signal.
+        told.load(Ordering::Acquire) != 0 && told.swap(0, Ordering::AcqRel) != 0
     }
 
     /// How the main process ended, once it was reaped.

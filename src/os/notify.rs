@@ -2,20 +2,19 @@
 
 use std::ffi::OsStr;
 use std::io::{self, IoSlice};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
     AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, UnixAddr, bind, sendmsg, setsockopt, socket,
     socketpair, sockopt,
 };
 
 use super::datagram::{self, Datagram, SO_PASSPIDFD};
-use super::descriptor::above_standard;
-use crate::notify::MESSAGE_BYTES_MAX;
+use super::descriptor::{above_standard, is_readable};
+use crate::notify::{MESSAGE_BYTES_MAX, extension};
 
 /// Where the workload's messages come in. Its name can't be guessed, but whoever shares the network
 /// namespace can look it up (`/proc/net/unix`): who sends is looked at with each message.
@@ -26,14 +25,6 @@ pub struct Inlet {
 }
 
 impl Inlet {
-    /// One, if it is wanted.
-    ///
-    /// # Errors
-    /// As [`Self::open`].
-    pub fn open_if(is_wanted: bool) -> io::Result<Option<Self>> {
-        is_wanted.then(Self::open).transpose()
-    }
-
     /// A socket of a new name, which raises SIGIO in this process when a message has come.
     ///
     /// # Errors
@@ -189,7 +180,7 @@ pub fn ask_for_time(name: &OsStr, by: Duration, patience: Duration) -> io::Resul
     let socket = datagram_socket()?;
     // The kernel chooses a name: that is where the answer goes.
     bind(socket.as_raw_fd(), &UnixAddr::new_unnamed())?;
-    let text = format!("EXTEND_TIMEOUT_USEC={}\n", by.as_micros());
+    let text = extension(by);
     sendmsg(
         socket.as_raw_fd(),
         &[IoSlice::new(text.as_bytes())],
@@ -197,9 +188,7 @@ pub fn ask_for_time(name: &OsStr, by: Duration, patience: Duration) -> io::Resul
         MsgFlags::MSG_NOSIGNAL,
         Some(&address(name)?),
     )?;
-    let timeout = PollTimeout::try_from(patience).unwrap_or(PollTimeout::MAX);
-    let mut ready = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
-    if poll(&mut ready, timeout)? == 0 {
+    if !is_readable(socket.as_raw_fd(), patience) {
         return Err(Errno::ETIMEDOUT.into());
     }
     let mut answer = [0; 16];

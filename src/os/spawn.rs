@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use thiserror::Error;
 
 use super::descriptor::above_standard;
+use super::environment::Entry;
 use super::{helper, inbox, reap, reason, signalling};
 use crate::lifecycle::exit::{NOT_EXECUTABLE, NOT_FOUND, WINDDOWN_FAILED};
 use crate::lifecycle::signal::{Signal, SignalSet};
@@ -69,7 +70,7 @@ pub struct Command<'a> {
     /// Its arguments, the command first.
     pub arguments: &'a [CString],
     /// Its environment, `NAME=VALUE`.
-    pub environment: &'a [CString],
+    pub environment: &'a [Entry],
     /// `NAME=`, each completed by its own id.
     pub pid_variables: &'a [CString],
     /// A descriptor that it inherits.

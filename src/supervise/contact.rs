@@ -36,8 +36,8 @@ pub struct Contact {
     is_outdated: bool,
     /// Who has sent the message under way.
     pub(super) sender: Option<Process>,
-    /// What came of its request for more time.
-    pub(super) granted: Option<bool>,
+    /// Whether its request for more time was granted.
+    pub(super) granted: bool,
     /// How many of such requests were refused.
     pub(super) refusals: usize,
 }
@@ -53,7 +53,7 @@ impl Contact {
             writer: None,
             is_outdated: false,
             sender: None,
-            granted: None,
+            granted: false,
             refusals: 0,
         }
     }
@@ -74,10 +74,7 @@ impl Supervisor {
         for _ in 0..BATCH {
             let Some(datagram) = self.contact.inlet.as_ref().and_then(Inlet::next) else { return false };
             if let Some(sender) = self.sender_in_tree(&datagram) {
-                // The machine does what is due with every event: as in a tick, the children come first.
-                if self.is_due() {
-                    self.reap();
-                }
+                self.children_first();
                 self.contact.sender = Some(sender);
                 self.take_message(&datagram);
                 self.contact.sender = None;
@@ -127,12 +124,10 @@ impl Supervisor {
                     // The limit on its start is the parent's.
                     self.tell_parent(&notify::extension(by), &[]);
                 }
-                self.contact.granted = None;
                 let deadline = self.machine.kill_at();
                 self.handle(Event::Extend(by), None);
-                let granted = self.contact.granted == Some(true);
                 if let Some(inlet) = &self.contact.inlet {
-                    inlet.answer(datagram, granted);
+                    inlet.answer(datagram, self.contact.granted);
                 }
                 if self.machine.kill_at() != deadline {
                     self.tell_stop();
@@ -143,7 +138,7 @@ impl Supervisor {
                     self.tree.ask_first(pid);
                 }
             }
-            Item::Reloading | Item::Stopping | Item::Barrier => {}
+            Item::Barrier => {}
         }
     }
 
@@ -159,8 +154,17 @@ impl Supervisor {
         if self.machine.phase() != Phase::Terminating {
             return;
         }
-        let now = self.clock.now();
-        let left = self.machine.kill_at().map(|at| at.saturating_sub(now));
+        if self.contact.outlet.is_some() {
+            self.tell_parent(&self.stopping(), &[]);
+        }
+        if self.contact.token.is_some() {
+            self.write_token();
+        }
+    }
+
+    /// What the parent is told of the stop, with everything that follows it.
+    fn stopping(&self) -> String {
+        let left = self.machine.kill_at().map(|at| at.saturating_sub(self.clock.now()));
         let plan = self.machine.plan();
         let needed = match (left, plan.kill_wait) {
             (Some(left), Limit::Finite(kill_wait)) => {
@@ -171,8 +175,7 @@ impl Supervisor {
         };
         let told =
             left.map_or_else(|| "no limit".to_owned(), |left| format!("{} left", message::short(left)));
-        self.tell_parent(&notify::stopping(&format!("stopping: {told}"), needed), &[]);
-        self.write_token();
+        notify::stopping(&format!("stopping: {told}"), needed)
     }
 
     /// One writer at a time: of two, the one with the older text could be the last, and a workload that
@@ -182,7 +185,7 @@ impl Supervisor {
         if self.contact.is_outdated {
             return;
         }
-        let text = self.token_text(self.clock.now());
+        let text = self.token_text();
         match self.contact.token.as_ref().map(|token| token.write_file(&text)) {
             Some(Ok(writer)) => {
                 self.tree.set_aside(writer);
@@ -196,13 +199,15 @@ impl Supervisor {
     /// Has the token's descriptor tell the stop. Before anybody is asked: who looks at it because of the
     /// signal is to find it readable.
     pub(super) fn make_token_readable(&mut self) {
-        let text = self.token_text(self.clock.now());
-        if let Some(token) = &mut self.contact.token {
-            token.make_readable(&text);
+        if self.contact.token.is_none() {
+            return;
         }
+        let text = self.token_text();
+        self.contact.token.iter_mut().for_each(|token| token.make_readable(&text));
     }
 
-    fn token_text(&self, now: Duration) -> String {
+    fn token_text(&self) -> String {
+        let now = self.clock.now();
         let deadline = self.machine.kill_at();
         let deadline = deadline.map(|at| (self.clock.wall_ms(now, at), self.clock.monotonic_ms(now, at)));
         token::text(&self.reason_of_stop(), deadline)

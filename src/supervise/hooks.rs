@@ -1,17 +1,13 @@
 //! The hooks of a run: what is started when the machine says so, and what is told of it.
 
-use std::ffi::CString;
 use std::io;
 use std::time::Duration;
 
 use super::Supervisor;
+use crate::offer::{EXIT_STATUS_VARIABLE, OUTCOME_VARIABLE};
+use crate::os::environment::{Entry, entry};
 use crate::os::hook::{self, Hook, Surroundings};
-
-/// What hooks are told: the deadline those of the plan, the rest the one that follows the end.
-const DEADLINE: &str = "SHUTDOWN_DEADLINE_MS";
-const OUTCOME: &str = "SHUTDOWN_OUTCOME";
-const EXIT_STATUS: &str = "SHUTDOWN_EXIT_STATUS";
-const TOLD: [&str; 3] = [DEADLINE, OUTCOME, EXIT_STATUS];
+use crate::token::DEADLINE_VARIABLE;
 
 /// The commands of a run, and which of them is under way.
 #[derive(Debug, Default)]
@@ -37,12 +33,7 @@ struct Started {
 impl Hooks {
     /// None of them is under way.
     #[must_use]
-    pub fn new(steps: Vec<Hook>, post_stop: Option<Hook>, mut surroundings: Surroundings) -> Self {
-        // What another winddown may have told us of its own stop.
-        surroundings.environment.retain(|entry| {
-            let name = entry.to_bytes().split(|byte| *byte == b'=').next();
-            !name.is_some_and(|name| TOLD.iter().any(|told| told.as_bytes() == name))
-        });
+    pub const fn new(steps: Vec<Hook>, post_stop: Option<Hook>, surroundings: Surroundings) -> Self {
         Self { steps, post_stop, surroundings: Some(surroundings), last: None }
     }
 
@@ -67,7 +58,7 @@ impl Hooks {
         self.last.as_mut().filter(is_it).map(|last| last.keeper = None).is_some()
     }
 
-    fn start(&mut self, hook: &Hook, variables: &[CString]) -> Option<i32> {
+    fn start(&mut self, hook: &Hook, variables: &[Entry]) -> Option<i32> {
         let started = self.surroundings.as_ref().map(|with| hook::start(hook, variables, with))?;
         let (keeper, error) = match started {
             Ok(keeper) => (Some(keeper), None),
@@ -77,7 +68,8 @@ impl Hooks {
         keeper
     }
 
-    fn end(&self) {
+    /// Has the one under way killed, with everything that it has started.
+    pub(super) fn end(&self) {
         if let Some(keeper) = self.last.as_ref().and_then(|last| last.keeper) {
             hook::end(keeper);
         }
@@ -89,31 +81,23 @@ impl Supervisor {
     pub(super) fn start_hook(&mut self, index: usize, now: Duration) {
         let Some(hook) = self.hooks.steps.get(index).cloned() else { return };
         let deadline = self.machine.kill_at().map(|at| self.clock.wall_ms(now, at));
-        let variables: Vec<CString> =
-            deadline.iter().filter_map(|ms| variable(DEADLINE, &ms.to_string())).collect();
-        self.start_and_set_aside(&hook, &variables);
+        let deadline = deadline.and_then(|ms| entry(DEADLINE_VARIABLE, ms.to_string()));
+        self.start_and_set_aside(&hook, deadline.as_slice());
     }
 
     /// Tells the end of the workload, and starts the hook that follows it, which is told too.
     pub(super) fn start_post_stop(&mut self) {
         let (outcome, ending) = self.conclude();
         let Some(hook) = self.hooks.post_stop.clone() else { return };
-        let variables =
-            [variable(OUTCOME, &outcome.to_string()), variable(EXIT_STATUS, &ending.status().to_string())];
-        self.start_and_set_aside(&hook, &variables.into_iter().flatten().collect::<Vec<_>>());
+        let outcome = entry(OUTCOME_VARIABLE, outcome.to_string());
+        let status = entry(EXIT_STATUS_VARIABLE, ending.status().to_string());
+        let variables: Vec<Entry> = outcome.into_iter().chain(status).collect();
+        self.start_and_set_aside(&hook, &variables);
     }
 
-    fn start_and_set_aside(&mut self, hook: &Hook, variables: &[CString]) {
+    fn start_and_set_aside(&mut self, hook: &Hook, variables: &[Entry]) {
         if let Some(keeper) = self.hooks.start(hook, variables) {
             self.tree.set_hook_aside(keeper);
         }
     }
-
-    pub(super) fn end_hook(&self) {
-        self.hooks.end();
-    }
-}
-
-fn variable(name: &str, value: &str) -> Option<CString> {
-    CString::new(format!("{name}={value}")).ok()
 }

@@ -49,10 +49,7 @@ impl Supervisor {
             return;
         }
         let Some(to_group) = self.was_sent_to_group(delivery, way, at) else { return };
-        // The machine does what is due with every event: as in a tick, the children come first.
-        if self.is_due() {
-            self.reap();
-        }
+        self.children_first();
         let received = self.look_at(delivery, to_group);
         let now = if way == Way::Relayed { self.clock.now() } else { at };
         self.handle_at(at, now, Event::Signal(received), Some(delivery));
