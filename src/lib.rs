@@ -8,6 +8,7 @@
 //! - [`observe`] tells: the log and the record.
 //! - [`notify`] reads what the workload says by `sd_notify`.
 //! - [`offer`] is what the workload is given to take part in its stop.
+//! - [`postmortem`] says why a workload did not stop.
 //! - [`start`] puts a run together.
 //! - [`token`] is the workload's view of a stop.
 //!
@@ -20,6 +21,7 @@ pub mod notify;
 pub mod observe;
 pub mod offer;
 pub mod os;
+pub mod postmortem;
 pub mod start;
 pub mod supervise;
 pub mod token;
