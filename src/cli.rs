@@ -27,6 +27,8 @@ pub(crate) mod values;
 /// Engines kill a container 10 s after the stop by default: as PID 1 we have to be done before.
 const PID_1_LIMIT: Duration = Duration::from_secs(8);
 const DEFAULT_LIMIT: Duration = Duration::from_secs(10);
+/// In less time nobody could look at anything.
+const SHORTEST_WITH_LOOKS: Duration = Duration::from_millis(100);
 const DEFAULT_KILL_WAIT: Duration = Duration::from_secs(5);
 
 /// Everything a run needs to know.
@@ -178,6 +180,7 @@ fn settings(
     let planned = plan::planned(&options.stop, limit, origins)?;
     let hook_limit = options.stop.hook_limit.unwrap_or(plan::DEFAULT_HOOK_LIMIT);
     let setting_origins = SettingOrigins { steps: planned.origins, ..setting_origins(&options, origins) };
+    let looks = looks(&options, limit);
     let plan = Plan {
         limit,
         steps: planned.steps,
@@ -188,6 +191,7 @@ fn settings(
         extend_max: options.extend_max.unwrap_or_default(),
         kill_wait: options.stop.kill_wait.unwrap_or(Limit::Finite(DEFAULT_KILL_WAIT)),
         post_stop: options.stop.post_stop.as_ref().map(|_| hook_limit),
+        looks,
         leave_stragglers: options.leave_stragglers,
     };
     refuse_dropped_stop(&plan, origins)?;
@@ -211,6 +215,12 @@ fn settings(
         command: options.command,
         consumed,
     })
+}
+
+/// Only where somebody hears what they come to, and there is time for them.
+fn looks(options: &Options, limit: Limit) -> bool {
+    let is_told = !options.quiet || options.record.is_some();
+    cfg!(feature = "postmortem") && is_told && limit >= Limit::Finite(SHORTEST_WITH_LOOKS)
 }
 
 fn setting_origins(options: &Options, origins: &Origins) -> SettingOrigins {

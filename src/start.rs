@@ -13,7 +13,7 @@ use crate::lifecycle::exit::{Ending, Exit, WINDDOWN_FAILED};
 use crate::lifecycle::machine::Machine;
 use crate::lifecycle::signal::{Signal, SignalSet};
 use crate::observe::log::{Format, Level, Log};
-use crate::observe::record::{Destination, Record};
+use crate::observe::record::{Destination, End, Record};
 use crate::observe::{Fact, Observer};
 use crate::offer::{self, Offer};
 use crate::os::clock::Clock;
@@ -22,6 +22,7 @@ use crate::os::hook::Surroundings;
 use crate::os::link::{self, InnerEnd, OuterEnd, Side};
 use crate::os::notify::{Outlet, Relay};
 use crate::os::parent::Parent;
+use crate::os::reap::Usage;
 use crate::os::spawn::{self, Command, SpawnError, Spawned};
 use crate::os::terminal::Terminal;
 use crate::os::token::{ReadEnd, Token};
@@ -280,7 +281,7 @@ impl<'a> Run<'a> {
         if let Some(record) = &mut observer.record {
             record.not_started();
         }
-        observer.write_record(self.clock.now(), std::iter::empty(), status);
+        observer.write_record(self.clock.now(), &End { exit_status: status, ..End::default() });
         Ending::Status(status)
     }
 
@@ -330,6 +331,8 @@ impl<'a> Run<'a> {
             inherited_ignored: self.inherited_ignored,
             hooks,
             contact,
+            looks: Vec::new(),
+            usage: Usage::default(),
             parent: self.parent,
             remap_exit: self.settings.remap_exit.clone(),
             pending: Pending::default(),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 mod contact;
 mod hooks;
+mod looking;
 mod receiving;
 mod telling;
 
@@ -19,16 +20,17 @@ use crate::lifecycle::machine::Machine;
 use crate::lifecycle::outcome::Outcome;
 use crate::lifecycle::phase::Phase;
 use crate::lifecycle::signal::{Origin, Signal, SignalSet};
-use crate::observe::log::Level;
-use crate::observe::{Fact, Observer, Purpose};
+use crate::observe::{Fact, Observer, Purpose, record};
+use crate::os::cgroup;
 use crate::os::clock::{self, Clock};
 use crate::os::inbox::{self, Delivery};
 use crate::os::link::{self, InnerEnd};
 use crate::os::parent::Parent;
-use crate::os::reap::{self, Change};
+use crate::os::reap::{self, Change, Usage};
 use crate::os::signalling;
 use crate::os::terminal::Terminal;
 use crate::os::tree::{Process, Sent, Tree};
+use crate::postmortem::look::Look;
 
 /// So many in a row before the others get their turn: a storm of one kind starves none.
 const BATCH: usize = 64;
@@ -63,6 +65,10 @@ pub struct Supervisor {
     pub hooks: Hooks,
     /// What winddown and the workload tell each other.
     pub contact: Contact,
+    /// What was seen of the workload during its stop.
+    pub looks: Vec<Look>,
+    /// What the workload has used.
+    pub usage: Usage,
     /// The parent that the run is to end with, if no outer process watches it.
     pub parent: Option<Parent>,
     /// Exit statuses of the main process to rewrite.
@@ -224,7 +230,7 @@ impl Supervisor {
     fn reap(&mut self) -> bool {
         for _ in 0..BATCH {
             match reap::next() {
-                Change::Ended { pid, exit } => self.child_ended(pid, exit),
+                Change::Ended { pid, exit, usage } => self.child_ended(pid, exit, usage),
                 Change::Stopped { pid } if self.tree.is_main(pid) => {
                     self.tree.main_stopped(true);
                     self.handle(Event::MainStopped, None);
@@ -250,7 +256,7 @@ impl Supervisor {
         true
     }
 
-    fn child_ended(&mut self, pid: i32, exit: Exit) {
+    fn child_ended(&mut self, pid: i32, exit: Exit, usage: Usage) {
         self.tree.reaped(pid, exit);
         self.pending.ended_children = true;
         if self.writer_ended(pid, exit) {
@@ -260,13 +266,14 @@ impl Supervisor {
             self.handle(Event::HookEnded(Some(exit)), None);
             return;
         }
+        self.usage = self.usage.and(usage);
         if self.tree.is_main(pid) {
             if let Some(link) = &self.link {
                 link.page.set_main_exit(exit);
             }
             self.handle(Event::MainExited(exit), None);
         }
-        if self.observer.log.wants(Level::Detail) {
+        if self.observer.wants_details() {
             let name = if self.tree.is_main(pid) { self.tree.main().name.clone() } else { String::new() };
             self.observer.tell(self.clock.now(), &Fact::Reaped(Process { pid, name }, exit));
         }
@@ -361,6 +368,7 @@ impl Supervisor {
                 let sent = self.tree.kill_orphans();
                 self.sent(sent, Purpose::Kill);
             }
+            Effect::Look(moment) => self.look(moment),
             Effect::StopWithMain => self.stop_with_main(),
             Effect::Say(note) => {
                 let fact = self.fact(note, now);
@@ -386,6 +394,9 @@ impl Supervisor {
     fn sent(&mut self, sent: impl IntoIterator<Item = Sent>, purpose: Purpose) {
         for sent in sent {
             let purpose = if sent.signal == Signal::CONT { Purpose::Continue } else { purpose };
+            if purpose == Purpose::Ask && self.tree.is_main(sent.target.pid) {
+                self.pending.asked_main_with = Some(sent.signal);
+            }
             let counts =
                 purpose == Purpose::Kill || (purpose == Purpose::Ask && !self.tree.is_main(sent.target.pid));
             if counts && sent.error.is_none() {
@@ -415,7 +426,13 @@ impl Supervisor {
     fn end(&mut self) -> Ending {
         let (_, ending) = self.conclude();
         let now = self.clock.now();
-        self.observer.write_record(now, self.tree.killed(), ending.status());
+        let end = record::End {
+            killed: self.tree.killed().collect(),
+            looks: &self.looks,
+            usage: Some(self.usage),
+            exit_status: ending.status(),
+        };
+        self.observer.write_record(now, &end);
         if let Some(link) = &self.link {
             link.page.set_ending(ending);
         }
@@ -432,6 +449,11 @@ impl Supervisor {
         let cause = self.machine.cause();
         if let (Some(terminal), Some(Exit::Signal(_))) = (&self.terminal, main_exit) {
             terminal.restore();
+        }
+        if main_exit == Some(Exit::Signal(Signal::KILL)) && !self.tree.main_was_killed() {
+            let fact =
+                Fact::KilledByOthers { main: self.tree.main().clone(), oom_kills: cgroup::oom_kills() };
+            self.observer.tell(now, &fact);
         }
         let any_killed = self.tree.killed().next().is_some();
         let survivors = self.machine.has_survivors();

@@ -186,6 +186,8 @@ walks![
     a_plan_that_kills,
     a_plan_that_only_kills,
     steps_without_a_limit,
+    looks,
+    looks_and_extensions,
     extensions,
     watchdog,
     a_hook_after_the_end,

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::exit::Exit;
 use super::signal::{Origin, Signal};
 
@@ -80,6 +82,22 @@ pub enum Orphans {
     All,
 }
 
+/// When the workload is looked at during a stop, to know afterwards why it did not end in time.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Moment {
+    /// Before anybody was asked: the main process alone.
+    Before,
+    /// A tenth of a second later.
+    Early,
+    /// In the middle of the limit.
+    Half,
+    /// When nine tenths of the limit are over.
+    Late,
+    /// The last time before SIGKILL.
+    Last,
+}
+
 /// What is to be done, in this order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum Effect {
@@ -109,6 +127,8 @@ pub enum Effect {
     KillTree,
     /// SIGKILL to those who have become winddown's children since the last pass.
     KillOrphans,
+    /// Look at the workload.
+    Look(Moment),
     /// Stop winddown as well: the main process was stopped from the terminal.
     StopWithMain,
     /// Tell it.
@@ -150,6 +170,8 @@ pub enum Note {
     MainExited(Exit),
     /// SIGKILL was sent.
     Killing,
+    /// Time to say why they had to be killed.
+    PostMortem,
     /// Some have outlived SIGKILL.
     GaveUp,
     /// It is over.

@@ -15,6 +15,7 @@ use super::plan::Plan;
 use super::signal::{Signal, SignalSet};
 
 mod ending;
+mod moments;
 mod steps;
 mod stop;
 mod view;
@@ -38,6 +39,7 @@ const OVERSLEPT: Duration = Duration::from_millis(100);
 const HOOK_END_WAIT: Duration = Duration::from_secs(1);
 
 #[derive(Clone, PartialEq, Eq, Debug, Hash)]
+#[expect(clippy::large_enum_variant, reason = "there is one in a run")]
 enum State {
     Starting,
     Running,
@@ -143,7 +145,8 @@ impl Machine {
             State::Running => [self.run_limit_stop(), self.silence()].into_iter().flatten().min(),
             State::Terminating(stop) => {
                 let hint = self.hint_at(stop).filter(|_| !stop.hint_told);
-                let all = [Some(stop.next_look), stop.deadline, stop.steps.ends, stop.half_at, hint];
+                let look = stop.moments.next(self.kills_at(stop));
+                let all = [Some(stop.next_look), stop.deadline, stop.steps.ends, stop.half_at, hint, look];
                 all.into_iter().flatten().min()
             }
             State::Finishing { ends, .. } => Some(*ends),
@@ -380,6 +383,8 @@ impl Machine {
 
     fn due_in_stop(&mut self, now: Duration, effects: &mut Vec<Effect>) {
         let is_due = |at: Option<Duration>| at.is_some_and(|at| at <= now);
+        let State::Terminating(stop) = &self.state else { return };
+        let kills_at = self.kills_at(stop);
         let State::Terminating(stop) = &mut self.state else { return };
         let hint_at = self.main.is_none().then(|| stop.hint_at());
         let looks = is_due(Some(stop.next_look));
@@ -389,6 +394,9 @@ impl Machine {
             self.ask_orphans(effects);
         }
         let State::Terminating(stop) = &mut self.state else { return };
+        if let Some(moment) = stop.moments.take(now, kills_at) {
+            effects.push(Effect::Look(moment));
+        }
         if is_due(stop.half_at) {
             stop.half_at = None;
             effects.push(Effect::Say(Note::HalfTime));

@@ -95,6 +95,8 @@ pub struct Plan {
     pub kill_wait: Limit,
     /// How long the hook after the end may last, if there is one.
     pub post_stop: Option<Duration>,
+    /// Whether the workload is looked at during a stop, to know why it did not end in time.
+    pub looks: bool,
     /// Whether a main process that ends by itself may leave processes behind.
     pub leave_stragglers: bool,
 }

@@ -36,7 +36,9 @@ pub enum Level {
 }
 
 impl Level {
-    const fn name(self) -> &'static str {
+    /// `error`, `info`, `detail`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Error => "error",
             Self::Info => "info",
@@ -113,23 +115,20 @@ impl Log {
         level <= self.level
     }
 
-    /// Tells one fact, if it is worth a line at this level.
-    pub fn tell(&mut self, at: Duration, fact: &Fact) {
+    /// Tells one fact, if it is worth a line at this level. The answer is what it came to.
+    pub fn tell(&mut self, at: Duration, fact: &Fact) -> Option<(Level, Vec<String>)> {
         if let Fact::Phase(phase) = fact {
             self.phase = *phase;
         }
         let level = self.level_of(fact);
         if !self.wants(level) {
-            return;
+            return None;
         }
-        let Some(text) = message::line(fact, &self.limit_origin) else {
-            return;
-        };
+        let told = message::lines(fact, &self.limit_origin);
+        if told.is_empty() {
+            return None;
+        }
         self.told |= level <= Level::Info;
-        let line = match self.format {
-            Format::Text => self.text(level, &text),
-            Format::Json => self.json(at, level, fact, &text),
-        };
         let is_last = matches!(fact, Fact::Ended { .. } | Fact::NotStarted(_));
         let is_terminal = self.sink.is_some_and(Sink::is_terminal);
         let tries = match is_last {
@@ -138,7 +137,11 @@ impl Log {
             false if is_terminal && self.is_unhurried && self.lost == 0 => TERMINAL_TRIES,
             false => 1,
         };
-        self.write(&line, tries);
+        match self.format {
+            Format::Text => told.iter().for_each(|text| self.write(&self.text(level, text), tries)),
+            Format::Json => self.write(&self.json(at, level, fact, &told.join("\n")), tries),
+        }
+        Some((level, told))
     }
 
     fn level_of(&self, fact: &Fact) -> Level {
@@ -253,7 +256,9 @@ const fn event(fact: &Fact) -> &'static str {
         Fact::ShellWaits { .. } => "shell-waits",
         Fact::MainExited { .. } => "main-exited",
         Fact::Killing { .. } => "killing",
+        Fact::PostMortem(_) => "post-mortem",
         Fact::GaveUp { .. } => "gave-up",
+        Fact::KilledByOthers { .. } => "killed-by-others",
         Fact::Ended { .. } => "ended",
         Fact::TokenFailed { .. } => "token-failed",
         Fact::RecordFailed { .. } => "record-failed",
@@ -301,6 +306,7 @@ fn details(fact: &Fact, limit_origin: &str) -> Value {
         Fact::Killing { after, victims } => {
             json!({ "after_ms": milliseconds(*after), "victims": processes(victims) })
         }
+        Fact::PostMortem(found) => json!({ "progress": found.progress, "findings": found.findings }),
         Fact::GaveUp { survivors, .. } => {
             json!({ "survivors": super::record::survivors(survivors) })
         }
@@ -324,6 +330,9 @@ fn details(fact: &Fact, limit_origin: &str) -> Value {
         Fact::NotExtended { wanted, requester } => json!({
             "wanted_ms": milliseconds(*wanted), "process": requester.as_ref().map(process),
         }),
+        Fact::KilledByOthers { main, oom_kills } => {
+            json!({ "process": process(main), "oom_kills": oom_kills })
+        }
         Fact::NoGuard(error) => json!({ "error": errno_name(error) }),
         Fact::Phase(_) | Fact::NotStarted(_) => json!({}),
     }

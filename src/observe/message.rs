@@ -91,11 +91,18 @@ pub fn limit(limit: Limit) -> String {
     limit.length().map_or_else(|| "infinity".to_owned(), short)
 }
 
-/// The line for people. Whatever is only for the record has none.
+/// The lines for people. Whatever is only for the record has none.
 #[must_use]
-pub fn line(fact: &Fact, limit_origin: &str) -> Option<String> {
+pub fn lines(fact: &Fact, limit_origin: &str) -> Vec<String> {
+    match fact {
+        Fact::PostMortem(found) => found.lines(),
+        _ => line(fact, limit_origin).into_iter().collect(),
+    }
+}
+
+fn line(fact: &Fact, limit_origin: &str) -> Option<String> {
     Some(match fact {
-        Fact::Phase(_) => return None,
+        Fact::Phase(_) | Fact::PostMortem(_) => return None,
         Fact::Started(main) => format!("started {}", process(main)),
         Fact::NotStarted(why) => why.clone(),
         Fact::Forwarded { signal, sender: by, forwarded } => match forwarded {
@@ -162,6 +169,14 @@ pub fn line(fact: &Fact, limit_origin: &str) -> Option<String> {
                 processes(victims)
             )
         }
+        Fact::KilledByOthers { main, oom_kills } => {
+            let kills = oom_kills.filter(|kills| *kills > 0)?;
+            let told = if kills == 1 { "1 OOM kill".to_owned() } else { format!("{kills} OOM kills") };
+            format!(
+                "{} died of SIGKILL, not by winddown; its control group counts {told}: memory ran out",
+                process(main)
+            )
+        }
         Fact::GaveUp { waited, survivors } => gave_up(*waited, survivors),
         Fact::Ended { .. } => ended(fact)?,
         Fact::TokenFailed { file, error } => {
@@ -190,7 +205,9 @@ fn step(action: Action, hook: Option<&str>) -> String {
     }
 }
 
-fn counted(count: usize, noun: &str, plural: &str) -> String {
+/// `1 straggler`, `3 stragglers`.
+#[must_use]
+pub fn counted(count: usize, noun: &str, plural: &str) -> String {
     if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}{plural}") }
 }
 

@@ -11,6 +11,7 @@ use crate::lifecycle::phase::Phase;
 use crate::lifecycle::plan::{Action, Limit};
 use crate::lifecycle::signal::{Origin, Signal};
 use crate::os::tree::{Process, Sent};
+use crate::postmortem::judge::PostMortem;
 
 pub mod log;
 pub mod message;
@@ -188,12 +189,21 @@ pub enum Fact {
         /// To whom.
         victims: Vec<Process>,
     },
+    /// Why some had to be killed.
+    PostMortem(PostMortem),
     /// Some are still there.
     GaveUp {
         /// How long SIGKILL was given.
         waited: Duration,
         /// Who they are.
         survivors: Vec<Survivor>,
+    },
+    /// The main process died of a SIGKILL that winddown did not send.
+    KilledByOthers {
+        /// The main process.
+        main: Process,
+        /// How many processes of the control group the kernel has killed for want of memory, if it tells.
+        oom_kills: Option<u64>,
     },
     /// It is over.
     Ended {
@@ -236,21 +246,23 @@ pub struct Observer {
 impl Observer {
     /// Takes one fact that happened at this time since the start.
     pub fn tell(&mut self, at: Duration, fact: &Fact) {
+        let lines = self.log.tell(at, fact);
         if let Some(record) = &mut self.record {
             record.tell(at, fact);
+            record.log(at, lines.as_ref());
         }
-        self.log.tell(at, fact);
+    }
+
+    /// Whether somebody wants to know of what is too much for a log: forwarded signals, reaped processes.
+    #[must_use]
+    pub fn wants_details(&self) -> bool {
+        self.record.is_some() || self.log.wants(log::Level::Detail)
     }
 
     /// Writes the record, if one is asked for. That it can't be written is told, and changes nothing.
-    pub fn write_record<'a>(
-        &mut self,
-        at: Duration,
-        killed: impl Iterator<Item = &'a Process>,
-        exit_status: u8,
-    ) {
+    pub fn write_record(&mut self, at: Duration, end: &record::End<'_>) {
         let Some(record) = &mut self.record else { return };
-        if let Err(error) = record.write(killed, exit_status) {
+        if let Err(error) = record.write(end) {
             let file = record.destination().to_string();
             self.tell(at, &Fact::RecordFailed { file, error });
         }

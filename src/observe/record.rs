@@ -10,24 +10,27 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::log::milliseconds;
+use super::log::{Level, milliseconds};
 use super::{Fact, Purpose, Sender, Survivor};
 use crate::lifecycle::event::Cause;
 use crate::lifecycle::exit::Exit;
 use crate::lifecycle::outcome::Outcome;
 use crate::lifecycle::plan::{Action, Limit, Target};
 use crate::lifecycle::signal::{Origin, Signal};
+use crate::os::cgroup;
 use crate::os::clock::Clock;
 use crate::os::descriptor::Sink;
+use crate::os::reap::Usage;
 use crate::os::tree::Process;
 use crate::os::whole_file;
+use crate::postmortem::look::Look;
 
 /// Raised when a reader of the last version would misunderstand the next.
 const SCHEMA: u32 = 1;
 
-/// So many forwarded signals have an entry each. Beyond that equal ones share one: a storm of signals
-/// must not fill the memory.
-const FORWARDED_MAX: usize = 1000;
+/// A list gets no longer by what a storm can bring: beyond that equal signals that were received or
+/// forwarded share an entry, and other things are left out.
+const ENTRIES_MAX: usize = 1000;
 
 /// So far back an equal one is looked for: there are fewer kinds of forwarded signals than that.
 const LOOK_BACK: usize = 256;
@@ -55,7 +58,21 @@ impl std::fmt::Display for Destination {
 pub struct Record {
     destination: Destination,
     object: Value,
-    forwarded: usize,
+    /// As the control group counted them when the run began.
+    oom_kills: Option<u64>,
+}
+
+/// What is known when the run is over.
+#[derive(Debug, Default)]
+pub struct End<'a> {
+    /// Who had to be killed.
+    pub killed: Vec<&'a Process>,
+    /// What was seen during the stop.
+    pub looks: &'a [Look],
+    /// What the workload has used, if it was started.
+    pub usage: Option<Usage>,
+    /// winddown's own.
+    pub exit_status: u8,
 }
 
 impl Record {
@@ -81,14 +98,21 @@ impl Record {
             "stop": null,
             "steps": [],
             "hooks": [],
+            "received": [],
             "signals": [],
+            "ends": [],
             "killed": [],
             "survivors": [],
+            "looks": [],
+            "progress": null,
+            "findings": [],
+            "resources": null,
+            "log": [],
             "exit": null,
             "exit_status": null,
             "outcome": null,
         });
-        Self { destination, object, forwarded: 0 }
+        Self { destination, object, oom_kills: cgroup::oom_kills() }
     }
 
     /// Takes one fact that happened at this time since the start.
@@ -97,7 +121,10 @@ impl Record {
         match fact {
             Fact::Phase(phase) => self.push("phases", json!({ "phase": phase, "at_ms": at_ms })),
             Fact::Started(main) => self.object["main"] = process(main),
-            Fact::StopRequested { cause: why, sender: by, kill_in, .. } => {
+            Fact::StopRequested { cause: why, sender: by, kill_in, asked_with, .. } => {
+                if let (Cause::Signal(received), Some(by)) = (why, by) {
+                    self.received(at_ms, received.signal, by, *asked_with);
+                }
                 self.object["stop"] = json!({
                     "at_ms": at_ms,
                     "cause": cause(*why),
@@ -110,13 +137,26 @@ impl Record {
                 let result = sent.error.as_ref().map_or_else(|| "ok".to_owned(), errno_name);
                 let name = signal(sent.signal);
                 let target = process(&sent.target);
-                self.forwarded += usize::from(*purpose == Purpose::Forward);
-                let is_many = *purpose == Purpose::Forward && self.forwarded > FORWARDED_MAX;
+                let is_forwarded = *purpose == Purpose::Forward;
                 let purpose = purpose_name(*purpose);
                 let entry = json!({ "at_ms": at_ms, "signal": name, "target": target, "purpose": purpose, "result": result });
-                if !(is_many && self.add_to_equal(&entry)) {
-                    self.push("signals", entry);
-                }
+                self.push_signal("signals", entry, is_forwarded);
+            }
+            Fact::Forwarded { signal: by_name, sender: by, forwarded } => {
+                self.received(at_ms, *by_name, by, *forwarded);
+            }
+            Fact::Repeated { received, sender: by, forwarded } => {
+                self.received(at_ms, received.signal, by, *forwarded);
+            }
+            Fact::KillAsked(by) => self.received(at_ms, Signal::INT, by, None),
+            Fact::Reaped(child, how) => {
+                let entry =
+                    json!({ "at_ms": at_ms, "pid": child.pid, "name": name(child), "exit": exit(*how) });
+                self.push_at_most("ends", entry);
+            }
+            Fact::PostMortem(found) => {
+                self.object["progress"] = json!(found.progress);
+                self.object["findings"] = json!(found.findings);
             }
             Fact::Step { .. } => {
                 let mut entry = step(fact);
@@ -138,6 +178,38 @@ impl Record {
         }
     }
 
+    /// Takes the lines that a fact has come to in the log.
+    pub fn log(&mut self, at: Duration, told: Option<&(Level, Vec<String>)>) {
+        let Some((level, lines)) = told else { return };
+        for message in lines {
+            let entry = json!({ "at_ms": milliseconds(at), "level": level.name(), "message": message });
+            self.push_at_most("log", entry);
+        }
+    }
+
+    fn received(&mut self, at_ms: f64, received: Signal, by: &Sender, forwarded: Option<Signal>) {
+        let entry = json!({
+            "at_ms": at_ms, "signal": signal(received), "sender": sender(by), "forwarded": forwarded.map(signal),
+        });
+        self.push_signal("received", entry, true);
+    }
+
+    fn push_signal(&mut self, list: &str, entry: Value, may_share: bool) {
+        if !(may_share && self.is_full(list) && self.add_to_equal(list, &entry)) {
+            self.push(list, entry);
+        }
+    }
+
+    fn push_at_most(&mut self, list: &str, entry: Value) {
+        if !self.is_full(list) {
+            self.push(list, entry);
+        }
+    }
+
+    fn is_full(&self, list: &str) -> bool {
+        self.object[list].as_array().is_some_and(|list| list.len() >= ENTRIES_MAX)
+    }
+
     fn push(&mut self, list: &str, entry: Value) {
         if let Some(list) = self.object[list].as_array_mut() {
             list.push(entry);
@@ -145,11 +217,10 @@ impl Record {
     }
 
     /// Counts a signal with the latest one that is equal but for the time; false if there is none.
-    fn add_to_equal(&mut self, entry: &Value) -> bool {
-        let is_equal = |one: &&mut Value| {
-            ["signal", "target", "purpose", "result"].iter().all(|field| one[*field] == entry[*field])
-        };
-        let latest = self.object["signals"].as_array_mut().into_iter().flat_map(|all| all.iter_mut().rev());
+    fn add_to_equal(&mut self, list: &str, entry: &Value) -> bool {
+        const FIELDS: [&str; 6] = ["signal", "target", "purpose", "result", "sender", "forwarded"];
+        let is_equal = |one: &&mut Value| FIELDS.iter().all(|field| one.get(field) == entry.get(field));
+        let latest = self.object[list].as_array_mut().into_iter().flat_map(|all| all.iter_mut().rev());
         let Some(one) = latest.take(LOOK_BACK).find(is_equal) else { return false };
         one["count"] = json!(one["count"].as_u64().unwrap_or(1) + 1);
         one["last_at_ms"] = entry["at_ms"].clone();
@@ -165,20 +236,31 @@ impl Record {
     ///
     /// # Errors
     /// When it can't be written, or not in one piece.
-    pub fn write<'a>(
-        &mut self,
-        killed: impl Iterator<Item = &'a Process>,
-        exit_status: u8,
-    ) -> io::Result<()> {
-        let mut killed: Vec<&Process> = killed.collect();
+    pub fn write(&mut self, end: &End<'_>) -> io::Result<()> {
+        let mut killed = end.killed.clone();
         killed.sort_by_key(|process| process.pid);
         self.object["killed"] = killed.into_iter().map(process).collect();
-        self.object["exit_status"] = json!(exit_status);
+        self.object["exit_status"] = json!(end.exit_status);
+        if cfg!(feature = "postmortem") {
+            self.object["looks"] = json!(end.looks);
+        }
+        self.object["resources"] = json!(end.usage.map(|usage| self.resources(usage)));
         let text = format!("{}\n", self.object);
         match &self.destination {
             Destination::Descriptor(number) => write_once(*number, text.as_bytes()),
             Destination::File(path) => write_file(path, text.as_bytes()),
         }
+    }
+
+    fn resources(&self, usage: Usage) -> Value {
+        let oom_kills =
+            cgroup::oom_kills().zip(self.oom_kills).map(|(now, before)| now.saturating_sub(before));
+        json!({
+            "cpu_user_ms": milliseconds(usage.user),
+            "cpu_system_ms": milliseconds(usage.system),
+            "memory_peak_bytes": usage.peak_bytes,
+            "oom_kills": oom_kills,
+        })
     }
 
     /// Where it goes.

@@ -69,9 +69,18 @@ pub fn ticks_since_boot() -> u64 {
     let mut now: libc::timespec = unsafe { std::mem::zeroed() };
     // SAFETY: `now` is valid for writes; this clock is always there.
     unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut now) };
-    // SAFETY: takes and returns plain numbers.
-    let ticks_per_second = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
-    let whole = now.tv_sec.saturating_mul(ticks_per_second);
-    let part = now.tv_nsec.saturating_mul(ticks_per_second) / 1_000_000_000;
+    let whole = now.tv_sec.saturating_mul(ticks_per_second());
+    let part = now.tv_nsec.saturating_mul(ticks_per_second()) / 1_000_000_000;
     u64::try_from(whole.saturating_add(part)).unwrap_or_default()
+}
+
+/// So many of the ticks that /proc counts in, in milliseconds.
+#[must_use]
+pub fn ticks_as_ms(ticks: u64) -> u64 {
+    ticks.saturating_mul(1000) / ticks_per_second().unsigned_abs().max(1)
+}
+
+fn ticks_per_second() -> i64 {
+    // SAFETY: takes and returns plain numbers.
+    unsafe { libc::sysconf(libc::_SC_CLK_TCK) }
 }

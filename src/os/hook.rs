@@ -130,7 +130,7 @@ fn wait(mut tree: Tree) -> Exit {
         is_over |= delivery.is_some_and(|delivery| delivery.signal == Signal::TERM);
         loop {
             match reap::next() {
-                Change::Ended { pid, exit } => {
+                Change::Ended { pid, exit, .. } => {
                     ended = ended.or_else(|| tree.is_main(pid).then_some(exit));
                     tree.reaped(pid, exit);
                 }

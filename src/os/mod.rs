@@ -3,6 +3,7 @@
 use std::io;
 
 pub mod by_id;
+pub mod cgroup;
 pub mod clock;
 pub mod datagram;
 mod descent;
@@ -12,6 +13,7 @@ mod helper;
 pub mod hook;
 pub mod inbox;
 pub mod link;
+pub mod look;
 pub mod notify;
 pub mod parent;
 pub mod procfs;

@@ -24,6 +24,8 @@ pub struct Stat {
     pub group: i32,
     /// Session.
     pub session: i32,
+    /// Clock ticks of CPU time that it has used.
+    pub cpu_ticks: u64,
     /// How many threads it has.
     pub threads: u32,
     /// Clock ticks since boot: with the id, this names a process for good.
@@ -64,12 +66,44 @@ impl Stat {
             parent: fields.next()?.parse().ok()?,
             group: fields.next()?.parse().ok()?,
             session: fields.next()?.parse().ok()?,
-            // The 20th and the 22nd field; the session is the sixth.
-            threads: fields.nth(13)?.parse().ok()?,
+            // The 14th and 15th field; the session is the sixth.
+            cpu_ticks: ticks(fields.nth(7)?, fields.next()?)?,
+            // The 20th and the 22nd.
+            threads: fields.nth(4)?.parse().ok()?,
             start_ticks: fields.nth(1)?.parse().ok()?,
             // The 52nd and last field.
             exit_status: fields.nth(29).and_then(|field| field.trim_end().parse().ok()).unwrap_or(0),
         })
+    }
+}
+
+/// User and system time.
+fn ticks(user: &str, system: &str) -> Option<u64> {
+    Some(user.parse::<u64>().ok()?.saturating_add(system.parse().ok()?))
+}
+
+/// The lines of `/proc/PID/status`.
+#[derive(Debug)]
+pub struct Status<'a>(&'a str);
+
+impl<'a> Status<'a> {
+    /// Out of the whole file.
+    #[must_use]
+    pub const fn parse(text: &'a str) -> Self {
+        Self(text)
+    }
+
+    /// What a line says.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<&'a str> {
+        let mut lines = self.0.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        lines.next().map(str::trim)
+    }
+
+    /// A line that holds a set of signals.
+    #[must_use]
+    pub fn signals(&self, name: &str) -> Option<SignalSet> {
+        u64::from_str_radix(self.field(name)?, 16).ok().map(SignalSet::from_bits)
     }
 }
 
@@ -82,7 +116,17 @@ impl Directory {
     /// The directory of a process, if there is one.
     #[must_use]
     pub fn open(pid: i32) -> Option<Self> {
-        let path = CString::new(format!("/proc/{pid}")).ok()?;
+        Self::open_path(format!("/proc/{pid}"))
+    }
+
+    /// The directory of a thread.
+    #[must_use]
+    pub fn open_thread(pid: i32, tid: i32) -> Option<Self> {
+        Self::open_path(format!("/proc/{pid}/task/{tid}"))
+    }
+
+    fn open_path(path: String) -> Option<Self> {
+        let path = CString::new(path).ok()?;
         let flags = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC;
         // SAFETY: `path` is a valid C string for the whole call.
         let descriptor = unsafe { libc::open(path.as_ptr(), flags) };
@@ -93,15 +137,21 @@ impl Directory {
     /// Its line of facts; nothing once the process has been reaped.
     #[must_use]
     pub fn stat(&self) -> Option<Stat> {
-        Stat::parse(&read_at(self, "stat").ok()?)
+        Stat::parse(&self.read("stat").ok()?)
     }
 
     /// The signals it ignores.
     #[must_use]
     pub fn ignored(&self) -> Option<SignalSet> {
-        let status = read_at(self, "status").ok()?;
-        let bits = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
-        u64::from_str_radix(bits.trim(), 16).ok().map(SignalSet::from_bits)
+        Status::parse(&self.read("status").ok()?).signals("SigIgn")
+    }
+
+    /// What one of its files says, as far as it is worth reading.
+    ///
+    /// # Errors
+    /// As `open(2)` and `read(2)`; `EACCES` and `EPERM` where we may not know, `ESRCH` of one that has gone.
+    pub fn read(&self, name: &str) -> io::Result<String> {
+        read(openat(&self.0, name, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?)
     }
 
     /// Signals just this process, whoever has its id by now.
@@ -125,10 +175,6 @@ impl Directory {
 
 /// Files here are short, and what is longer is not looked at.
 const LONGEST: usize = 4096;
-
-fn read_at(directory: &Directory, name: &str) -> io::Result<String> {
-    read(openat(&directory.0, name, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?)
-}
 
 fn read_path(path: &str) -> io::Result<String> {
     read(open(path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?)

@@ -1,5 +1,7 @@
 //! The one place that waits for children.
 
+use std::time::Duration;
+
 use crate::lifecycle::exit::Exit;
 use crate::lifecycle::signal::Signal;
 
@@ -27,6 +29,40 @@ pub fn has_children() -> bool {
     }
 }
 
+/// What processes have used, by the kernel's accounts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Usage {
+    /// CPU time of programs.
+    pub user: Duration,
+    /// CPU time of the kernel for them.
+    pub system: Duration,
+    /// The most memory that one of them had, in bytes.
+    pub peak_bytes: u64,
+}
+
+impl Usage {
+    /// Both together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            user: self.user.saturating_add(other.user),
+            system: self.system.saturating_add(other.system),
+            peak_bytes: self.peak_bytes.max(other.peak_bytes),
+        }
+    }
+}
+
+impl From<&libc::rusage> for Usage {
+    fn from(usage: &libc::rusage) -> Self {
+        let time = |time: libc::timeval| {
+            let seconds = Duration::from_secs(u64::try_from(time.tv_sec).unwrap_or_default());
+            seconds.saturating_add(Duration::from_micros(u64::try_from(time.tv_usec).unwrap_or_default()))
+        };
+        let peak_bytes = u64::try_from(usage.ru_maxrss).unwrap_or_default().saturating_mul(1024);
+        Self { user: time(usage.ru_utime), system: time(usage.ru_stime), peak_bytes }
+    }
+}
+
 /// What `waitpid` had to tell.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Change {
@@ -36,6 +72,8 @@ pub enum Change {
         pid: i32,
         /// How it ended.
         exit: Exit,
+        /// What it has used, with those that it has waited for itself.
+        usage: Usage,
     },
     /// A child was stopped.
     Stopped {
@@ -58,14 +96,16 @@ pub enum Change {
 pub fn next() -> Change {
     let flags = libc::WNOHANG | libc::WUNTRACED | libc::WCONTINUED | libc::__WALL;
     let mut status = 0;
-    // SAFETY: `status` is valid for writes for the whole call.
-    let pid = unsafe { libc::waitpid(-1, &raw mut status, flags) };
+    // SAFETY: `rusage` is plain data that the kernel fills in.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: both places are valid for writes for the whole call.
+    let pid = unsafe { libc::wait4(-1, &raw mut status, flags, &raw mut usage) };
     match pid {
         0 => Change::Nothing,
         pid if pid < 0 => Change::NoChild,
         pid if libc::WIFSTOPPED(status) => Change::Stopped { pid },
         pid if libc::WIFCONTINUED(status) => Change::Continued { pid },
-        pid => Change::Ended { pid, exit: exit(status) },
+        pid => Change::Ended { pid, exit: exit(status), usage: Usage::from(&usage) },
     }
 }
 

@@ -276,13 +276,27 @@ impl Tree {
         uid == nix::unistd::geteuid().as_raw() || procfs::user(self.main.process.pid) == Some(uid)
     }
 
-    /// Everybody who is there, the main process first. Zombies are not: they only wait to be reaped.
+    /// What /proc tells of the main process, while it is there.
+    #[must_use]
+    pub fn main_stat(&self) -> Option<Stat> {
+        let knows = self.proc_is_usable && self.main_is_alive();
+        knows.then(|| procfs::stat(self.main.process.pid)).flatten()
+    }
+
+    /// Everybody /proc tells of who is there, the main process first. Zombies are not: they only wait to be
+    /// reaped.
+    #[must_use]
+    pub fn living(&self) -> Vec<Stat> {
+        let mut living = self.members();
+        living.retain(|stat| !stat.is_gone());
+        living.sort_by_key(|stat| (stat.pid != self.main.process.pid, stat.pid));
+        living
+    }
+
+    /// Everybody who is there, the main process first.
     #[must_use]
     pub fn there(&self) -> Vec<Process> {
-        let members = self.members();
-        let mut there: Vec<Process> =
-            members.iter().filter(|stat| !stat.is_gone()).map(Process::from).collect();
-        there.sort_by_key(|process| (process.pid != self.main.process.pid, process.pid));
+        let mut there: Vec<Process> = self.living().iter().map(Process::from).collect();
         if there.is_empty() && self.main_is_alive() {
             there.push(self.main.process.clone());
         }

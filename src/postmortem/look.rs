@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::lifecycle::event::Moment;
+
 /// One look at the tree.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Look {
@@ -13,22 +15,6 @@ pub struct Look {
     pub processes: Vec<Seen>,
     /// How many were there beside these: there was no time for them, or no room.
     pub left_out: usize,
-}
-
-/// When a look is taken.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Moment {
-    /// Before anybody was asked: the main process alone.
-    Before,
-    /// A tenth of a second after that.
-    Early,
-    /// In the middle of the limit.
-    Half,
-    /// When nine tenths of the limit are over.
-    Late,
-    /// The last one before SIGKILL.
-    Last,
 }
 
 /// One process as a look has shown it.
@@ -131,6 +117,48 @@ pub struct Call {
     pub arguments: [Hex; 6],
 }
 
+impl Call {
+    /// The same call on the same thing. What a call does not take stands in its registers by chance.
+    #[must_use]
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        self.name == other.name && self.arguments[0] == other.arguments[0]
+    }
+
+    /// The descriptor that it waits on, if it is one that takes one.
+    #[must_use]
+    pub fn descriptor(&self) -> Option<i32> {
+        const TAKE_ONE: [&str; 25] = [
+            "read",
+            "write",
+            "readv",
+            "writev",
+            "pread64",
+            "pwrite64",
+            "recvfrom",
+            "recvmsg",
+            "recvmmsg",
+            "sendto",
+            "sendmsg",
+            "sendfile",
+            "accept",
+            "accept4",
+            "connect",
+            "ioctl",
+            "flock",
+            "fcntl",
+            "fsync",
+            "fdatasync",
+            "epoll_wait",
+            "epoll_pwait",
+            "epoll_pwait2",
+            "ftruncate",
+            "fallocate",
+        ];
+        let number = TAKE_ONE.contains(&self.name.as_str()).then_some(self.arguments[0].0)?;
+        i32::try_from(number).ok()
+    }
+}
+
 /// Who holds a lock.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Holder {
@@ -166,6 +194,16 @@ pub struct Socket {
     pub unread: u64,
     /// Bytes that the other end has not taken yet.
     pub unsent: u64,
+}
+
+impl Socket {
+    /// Whether somebody is, or was until just now, at the other end. Of the Unix sockets only those that a
+    /// server has accepted have a name.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        let is_open = ["established", "close-wait", "fin-wait-1", "last-ack"].contains(&self.state.as_str());
+        is_open && (self.protocol != "unix" || !self.local.is_empty())
+    }
 }
 
 /// How many sockets there are.

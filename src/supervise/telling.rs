@@ -8,7 +8,6 @@ use crate::lifecycle::event::{Cause, Note};
 use crate::lifecycle::phase::Phase;
 use crate::lifecycle::plan::Action;
 use crate::lifecycle::signal::Origin;
-use crate::observe::log::Level;
 use crate::observe::{Fact, Sender, Survivor};
 use crate::os::tree::Process;
 use crate::os::{procfs, signalling};
@@ -20,7 +19,7 @@ impl Supervisor {
     /// The fact behind a note, with everything that had to be looked up.
     pub(super) fn fact(&mut self, note: Note, now: Duration) -> Option<Fact> {
         // The usual case, on the way of every signal: nothing is looked up that nobody reads.
-        if matches!(note, Note::Forwarded(..)) && !self.observer.log.wants(Level::Detail) {
+        if matches!(note, Note::Forwarded(..)) && !self.observer.wants_details() {
             return None;
         }
         let main = self.tree.main().clone();
@@ -47,6 +46,7 @@ impl Supervisor {
                 Fact::MainExited { main, exit, after, asked: std::mem::take(&mut self.pending.targets) }
             }
             Note::Killing => Fact::Killing { after, victims: std::mem::take(&mut self.pending.targets) },
+            Note::PostMortem => self.post_mortem()?,
             Note::GaveUp => Fact::GaveUp {
                 waited: self.machine.plan().kill_wait.length().unwrap_or_default(),
                 survivors: self.survivors(),

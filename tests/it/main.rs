@@ -32,6 +32,7 @@ mod outcomes;
 mod parent;
 mod pid1;
 mod plan;
+mod post_mortem;
 mod random_runs;
 mod record;
 mod record_file;
@@ -86,6 +87,7 @@ fn main() {
         parent::trials(),
         pid1::trials(),
         plan::trials(),
+        post_mortem::trials(),
         random_runs::trials(),
         record::trials(),
         record_file::trials(),

@@ -3,11 +3,13 @@
 
 use std::time::Duration;
 
-use winddown::lifecycle::event::{Cause, Effect, Event, Note, Orphans, Received};
+use winddown::lifecycle::event::{Cause, Effect, Event, Moment, Note, Orphans, Received};
 use winddown::lifecycle::machine::Machine;
 use winddown::lifecycle::phase::Phase;
 use winddown::lifecycle::plan::{Action, Plan, Step, Target};
 use winddown::lifecycle::signal::{Origin, Signal, SignalSet};
+
+mod looks;
 
 /// A second Ctrl+C sooner than this is the same key press.
 const REPEAT: Duration = Duration::from_millis(200);
@@ -58,6 +60,8 @@ struct Stop {
     /// The first INT of the process that last sent one.
     sent: Option<(Origin, Duration)>,
     progress: Progress,
+    /// The latest look, and the deadline as it was then.
+    looked: Option<(Moment, Option<Duration>)>,
 }
 
 /// How far the steps of the plan have come.
@@ -181,6 +185,8 @@ impl Oracle {
             (stop.key, stop.sent) = (stop.key.map(age), stop.sent.map(|(origin, at)| (origin, age(at))));
             stop.deadline = stop.deadline.map(|at| at.saturating_sub(now));
             stop.progress.ends = stop.progress.ends.map(|at| at.saturating_sub(now));
+            stop.looked =
+                stop.looked.map(|(moment, deadline)| (moment, deadline.map(|at| at.saturating_sub(now))));
         }
         view
     }
@@ -216,6 +222,7 @@ impl Oracle {
         Self::stopped_main(turn)?;
         self.end(turn)?;
         self.hook_after_the_end(turn)?;
+        self.looks(turn, cause)?;
         self.told_once(turn)?;
         self.remember(turn);
         self.deadlines(turn)
@@ -606,6 +613,7 @@ impl Oracle {
                 Note::Killing => 6,
                 Note::Stopped => 7,
                 Note::GaveUp => 8,
+                Note::PostMortem => 9,
                 Note::Forwarded(..)
                 | Note::Repeated(..)
                 | Note::MainStopped

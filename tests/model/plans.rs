@@ -47,6 +47,7 @@ fn plan(limit: Limit) -> Plan {
         extend_max: Duration::ZERO,
         kill_wait: milliseconds(60),
         post_stop: None,
+        looks: false,
         leave_stragglers: false,
     }
 }
@@ -251,6 +252,20 @@ pub(crate) fn steps_without_a_limit() -> Case {
         Step { action: Action::Signal(Some(Signal::TERM), Target::All), share: None },
     ];
     some("steps without a limit", Plan { steps, ..plan(Limit::Infinite) }, &[from(A, "TERM")])
+}
+
+/// The workload is looked at.
+pub(crate) fn looks() -> Case {
+    some("looks", Plan { looks: true, ..plan(milliseconds(400)) }, &[from(A, "TERM"), from(A, "USR1"), key()])
+}
+
+/// The deadline is moved, so that the last look comes again.
+pub(crate) fn looks_and_extensions() -> Case {
+    let more = Duration::from_millis(150);
+    let plan = Plan { looks: true, extend_max: more, ..plan(milliseconds(110)) };
+    let mut case = some("looks and extensions", plan, &[from(A, "TERM")]);
+    case.events.extend([Event::Extend(Duration::from_millis(100)), Event::Extend(more)]);
+    case
 }
 
 /// The workload asks for more time, within the run limit, which leaves the plan less than its shares.

@@ -141,6 +141,7 @@ pub(crate) fn plan() -> impl Strategy<Value = Plan> {
     let others = (prop::option::of(duration()), duration(), prop::option::of(duration()));
     (any::<bool>(), limits, steps(), others).prop_map(
         |(leave_stragglers, (limit, kill_wait, run_limit), steps, (watchdog, extend_max, post_stop))| Plan {
+            looks: true,
             limit,
             steps,
             stop_on: [Signal::TERM, Signal::INT].into_iter().collect(),

@@ -47,14 +47,6 @@ impl Machine {
     }
 
     pub(super) fn kill(&mut self, now: Duration, why: Note, effects: &mut Vec<Effect>) {
-        self.begin_kill(now, effects);
-        if why != Note::Killing {
-            effects.push(Effect::Say(why));
-        }
-        effects.push(Effect::Say(Note::Killing));
-    }
-
-    pub(super) fn begin_kill(&mut self, now: Duration, effects: &mut Vec<Effect>) {
         let next_pass = now.saturating_add(KILL_PAUSE_MIN);
         // With less patience than SIGKILL takes, everybody would count as a survivor.
         let give_up = self.plan.kill_wait.after(now).map(|at| at.max(next_pass));
@@ -62,5 +54,10 @@ impl Machine {
         self.state = State::Killing { next_pass, pause: KILL_PAUSE_MIN, give_up };
         effects.push(Effect::KillTree);
         effects.extend(hook_runs.then_some(Effect::Say(Note::HookOverran)));
+        if why != Note::Killing {
+            effects.push(Effect::Say(why));
+        }
+        effects.push(Effect::Say(Note::Killing));
+        effects.extend(self.plan.looks.then_some(Effect::Say(Note::PostMortem)));
     }
 }

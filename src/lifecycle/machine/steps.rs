@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::stop::Stop;
 use super::{ABANDONED_LIMIT, Machine, State};
-use crate::lifecycle::event::{Cause, Effect, Note, Orphans};
+use crate::lifecycle::event::{Cause, Effect, Moment, Note, Orphans};
 use crate::lifecycle::exit::Exit;
 use crate::lifecycle::plan::{Action, Target};
 use crate::lifecycle::signal::Signal;
@@ -23,6 +23,7 @@ impl Machine {
             self.kill(now, Note::StopRequested(cause), effects);
             return;
         }
+        effects.extend(self.plan.looks.then_some(Effect::Look(Moment::Before)));
         let by_terminal = received.filter(|received| received.main_has_it);
         effects.extend(by_terminal.map(|received| Effect::AskedByTerminal(received.signal)));
         let mut stop = Stop::new(&self.plan, now, deadline, received);
@@ -130,6 +131,11 @@ impl Machine {
     pub(super) fn plan_kills_at(&self, stop: &Stop) -> Option<Duration> {
         let next = self.plan.steps.get(stop.steps.index + 1)?;
         stop.steps.ends.filter(|_| next.action == Action::Kill)
+    }
+
+    /// When SIGKILL is due as things stand.
+    pub(super) fn kills_at(&self, stop: &Stop) -> Option<Duration> {
+        [stop.deadline, self.plan_kills_at(stop)].into_iter().flatten().min()
     }
 
     pub(super) fn tell_step(&self, effects: &mut Vec<Effect>) {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::moments::Moments;
 use super::{LOOK_MIN, SHELL_HINT_AFTER};
 use crate::lifecycle::event::Received;
 use crate::lifecycle::plan::{Plan, Step};
@@ -23,6 +24,7 @@ pub(super) struct Stop {
     pub(super) next_look: Duration,
     /// The middle of the limit as it was at the start, until it was told; none without a limit.
     pub(super) half_at: Option<Duration>,
+    pub(super) moments: Moments,
     pub(super) hint_told: bool,
     pub(super) exit_told: bool,
 }
@@ -106,6 +108,7 @@ impl Stop {
             given: by_terminal.into_iter().collect(),
             next_look: now.saturating_add(LOOK_MIN),
             half_at: deadline.map(|deadline| now.saturating_add(deadline.saturating_sub(now) / 2)),
+            moments: Moments::new(plan.looks, now, deadline),
             hint_told: false,
             exit_told: false,
         }
@@ -133,6 +136,9 @@ impl Stop {
         self.extended = Some(extended.saturating_add(more));
         self.deadline = Some(deadline.saturating_add(more));
         self.steps.ends = self.steps.ends.map(|ends| ends.saturating_add(more));
+        if !more.is_zero() {
+            self.moments.last_is_to_come();
+        }
         Some(more)
     }
 }

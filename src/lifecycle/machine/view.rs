@@ -64,5 +64,8 @@ impl Machine {
         stop.steps.ends = stop.steps.ends.map(left);
         stop.deadline = stop.deadline.map(left);
         stop.half_at = stop.half_at.map(left);
+        for moment in [&mut stop.moments.early, &mut stop.moments.half, &mut stop.moments.late] {
+            *moment = moment.map(left);
+        }
     }
 }

@@ -133,6 +133,13 @@ impl Tree {
         }
     }
 
+    /// What a process was asked with in this stop: the first of several in the kernel's order.
+    #[must_use]
+    pub fn asked_with(&self, stat: &Stat) -> Option<Signal> {
+        let asked = self.asked.get(&stat.pid).filter(|asked| asked.start_ticks == stat.start_ticks)?;
+        (1..=64).filter_map(Signal::new).find(|signal| asked.signals.contains(*signal))
+    }
+
     /// From here on those asked before may be asked again, with a signal that they have not got yet.
     pub fn ask_again(&mut self) {
         for asked in self.asked.values_mut() {

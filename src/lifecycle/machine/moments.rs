@@ -1,0 +1,67 @@
+//! When the workload is looked at during a stop.
+
+use std::time::Duration;
+
+use crate::lifecycle::event::Moment;
+
+/// The first look after the signal comes so much later: who stops quickly is never looked at.
+const EARLY_AFTER: Duration = Duration::from_millis(100);
+/// The last one is so far from SIGKILL that it can't delay it.
+const LAST_BEFORE: Duration = Duration::from_millis(25);
+
+/// The looks that are still to come.
+#[derive(Clone, PartialEq, Eq, Debug, Hash)]
+pub(super) struct Moments {
+    /// In the order of their names; none for one that was taken.
+    pub(super) early: Option<Duration>,
+    pub(super) half: Option<Duration>,
+    pub(super) late: Option<Duration>,
+    has_last: bool,
+    /// Whether there is to be any.
+    is_wanted: bool,
+}
+
+impl Moments {
+    /// The looks of a stop that starts now.
+    pub(super) fn new(looks: bool, now: Duration, deadline: Option<Duration>) -> Self {
+        let length = deadline.map(|deadline| deadline.saturating_sub(now)).filter(|_| looks);
+        Self {
+            early: looks.then(|| now.saturating_add(EARLY_AFTER)),
+            half: length.map(|length| now.saturating_add(length / 2)),
+            late: length.map(|length| now.saturating_add(length / 10 * 9)),
+            has_last: looks,
+            is_wanted: looks,
+        }
+    }
+
+    /// The deadline has moved.
+    pub(super) const fn last_is_to_come(&mut self) {
+        self.has_last = self.is_wanted;
+    }
+
+    fn each(&self, kill_at: Option<Duration>) -> [(Moment, Option<Duration>); 4] {
+        let last = kill_at.map(|at| at.saturating_sub(LAST_BEFORE)).filter(|_| self.has_last);
+        [
+            (Moment::Early, self.early),
+            (Moment::Half, self.half),
+            (Moment::Late, self.late),
+            (Moment::Last, last),
+        ]
+    }
+
+    /// When the next one is due, if SIGKILL is due then.
+    pub(super) fn next(&self, kill_at: Option<Duration>) -> Option<Duration> {
+        self.each(kill_at).into_iter().filter_map(|(_, at)| at).min()
+    }
+
+    /// The latest one that is due. Those before it are not made up for.
+    pub(super) fn take(&mut self, now: Duration, kill_at: Option<Duration>) -> Option<Moment> {
+        let is_due = |(_, at): &(Moment, Option<Duration>)| at.is_some_and(|at| at <= now);
+        let (due, _) = self.each(kill_at).into_iter().rfind(is_due)?;
+        self.early = None;
+        self.half = self.half.filter(|_| due < Moment::Half);
+        self.late = self.late.filter(|_| due < Moment::Late);
+        self.has_last &= due < Moment::Last;
+        Some(due)
+    }
+}

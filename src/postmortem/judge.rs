@@ -1,0 +1,137 @@
+//! From looks to findings.
+
+use std::collections::HashSet;
+
+use serde::Serialize;
+
+use super::look::{Look, Seen};
+use super::progress;
+pub use super::progress::Progress;
+use super::series::Series;
+use super::{causes, rules, words};
+use crate::observe::message::counted;
+
+/// At most so many lines are told: somebody has to read them.
+pub const LINES_MAX: usize = 20;
+/// Processes with a finding of their own; of others with the same cause only the number is told.
+const FINDINGS_MAX: usize = 4;
+/// Lines of one process about its sockets.
+const SOCKETS_MAX: usize = 3;
+
+/// What is to be judged.
+#[derive(Clone, Copy, Debug)]
+pub struct Case<'a> {
+    /// What was seen, in order.
+    pub looks: &'a [Look],
+    /// Who had to be killed.
+    pub killed: &'a [i32],
+    /// What the workload was asked with, and its name without SIG.
+    pub signal: (i32, &'a str),
+    /// What winddown itself was started with ignored: bit 0 is signal 1.
+    pub ignored_by_winddown: u64,
+}
+
+/// What is the matter with one process.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Finding {
+    /// `W09`.
+    pub code: &'static str,
+    /// `draining`.
+    pub name: &'static str,
+    /// The process.
+    pub pid: i32,
+    /// Its name.
+    pub process: String,
+    /// In one line.
+    pub text: String,
+    /// What to do about it.
+    pub remedy: String,
+    /// How many others are in the same case.
+    pub others: usize,
+}
+
+/// Why the workload did not stop.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct PostMortem {
+    /// The whole in one word; nothing with less than two looks.
+    pub progress: Option<Progress>,
+    /// What was found, the main process first.
+    pub findings: Vec<Finding>,
+    /// What it was found from, for people.
+    pub facts: Vec<String>,
+}
+
+impl PostMortem {
+    /// All of it for people, at most [`LINES_MAX`] lines: the causes with their remedies, then the facts.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        let word = self.progress.map(|progress| format!(" ({})", progress.word())).unwrap_or_default();
+        let told = self.findings.iter().enumerate().flat_map(|(index, finding)| {
+            let why = if index == 0 { format!("why{word}") } else { "also".to_owned() };
+            let others = match finding.others {
+                0 => String::new(),
+                1 => " (and 1 other process)".to_owned(),
+                others => format!(" (and {others} other processes)"),
+            };
+            [
+                format!("{why}: {} {}: {}{others}", finding.code, finding.name, finding.text),
+                format!("  try: {}", finding.remedy),
+            ]
+        });
+        told.chain(self.facts.iter().cloned()).take(LINES_MAX).collect()
+    }
+}
+
+/// Judges what was seen. Nothing was seen, nothing is found.
+#[must_use]
+pub fn judge(case: &Case<'_>) -> PostMortem {
+    let Some(last) = case.looks.last() else { return PostMortem::default() };
+    let (number, name) = case.signal;
+    let bit = u32::try_from(number - 1).ok().and_then(|shift| 1_u64.checked_shl(shift)).unwrap_or_default();
+    let killed: HashSet<i32> = case.killed.iter().copied().collect();
+    let of = |seen| Series::of(seen, case.looks, name, bit, case.ignored_by_winddown);
+    let was_killed = |seen: &&Seen| killed.contains(&seen.pid);
+    let all: Vec<Series<'_>> = last.processes.iter().filter(was_killed).map(of).collect();
+    let progress = progress::of(&all, case.looks);
+    PostMortem { progress, findings: findings(&all), facts: facts(&all, last) }
+}
+
+/// One for each process, those that tell nothing last; children of one parent in the same case share one. Of a child without
+/// a cause of its own it is enough to tell that its parent waits for it.
+fn findings(all: &[Series<'_>]) -> Vec<Finding> {
+    let mut found: Vec<(Finding, i32)> = Vec::new();
+    for series in all {
+        let (cause, text, remedy) = rules::apply(series);
+        let (seen, parent) = (series.last, series.last.parent);
+        let waits = [causes::WAIT_CHILD.code, causes::UNINTERRUPTIBLE.code];
+        let waits_for_it = |(one, _): &(Finding, i32)| waits.contains(&one.code) && one.pid == parent;
+        let is_untold = cause == &causes::NOT_SIGNALLED || cause == &causes::UNKNOWN;
+        if is_untold && found.iter().any(waits_for_it) {
+            continue;
+        }
+        let same =
+            |(one, other_parent): &&mut (Finding, i32)| one.code == cause.code && *other_parent == parent;
+        if let Some((one, _)) = found.iter_mut().find(same) {
+            one.others += 1;
+            continue;
+        }
+        let remedy = remedy.unwrap_or_else(|| cause.remedy.to_owned());
+        let (code, name, process) = (cause.code, cause.name, seen.name.clone());
+        found.push((Finding { code, name, pid: seen.pid, process, text, remedy, others: 0 }, parent));
+    }
+    found.sort_by_key(|(finding, _)| finding.code == causes::UNKNOWN.code);
+    found.into_iter().map(|(finding, _)| finding).take(FINDINGS_MAX).collect()
+}
+
+fn facts(all: &[Series<'_>], last: &Look) -> Vec<String> {
+    let mut facts = Vec::new();
+    for series in all.iter().take(FINDINGS_MAX) {
+        facts.push(words::process(series));
+        facts.extend(words::sockets(series.last).take(SOCKETS_MAX));
+    }
+    facts.extend(words::unreadable(last));
+    if last.left_out > 0 {
+        facts.push(format!("  {} more were not looked at", counted(last.left_out, "process", "es")));
+    }
+    facts
+}

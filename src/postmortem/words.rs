@@ -1,0 +1,140 @@
+//! What was seen, in words.
+
+use std::time::Duration;
+
+use super::look::{Call, File, Look, Seen, Thread};
+use super::series::Series;
+use crate::observe::message::{counted, short};
+
+/// Calls in which an event loop waits for many descriptors at once.
+pub(super) const LOOPS: [&str; 7] =
+    ["epoll_wait", "epoll_pwait", "epoll_pwait2", "poll", "ppoll", "select", "pselect6"];
+
+/// `node (pid 4711)`.
+pub(super) fn name(seen: &Seen) -> String {
+    format!("{} (pid {})", seen.name, seen.pid)
+}
+
+/// `250ms`, `16.8s`: as log lines have it.
+pub(super) fn time(ms: u64) -> String {
+    short(Duration::from_millis(ms))
+}
+
+/// `its stdout, a pipe`, `127.0.0.1:5432`, `/run/lock`.
+pub(super) fn target(file: &File) -> String {
+    let stream = match file.number {
+        0 => "its stdin, ",
+        1 => "its stdout, ",
+        2 => "its stderr, ",
+        _ => "",
+    };
+    let what = match &file.socket {
+        Some(socket) if socket.peer.is_empty() && socket.local.is_empty() => "a socket".to_owned(),
+        Some(socket) if socket.peer.is_empty() => socket.local.clone(),
+        Some(socket) => format!("{} (from {})", socket.peer, socket.local),
+        None if file.target.starts_with("pipe:") => format!("a pipe ({})", file.target),
+        None if file.target.starts_with("socket:") => "a socket".to_owned(),
+        None => file.target.clone(),
+    };
+    format!("{stream}{what}")
+}
+
+/// `read from 127.0.0.1:5432`, `epoll_wait`, `futex`: the call, and on what.
+pub(super) fn call(call: &Call, files: &[File]) -> String {
+    let is_loop = LOOPS.contains(&call.name.as_str());
+    let number = call.descriptor().filter(|_| !is_loop);
+    let file = number.and_then(|number| files.iter().find(|file| file.number == number));
+    match (file, number) {
+        (Some(file), _) => format!("{} on {}", call.name, target(file)),
+        (None, Some(number)) => format!("{} on descriptor {number}", call.name),
+        (None, None) => call.name.clone(),
+    }
+}
+
+/// What a thread does: `in epoll_wait`, `running`, `in the kernel's do_wait`.
+pub(super) fn doing(thread: &Thread, files: &[File]) -> String {
+    match (&thread.call, &thread.channel) {
+        (Some(under_way), _) => format!("in {}", call(under_way, files)),
+        (None, Some(channel)) => format!("in the kernel's {channel}"),
+        (None, None) => state(thread.state).to_owned(),
+    }
+}
+
+pub(super) const fn state(state: char) -> &'static str {
+    match state {
+        'R' => "running",
+        'S' => "sleeping",
+        'D' => "in uninterruptible sleep",
+        'T' => "stopped",
+        't' => "held by a tracer",
+        'Z' | 'X' => "dead",
+        'I' => "idle",
+        _ => "in an unknown state",
+    }
+}
+
+/// How a process treats the stop signal: `SIGTERM: caught, not pending`.
+pub(super) fn treatment(series: &Series<'_>) -> String {
+    let how = if series.ignores() {
+        "ignored"
+    } else if series.catches() {
+        "caught"
+    } else {
+        "default"
+    };
+    let blocked = if series.is_blocked() { ", blocked" } else { "" };
+    let pending = if series.is_pending() { ", pending" } else { "" };
+    let asked = if series.last.asked_with.is_none() { ", not asked" } else { "" };
+    format!("SIG{}: {how}{blocked}{pending}{asked}", series.signal)
+}
+
+/// One line for a process: who, for how long, what it does, how it treats the signal, what it has and how
+/// that changed during the stop.
+pub(super) fn process(series: &Series<'_>) -> String {
+    let seen = series.last;
+    let change = series.change();
+    let first = change.map_or(seen, |change| change.first);
+    let does =
+        series.main_thread().map_or_else(|| state(seen.state).to_owned(), |main| doing(main, &seen.files));
+    let mut parts = vec![does, treatment(series)];
+    parts.push(before_and_now(first.thread_count, seen.thread_count, "thread"));
+    if let (Some(first), Some(last)) = (first.file_count, seen.file_count) {
+        parts.push(before_and_now(first, last, "file"));
+    }
+    if first.sockets.connected + seen.sockets.connected > 0 {
+        parts.push(before_and_now(first.sockets.connected, seen.sockets.connected, "connection"));
+    }
+    if let Some(change) = change {
+        parts.push(format!("{} of CPU in {}", time(change.cpu_ms()), time(change.length_ms())));
+    }
+    format!("  {}, there for {}: {}", name(seen), time(seen.age_ms), parts.join("; "))
+}
+
+/// `7 threads`, `7 -> 5 threads`.
+fn before_and_now(first: usize, last: usize, noun: &str) -> String {
+    if first == last { counted(last, noun, "s") } else { format!("{first} -> {last} {noun}s") }
+}
+
+/// One line for each socket worth it: `127.0.0.1:8080 <- 127.0.0.1:51234, 12 bytes unread`.
+pub(super) fn sockets(seen: &Seen) -> impl Iterator<Item = String> {
+    let sockets = seen.files.iter().filter_map(|file| file.socket.as_ref());
+    let worth_it = sockets.filter(|socket| socket.state == "listen" || socket.is_connected());
+    worth_it.map(|socket| {
+        let peer = if socket.peer.is_empty() { String::new() } else { format!(" <-> {}", socket.peer) };
+        let queue = |bytes: u64, what: &str| {
+            if bytes == 0 { String::new() } else { format!(", {bytes} bytes {what}") }
+        };
+        let (unread, unsent) =
+            (queue(socket.unread, "unread"), queue(socket.unsent, "not taken by the other end"));
+        format!("    {} {}{peer} {}{unread}{unsent}", socket.protocol, socket.local, socket.state)
+    })
+}
+
+/// What could not be read of the processes, each kind once.
+pub(super) fn unreadable(look: &Look) -> Option<String> {
+    let affected: Vec<&Seen> = look.processes.iter().filter(|seen| !seen.unreadable.is_empty()).collect();
+    let first = affected.first()?;
+    let others = affected.len() - 1;
+    let more = if others == 0 { String::new() } else { format!(" and of {others} more") };
+    Some(format!("  not readable of {}{more}: {}", name(first), first.unreadable.join(", ")))
+}

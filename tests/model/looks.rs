@@ -1,0 +1,53 @@
+//! Looks at the workload during a stop: when they are owed, and when they are out of place.
+
+use std::time::Duration;
+
+use winddown::lifecycle::event::{Cause, Effect, Moment, Note};
+use winddown::lifecycle::phase::Phase;
+
+use super::{Oracle, Turn, Verdict, rule};
+
+/// The last look leaves so much time until SIGKILL.
+const LAST_BEFORE: Duration = Duration::from_millis(25);
+
+impl Oracle {
+    /// A look before anybody is asked, each of the others once and in order, and the last one in time for
+    /// SIGKILL, which none of them follows.
+    pub(super) fn looks(&mut self, turn: &Turn<'_>, cause: Option<Cause>) -> Verdict {
+        let looks = turn.plan().looks;
+        let tells = turn.says(Note::Killing) && looks;
+        rule(turn.says(Note::PostMortem) == tells, "why it did not end is told with the kill")?;
+        let taken: Vec<Moment> = turn.effects.iter().filter_map(moment).collect();
+        rule(taken.is_empty() || looks, "who wants no post-mortem is not looked at")?;
+        let kills = turn.has(Effect::KillTree);
+        let is_first = taken.contains(&Moment::Before);
+        let begins = cause.is_some() && !kills && looks;
+        rule(is_first == begins, "the first look belongs to the beginning of a stop")?;
+        rule(
+            !is_first || moment(&turn.effects[0]) == Some(Moment::Before),
+            "it comes before anything is done",
+        )?;
+        rule(taken.is_empty() || !kills, "nobody is looked at when SIGKILL is due")?;
+        let Some(stop) = self.stop.as_mut().filter(|_| turn.after.phase() == Phase::Terminating) else {
+            return Ok(());
+        };
+        for moment in taken {
+            // For each deadline a last one.
+            let is_new = stop.looked.is_none_or(|(latest, deadline)| {
+                latest < moment || (moment == Moment::Last && deadline != stop.deadline)
+            });
+            rule(is_new, "each look is taken once, in order")?;
+            stop.looked = Some((moment, stop.deadline));
+        }
+        let is_over =
+            stop.looked.is_some_and(|(latest, deadline)| latest == Moment::Last && deadline == stop.deadline);
+        let last_at = stop.deadline.filter(|_| looks && !is_over && !turn.is_end());
+        let due = turn.after.deadline();
+        let comes = |at: Duration| due.is_some_and(|due| due <= at.saturating_sub(LAST_BEFORE).max(turn.at));
+        rule(last_at.is_none_or(comes), "the last look comes in time")
+    }
+}
+
+const fn moment(effect: &Effect) -> Option<Moment> {
+    if let Effect::Look(moment) = effect { Some(*moment) } else { None }
+}
