@@ -1,6 +1,6 @@
 //! Who is below a process: by the lists of children where the kernel has them, else by everybody's parent.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::procfs::{self, Stat};
 
@@ -35,7 +35,28 @@ pub(super) fn walk(ancestor: i32, except: &HashSet<i32>, mut visit: impl FnMut(&
     }
 }
 
-/// The same from the parents of all processes there are, for kernels without lists of children.
+/// Visits those nearest below `ancestor` first, and stops when the visit says that it is enough. The answer is
+/// how many were seen and not visited. For a look at some of them that must not take long.
+pub(super) fn nearest(ancestor: i32, except: &HashSet<i32>, mut visit: impl FnMut(&Stat) -> bool) -> usize {
+    let children = |stat: Stat| {
+        let pids = procfs::children(&stat).unwrap_or_default();
+        pids.into_iter().filter(|pid| !except.contains(pid)).map(move |pid| (stat.pid, pid))
+    };
+    let mut next: VecDeque<(i32, i32)> = procfs::stat(ancestor).into_iter().flat_map(children).collect();
+    while let Some((parent, pid)) = next.pop_front() {
+        let Some(stat) = procfs::stat(pid).filter(|stat| [parent, ancestor].contains(&stat.parent)) else {
+            continue;
+        };
+        let goes_on = visit(&stat);
+        next.extend(children(stat));
+        if !goes_on {
+            break;
+        }
+    }
+    next.len()
+}
+
+/// The same as [`walk`] from the parents of all processes there are, for kernels without lists of children.
 fn scan(ancestor: i32, except: &HashSet<i32>, mut visit: impl FnMut(&Stat)) {
     let mut by_parent: HashMap<i32, Vec<Stat>> = HashMap::new();
     for stat in procfs::all_pids().unwrap_or_default().into_iter().filter_map(procfs::stat) {

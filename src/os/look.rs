@@ -2,6 +2,7 @@
 //! of descriptors), never a command line, a memory map or an environment, which wait for a lock that a
 //! hanging process may hold. The time is limited, too.
 
+use super::procfs::Stat;
 use super::tree::Tree;
 use crate::lifecycle::signal::Signal;
 use crate::postmortem::look::{Look, Moment};
@@ -24,19 +25,31 @@ pub fn has_room() -> bool {
     Vec::<u8>::new().try_reserve_exact(BYTES_MAX).is_ok()
 }
 
-/// Looks at the workload while there is time for it, at the main process alone before anybody is asked.
+/// Looks at the workload while there is time for it, at the main process alone before anybody is asked. A
+/// socket that there is no time to look up is taken from an earlier look.
 #[must_use]
-pub fn look(tree: &Tree, moment: Moment, at_ms: f64, has_time: &dyn Fn() -> bool) -> Look {
-    let there = if moment == Moment::Before { Vec::from_iter(tree.main_stat()) } else { tree.living() };
+pub fn look(
+    tree: &Tree,
+    moment: Moment,
+    at_ms: f64,
+    earlier: Option<&Look>,
+    has_time: &dyn Fn() -> bool,
+) -> Look {
     let mut look = Look { at_ms, moment, processes: Vec::new(), left_out: 0 };
-    for stat in there {
-        if look.processes.len() < PROCESSES_MAX && has_time() {
-            let asked_with = tree.asked_with(&stat).map(Signal::name);
-            look.processes.extend(process::see(&stat, asked_with, has_time));
-        } else {
-            look.left_out += 1;
-        }
+    let main = tree.main_stat();
+    let mut see = |stat: &Stat| {
+        let asked_with = tree.asked_with(stat).map(Signal::name);
+        look.processes.extend(process::see(stat, asked_with, has_time));
+        look.processes.len() < PROCESSES_MAX && has_time()
+    };
+    let mut goes_on = main.as_ref().is_none_or(&mut see);
+    let is_main = |stat: &Stat| main.as_ref().is_some_and(|main| main.pid == stat.pid);
+    if moment != Moment::Before {
+        look.left_out = tree.visit_nearest(|stat| {
+            goes_on = goes_on && (is_main(stat) || see(stat));
+            goes_on
+        });
     }
-    files::complete(&mut look, has_time);
+    files::complete(&mut look, earlier, has_time);
     look
 }

@@ -12,7 +12,7 @@ use crate::lifecycle::exit::Exit;
 use crate::lifecycle::signal::Signal;
 
 use super::by_id::{self, Search};
-use super::descent::walk;
+use super::descent::{nearest, walk};
 use super::procfs::{self, Directory, Stat};
 use super::{reap, signalling};
 
@@ -283,20 +283,19 @@ impl Tree {
         knows.then(|| procfs::stat(self.main.process.pid)).flatten()
     }
 
-    /// Everybody /proc tells of who is there, the main process first. Zombies are not: they only wait to be
-    /// reaped.
-    #[must_use]
-    pub fn living(&self) -> Vec<Stat> {
-        let mut living = self.members();
-        living.retain(|stat| !stat.is_gone());
-        living.sort_by_key(|stat| (stat.pid != self.main.process.pid, stat.pid));
-        living
+    /// Visits those nearest to us first, until the visit says that it is enough. The answer is how many more
+    /// there are at least.
+    pub fn visit_nearest(&self, visit: impl FnMut(&Stat) -> bool) -> usize {
+        if self.proc_is_usable { nearest(self.own_pid, &self.foreign, visit) } else { 0 }
     }
 
-    /// Everybody who is there, the main process first.
+    /// Everybody who is there, the main process first. Zombies are not: they only wait to be reaped.
     #[must_use]
     pub fn there(&self) -> Vec<Process> {
-        let mut there: Vec<Process> = self.living().iter().map(Process::from).collect();
+        let members = self.members();
+        let mut there: Vec<Process> =
+            members.iter().filter(|stat| !stat.is_gone()).map(Process::from).collect();
+        there.sort_by_key(|process| (process.pid != self.main.process.pid, process.pid));
         if there.is_empty() && self.main_is_alive() {
             there.push(self.main.process.clone());
         }

@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::lifecycle::event::Moment;
 
+/// Of a process with more descriptors only so many are looked at; the others are counted.
+pub const FILES_MAX: usize = 512;
+
 /// One look at the tree.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Look {

@@ -2,7 +2,7 @@
 //! first, then calls that tell a cause by themselves, then what a program as a whole looks like.
 
 use super::causes::{self, Cause};
-use super::look::{Seen, Thread};
+use super::look::{FILES_MAX, Seen, Thread};
 use super::series::Series;
 use super::words::{self, LOOPS, doing, name, target};
 use crate::observe::message::counted;
@@ -242,6 +242,7 @@ fn draining(series: &Series<'_>) -> Option<Hit> {
     if !is_in_loop(series) || sockets.listening > 0 || sockets.connected == 0 {
         return None;
     }
+    let at_least = if series.last.file_count > Some(FILES_MAX) { "at least " } else { "" };
     let clients = counted(sockets.connected, "connection", "s");
     let first = series.last.files.iter().filter_map(|file| file.socket.as_ref());
     let peer = first
@@ -254,7 +255,7 @@ fn draining(series: &Series<'_>) -> Option<Hit> {
     let before = declined.map_or(String::new(), |(_, first, _)| format!(" ({first} at first)"));
     Some(hit(
         &causes::DRAINING,
-        format!("{} listens no longer and waits for {clients}{before}{peer}", who(series)),
+        format!("{} listens no longer and waits for {at_least}{clients}{before}{peer}", who(series)),
     ))
 }
 

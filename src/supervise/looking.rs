@@ -10,9 +10,10 @@ use crate::observe::log::milliseconds;
 use crate::os::{inbox, look};
 use crate::postmortem::judge::{self, Case};
 
-/// How long a look may take: before the signal, which waits for it, and later.
+/// How long a look may take: before the signal, which waits for it; when nothing is due; before SIGKILL.
 const PATIENCE_BEFORE: Duration = Duration::from_millis(2);
-const PATIENCE: Duration = Duration::from_millis(10);
+const PATIENCE: Duration = Duration::from_millis(25);
+const PATIENCE_LAST: Duration = Duration::from_millis(10);
 
 impl Supervisor {
     /// Looks at the workload, but for builds without the post-mortem.
@@ -21,9 +22,13 @@ impl Supervisor {
             return;
         }
         let now = self.clock.now();
-        let patience = if moment == Moment::Before { PATIENCE_BEFORE } else { PATIENCE };
+        let patience = match moment {
+            Moment::Before => PATIENCE_BEFORE,
+            Moment::Early | Moment::Half | Moment::Late => PATIENCE,
+            Moment::Last => PATIENCE_LAST,
+        };
         let has_time = || self.clock.now().saturating_sub(now) < patience;
-        let look = look::look(&self.tree, moment, milliseconds(now), &has_time);
+        let look = look::look(&self.tree, moment, milliseconds(now), self.looks.last(), &has_time);
         if !look.processes.is_empty() {
             self.looks.push(look);
         }

@@ -35,6 +35,7 @@ trials![
     a_short_limit_has_no_looks,
     quiet_runs_are_not_looked_at,
     alone => the_looks_come_at_their_moments,
+    alone needs("python3") => no_workload_is_too_large_to_be_killed_in_time,
     the_log_for_machines_has_the_findings,
     at_most_twenty_lines_are_told,
 ];
@@ -81,7 +82,26 @@ impl Found {
         assert!(told.contains(text), "{told:?} has no {text:?}\n{}", self.ended.told());
         let is_line = |line: &String| line.contains("why (") && line.contains(code) && line.contains(text);
         assert!(self.ended.err().iter().any(is_line), "{}", self.ended.told());
+        self.keep(code, text);
         self
+    }
+
+    /// Renews the looks that `tests/looks.rs` judges again, if asked to.
+    fn keep(&self, code: &str, text: &str) {
+        let Some(folder) = std::env::var_os("WINDDOWN_KEEP_LOOKS") else { return };
+        let pids: Vec<&Value> =
+            self.record["killed"].as_array().unwrap().iter().map(|one| &one["pid"]).collect();
+        let looks: Vec<String> =
+            self.record["looks"].as_array().unwrap().iter().map(ToString::to_string).collect();
+        let case = format!(
+            "{{\"code\": \"{code}\", \"text\": {}, \"progress\": {}, \"killed\": {},\n\"looks\": [\n{}\n]}}\n",
+            serde_json::json!(text),
+            self.record["progress"],
+            serde_json::json!(pids),
+            looks.join(",\n")
+        );
+        let name = self.record["command"][0].as_str().unwrap();
+        std::fs::write(std::path::Path::new(&folder).join(format!("{code}-{name}.json")), case).unwrap();
     }
 
     /// Another one.
@@ -90,6 +110,7 @@ impl Found {
         let all = self.record["findings"].as_array().unwrap();
         let is_it = |one: &Value| one["code"] == code && one["text"].as_str().unwrap().contains(text);
         assert!(all.iter().any(is_it), "no {code} {text:?}\n{}", self.ended.told());
+        self.keep(code, text);
         self
     }
 
@@ -439,6 +460,29 @@ fn the_looks_come_at_their_moments() {
     let killed = record["signals"].as_array().unwrap().iter().find(|sent| sent["signal"] == "KILL").unwrap();
     let late = killed["at_ms"].as_f64().unwrap() - begun - 2000.0;
     assert!((0.0..20.0).contains(&late), "SIGKILL {late} ms late");
+}
+
+/// Whatever there is to be looked at: processes, threads, descriptors, connections.
+fn no_workload_is_too_large_to_be_killed_in_time() {
+    let program = "import os,resource,signal,socket,threading,time\n\
+                   resource.setrlimit(resource.RLIMIT_NOFILE, (20000, 20000))\n\
+                   signal.signal(15, signal.SIG_IGN)\n\
+                   files = [os.open('/dev/null', 0) for i in range(15000)]\n\
+                   s = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen(1000)\n\
+                   pairs = [(socket.create_connection(s.getsockname()), s.accept()) for i in range(1000)]\n\
+                   for i in range(200): threading.Thread(target=time.sleep, args=(300,), daemon=True).start()\n\
+                   for i in range(500):\n \
+                    if os.fork() == 0: time.sleep(300)\n\
+                   print('up', flush=True)\n\
+                   time.sleep(300)";
+    let found = killed(&["python3", "-c", program]);
+    assert_eq!(found.record["findings"][0]["code"], "W04", "{}", found.ended.told());
+    let killed =
+        found.record["signals"].as_array().unwrap().iter().find(|sent| sent["signal"] == "KILL").unwrap();
+    let late = killed["at_ms"].as_f64().unwrap() - found.record["stop"]["at_ms"].as_f64().unwrap() - 1000.0;
+    assert!((0.0..20.0).contains(&late), "SIGKILL {late} ms late");
+    let last = found.record["looks"].as_array().unwrap().last().unwrap();
+    assert!(last["left_out"].as_u64().unwrap() > 400, "{}", found.ended.told());
 }
 
 fn the_log_for_machines_has_the_findings() {

@@ -3,37 +3,39 @@
 use std::collections::{HashMap, HashSet};
 use std::io;
 
-use crate::postmortem::look::{File, Look, Seen, Socket, Sockets};
+use crate::postmortem::look::{FILES_MAX, File, Look, Seen, Socket, Sockets};
 
-/// So many links of a process are read; the others are counted.
-const LINKS_MAX: usize = 512;
 /// So many of them are kept.
 const KEPT_MAX: usize = 16;
 
-/// The descriptors of a process, and how many there are. Sockets are not looked up yet.
+/// The first descriptors of a process, and how many there are. Sockets are not looked up yet.
 pub(super) fn files(pid: i32) -> io::Result<(usize, Vec<File>)> {
     let folder = format!("/proc/{pid}/fd");
-    let numbers: Vec<i32> = std::fs::read_dir(&folder)?
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .collect();
-    let file = |number: &i32| {
+    let numbers =
+        std::fs::read_dir(&folder)?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let file = |number: i32| {
         let target = std::fs::read_link(format!("{folder}/{number}")).ok()?;
-        Some(File { number: *number, target: target.to_string_lossy().into_owned(), socket: None })
+        Some(File { number, target: target.to_string_lossy().into_owned(), socket: None })
     };
-    Ok((numbers.len(), numbers.iter().take(LINKS_MAX).filter_map(file).collect()))
+    let files: Vec<File> = numbers.take(FILES_MAX).filter_map(file).collect();
+    // Since Linux 6.2 the size of the folder is their number; to list a hundred thousand would take too long.
+    let count = std::fs::metadata(&folder).ok().and_then(|folder| usize::try_from(folder.len()).ok());
+    Ok((count.unwrap_or_default().max(files.len()), files))
 }
 
 /// Looks up what the sockets of a look are, counts them, and keeps of all files those worth it.
-pub(super) fn complete(look: &mut Look, has_time: &dyn Fn() -> bool) {
+pub(super) fn complete(look: &mut Look, earlier: Option<&Look>, has_time: &dyn Fn() -> bool) {
     let all = look.processes.iter().flat_map(|seen| &seen.files);
     let wanted: HashSet<u64> = all.filter_map(|file| socket_inode(&file.target)).collect();
-    if wanted.is_empty() {
-        return look.processes.iter_mut().for_each(keep_few);
+    let mut known: HashMap<u64, Socket> = HashMap::new();
+    if !wanted.is_empty() {
+        let before = earlier.into_iter().flat_map(|look| &look.processes).flat_map(|seen| &seen.files);
+        known.extend(before.filter_map(|file| Some((socket_inode(&file.target)?, file.socket.clone()?))));
+        known.extend(super::sockets::find(&wanted, has_time));
     }
-    let found = super::sockets::find(&wanted, has_time);
-    let inside: HashSet<&str> = found.values().map(|socket| socket.local.as_str()).collect();
+    let inside: HashSet<&str> = known.values().map(|socket| socket.local.as_str()).collect();
     for seen in &mut look.processes {
-        resolve(seen, &found, &inside);
+        resolve(seen, &known, &inside);
         keep_few(seen);
     }
 }
@@ -42,9 +44,9 @@ fn socket_inode(target: &str) -> Option<u64> {
     target.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
 }
 
-fn resolve(seen: &mut Seen, found: &HashMap<u64, Socket>, inside: &HashSet<&str>) {
+fn resolve(seen: &mut Seen, known: &HashMap<u64, Socket>, inside: &HashSet<&str>) {
     for file in &mut seen.files {
-        file.socket = socket_inode(&file.target).and_then(|inode| found.get(&inode)).cloned();
+        file.socket = socket_inode(&file.target).and_then(|inode| known.get(&inode)).cloned();
     }
     let sockets = || seen.files.iter().filter_map(|file| file.socket.as_ref());
     seen.sockets = Sockets {

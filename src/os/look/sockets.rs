@@ -10,21 +10,30 @@ use crate::postmortem::look::Socket;
 /// More of a table is not read: a busy host may have a hundred thousand connections of others.
 const TABLE_BYTES_MAX: usize = 4 << 20;
 const CHUNK: usize = 64 << 10;
+/// Columns, from 0.
+const TCP_INODE: usize = 9;
+const UNIX_INODE: usize = 6;
+
+/// Where a table is, in which column it has the inode, and how a line is read.
+type Table = (&'static str, usize, fn(&str) -> Option<Socket>);
 
 /// Looks up the wanted inodes, as long as there is time.
 pub(super) fn find(wanted: &HashSet<u64>, has_time: &dyn Fn() -> bool) -> HashMap<u64, Socket> {
+    const TABLES: [Table; 3] = [
+        ("/proc/net/tcp", TCP_INODE, parse_tcp),
+        ("/proc/net/tcp6", TCP_INODE, parse_tcp),
+        ("/proc/net/unix", UNIX_INODE, parse_unix),
+    ];
     let mut found = HashMap::new();
-    for (file, parse) in [
-        ("/proc/net/tcp", parse_tcp as fn(&str) -> Option<(u64, Socket)>),
-        ("/proc/net/tcp6", parse_tcp),
-        ("/proc/net/unix", parse_unix),
-    ] {
+    for (file, column, parse) in TABLES {
         if found.len() == wanted.len() {
             break;
         }
         read_lines(file, has_time, |line| {
-            if let Some((inode, socket)) = parse(line).filter(|(inode, _)| wanted.contains(inode)) {
-                found.insert(inode, socket);
+            // Most lines are of others.
+            let inode = line.split_ascii_whitespace().nth(column).and_then(|word| word.parse().ok());
+            if let Some(inode) = inode.filter(|inode| wanted.contains(inode)) {
+                found.extend(parse(line).map(|socket| (inode, socket)));
             }
         });
     }
@@ -44,7 +53,7 @@ fn read_lines(path: &str, has_time: &dyn Fn() -> bool, mut visit: impl FnMut(&st
         total += length;
         let end = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
         for line in text[..end].split(|byte| *byte == b'\n') {
-            visit(&String::from_utf8_lossy(line));
+            visit(std::str::from_utf8(line).unwrap_or_default());
         }
         text.drain(..end);
         if length == 0 {
@@ -54,7 +63,7 @@ fn read_lines(path: &str, has_time: &dyn Fn() -> bool, mut visit: impl FnMut(&st
 }
 
 /// `0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 12345 ...`
-fn parse_tcp(line: &str) -> Option<(u64, Socket)> {
+fn parse_tcp(line: &str) -> Option<Socket> {
     let mut words = line.split_ascii_whitespace();
     let (local, peer) = (address(words.nth(1)?)?, address(words.next()?)?);
     let state = tcp_state(words.next()?)?;
@@ -62,10 +71,9 @@ fn parse_tcp(line: &str) -> Option<(u64, Socket)> {
     let bytes = |hex: &str| u64::from_str_radix(hex, 16).ok();
     // Of a listening socket the queue is that of connections.
     let (unread, unsent) = if state == "listen" { (0, 0) } else { (bytes(unread)?, bytes(unsent)?) };
-    let inode = words.nth(4)?.parse().ok()?;
     let peer = if peer.port() == 0 { String::new() } else { peer.to_string() };
     let (protocol, state) = ("tcp".to_owned(), state.to_owned());
-    Some((inode, Socket { protocol, local: local.to_string(), peer, state, unread, unsent }))
+    Some(Socket { protocol, local: local.to_string(), peer, state, unread, unsent })
 }
 
 /// As `include/net/tcp_states.h` numbers them.
@@ -102,23 +110,19 @@ fn address(text: &str) -> Option<SocketAddr> {
 }
 
 /// `0000000000000000: 00000002 00000000 00010000 0001 01 12345 /run/server.sock`
-fn parse_unix(line: &str) -> Option<(u64, Socket)> {
+fn parse_unix(line: &str) -> Option<Socket> {
     const ACCEPTS: u32 = 0x1_0000;
     let mut words = line.split_ascii_whitespace();
     let flags = u32::from_str_radix(words.nth(3)?, 16).ok()?;
     let state = words.nth(1)?;
-    let inode = words.next()?.parse().ok()?;
-    let local = words.next().unwrap_or_default().to_owned();
+    let local = words.nth(1).unwrap_or_default().to_owned();
     let state = match state {
         _ if flags & ACCEPTS != 0 => "listen",
         "03" => "established",
         _ => "close",
     };
     let protocol = "unix".to_owned();
-    Some((
-        inode,
-        Socket { protocol, local, peer: String::new(), state: state.to_owned(), unread: 0, unsent: 0 },
-    ))
+    Some(Socket { protocol, local, peer: String::new(), state: state.to_owned(), unread: 0, unsent: 0 })
 }
 
 #[cfg(test)]
@@ -158,8 +162,9 @@ mod tests {
     #[test]
     fn a_unix_socket_has_its_path() {
         let line = "0000000000000000: 00000002 00000000 00010000 0001 01 4711 /run/a.sock";
-        let (inode, socket) = parse_unix(line).expect("a socket");
-        assert_eq!((inode, socket.local.as_str(), socket.state.as_str()), (4711, "/run/a.sock", "listen"));
+        let socket = parse_unix(line).expect("a socket");
+        assert_eq!((socket.local.as_str(), socket.state.as_str()), ("/run/a.sock", "listen"));
+        assert_eq!(line.split_ascii_whitespace().nth(UNIX_INODE), Some("4711"));
         assert_eq!(parse_unix("Num       RefCount Protocol Flags    Type St Inode Path"), None);
     }
 }
