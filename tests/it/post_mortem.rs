@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use serde_json::Value;
 
 use crate::support::builder::Winddown;
+use crate::support::docker::{Container, WINDDOWN_TESTED};
 use crate::support::running::{Ended, Running};
 use crate::support::{TempDir, eventually, processes, read_json, trials};
 
@@ -30,6 +31,7 @@ trials![
     alone needs("python3", "taskset") => a_starved_machine,
     needs("python3") => a_sleep_in_the_handler,
     needs("root", "python3", "setpriv") => what_cannot_be_read_is_said,
+    needs("docker") => an_unprivileged_container_by_default,
     many_alike_share_a_finding,
     a_stop_in_time_has_looks_but_no_findings,
     a_short_limit_has_no_looks,
@@ -386,6 +388,32 @@ fn what_cannot_be_read_is_said() {
     let seen = &found.record["looks"][1]["processes"][0];
     assert_eq!(seen["file_count"], Value::Null);
     assert_eq!(seen["signals"]["caught"].as_str().map(|bits| bits.len() >= 4), Some(true), "{seen}");
+}
+
+/// As an engine runs it when nothing is said, and as an ordinary user: everything can be read.
+fn an_unprivileged_container_by_default() {
+    let script = "trap : TERM; echo up; /workload --on TERM [ ] --serve; echo";
+    for (options, words, code, text) in [
+        (
+            "",
+            vec!["/workload", "--ignore", "TERM", "--print", "up", "--serve"],
+            "W04 ignored",
+            "in rt_sigtimedwait",
+        ),
+        ("--user 1000:1000", vec!["sh", "-c", script], "W08 wait-child", "in wait4"),
+    ] {
+        let container = Container::new();
+        let options = format!("--entrypoint {WINDDOWN_TESTED} {options}");
+        let words: Vec<&str> = ["-t", "1s", "--"].into_iter().chain(words).collect();
+        let run = container.run_words(&options, &words);
+        run.wait_out("up");
+        container.docker("stop");
+        let ended = run.wait().expect_code(137).expect_nothing_left();
+        let lines = ended.err();
+        let is_told = |part: &str| lines.iter().any(|line| line.contains(part));
+        assert!(is_told(code) && is_told(text) && is_told(" files"), "{}", ended.told());
+        assert!(!is_told("not readable"), "{}", ended.told());
+    }
 }
 
 fn many_alike_share_a_finding() {

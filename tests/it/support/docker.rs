@@ -1,6 +1,6 @@
 //! Real containers: one image for a whole run of the tests, and containers that go with their test.
 //!
-//! The image is built from nothing: winddown as containers get it (static, slim), the workload
+//! The image is built from nothing: winddown as containers get it (static, slim) and with everything, the workload
 //! program, a shell, and the libraries of those that are not static.
 
 use std::ffi::OsStr;
@@ -9,7 +9,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::Instant;
 
-use super::builder::{Winddown, workload_path};
+use super::builder::{Winddown, winddown_path, workload_path};
 use super::processes::{self, TAG};
 use super::running::Running;
 use super::{TempDir, unique};
@@ -19,6 +19,8 @@ const LABEL: &str = "winddown-test";
 
 /// winddown's place in the image.
 pub(crate) const WINDDOWN: &str = "/winddown";
+/// The one that is tested outside of containers, with everything.
+pub(crate) const WINDDOWN_TESTED: &str = "/winddown-tested";
 /// The workload program's.
 pub(crate) const WORKLOAD: &str = "/workload";
 
@@ -129,8 +131,12 @@ fn libraries(program: &Path) -> Vec<PathBuf> {
 fn build_image() -> Result<String, String> {
     let place = TempDir::new();
     let root = place.path().join("root");
-    let programs =
-        [(static_winddown()?, WINDDOWN), (workload_path(), WORKLOAD), (PathBuf::from("/bin/sh"), "/bin/sh")];
+    let programs = [
+        (static_winddown()?, WINDDOWN),
+        (winddown_path(), WINDDOWN_TESTED),
+        (workload_path(), WORKLOAD),
+        (PathBuf::from("/bin/sh"), "/bin/sh"),
+    ];
     for (program, target) in &programs {
         copy(program, &root, Path::new(target))?;
         for library in libraries(program) {
