@@ -184,6 +184,7 @@ fn settings(
     let plan = Plan {
         limit,
         steps: planned.steps,
+        last_words: planned.last_words,
         stop_on: options.stop_on.unwrap_or_else(|| [Signal::TERM, Signal::INT].into_iter().collect()),
         map: options.map,
         run_limit,

@@ -32,6 +32,10 @@ const NOT_FOR_HOOKS: [&str; 6] =
 
 /// What hooks are told of the end; the deadline is told to those of the plan.
 pub const OUTCOME_VARIABLE: &str = "SHUTDOWN_OUTCOME";
+/// Those of the plan are told who is there: the main process, and all of them.
+pub const MAIN_PID_VARIABLE: &str = "SHUTDOWN_MAIN_PID";
+/// Divided by blanks, the main process first.
+pub const PIDS_VARIABLE: &str = "SHUTDOWN_PIDS";
 /// The status that winddown will exit with.
 pub const EXIT_STATUS_VARIABLE: &str = "SHUTDOWN_EXIT_STATUS";
 
@@ -151,7 +155,14 @@ fn limits(settings: &Settings, clock: &Clock) -> Vec<(&'static str, OsString)> {
 pub fn environment_for_hooks(settings: &Settings) -> Vec<Entry> {
     let limit =
         settings.plan.limit.length().map(|length| (LIMIT_VARIABLE, length.as_millis().to_string().into()));
-    let told = [LIMIT_VARIABLE, DEADLINE_VARIABLE, OUTCOME_VARIABLE, EXIT_STATUS_VARIABLE];
+    let told = [
+        LIMIT_VARIABLE,
+        DEADLINE_VARIABLE,
+        OUTCOME_VARIABLE,
+        EXIT_STATUS_VARIABLE,
+        MAIN_PID_VARIABLE,
+        PIDS_VARIABLE,
+    ];
     let removed: Vec<&str> = NOT_FOR_HOOKS.iter().chain(&PID_VARIABLES).copied().chain(told).collect();
     environment_with(&settings.consumed, &removed, limit.as_slice())
 }

@@ -352,6 +352,10 @@ impl Supervisor {
             }
             Effect::AskedByTerminal(signal) => self.tree.asked_by_terminal(signal),
             Effect::AskAgain => self.tree.ask_again(),
+            Effect::Dump(dump) => {
+                let sent = self.tree.dump(dump);
+                self.sent(sent, Purpose::Dump);
+            }
             Effect::StartHook(index) => self.start_hook(index, now),
             Effect::StartPostStop => self.start_post_stop(),
             Effect::EndHook => self.hooks.end(),
@@ -397,8 +401,11 @@ impl Supervisor {
             if purpose == Purpose::Ask && self.tree.is_main(sent.target.pid) {
                 self.pending.asked_main_with = Some(sent.signal);
             }
-            let counts =
-                purpose == Purpose::Kill || (purpose == Purpose::Ask && !self.tree.is_main(sent.target.pid));
+            let counts = match purpose {
+                Purpose::Kill | Purpose::Dump => true,
+                Purpose::Ask => !self.tree.is_main(sent.target.pid),
+                Purpose::Forward | Purpose::Continue => false,
+            };
             if counts && sent.error.is_none() {
                 self.pending.targets.push(sent.target.clone());
             }

@@ -188,6 +188,8 @@ walks![
     steps_without_a_limit,
     looks,
     looks_and_extensions,
+    last_words,
+    last_words_before_the_kill,
     extensions,
     watchdog,
     a_hook_after_the_end,

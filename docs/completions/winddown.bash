@@ -23,12 +23,20 @@ _winddown() {
 
     case "${cmd}" in
         winddown)
-            opts="-v -q -t -s -h -V --explain-plan --leave-stragglers --stop-with-parent --no-guard --notify --verbose --quiet --time-limit --stop-delay --hook-limit --run-limit --kill-wait --extend-max --watchdog --map --remap-exit --stop --to --log-format --stop-signal --stop-on --record --token --pre-stop --post-stop --help --version"
+            opts="-v -q -t -s -h -V --dump-signal --on-timeout --explain-plan --leave-stragglers --stop-with-parent --no-guard --notify --verbose --quiet --time-limit --stop-delay --hook-limit --run-limit --kill-wait --extend-max --watchdog --map --remap-exit --stop --to --log-format --stop-signal --stop-on --record --token --pre-stop --post-stop --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --dump-signal)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --on-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --time-limit)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
@@ -184,7 +192,7 @@ _winddown_or_command() {
                 ((i++))
                 break
                 ;;
-            -t | --time-limit | -s | --stop-signal | --to | --stop | --stop-delay | --pre-stop | --post-stop | --hook-limit | --kill-wait | --run-limit | --stop-on | --map | --remap-exit | --token | --extend-max | --watchdog | --log-format | --record)
+            -t | --time-limit | -s | --stop-signal | --to | --stop | --stop-delay | --pre-stop | --post-stop | --hook-limit | --kill-wait | --dump-signal | --on-timeout | --run-limit | --stop-on | --map | --remap-exit | --token | --extend-max | --watchdog | --log-format | --record)
                 ((i++))
                 [[ ${COMP_WORDS[i]} == = ]] && ((i++))
                 ((i++))

@@ -2,7 +2,7 @@
 function __winddown_command
     set -l words (commandline -opc) (commandline -ct)
     set -e words[1]
-    argparse -s t/time-limit= s/stop-signal= to= stop= stop-delay= pre-stop= post-stop= hook-limit= kill-wait= explain-plan run-limit= leave-stragglers stop-with-parent no-guard stop-on= map= remap-exit= token= extend-max= notify watchdog= log-format= record= v/verbose q/quiet h/help V/version -- $words 2>/dev/null
+    argparse -s t/time-limit= s/stop-signal= to= stop= stop-delay= pre-stop= post-stop= hook-limit= kill-wait= dump-signal= on-timeout= explain-plan run-limit= leave-stragglers stop-with-parent no-guard stop-on= map= remap-exit= token= extend-max= notify watchdog= log-format= record= v/verbose q/quiet h/help V/version -- $words 2>/dev/null
     set -q argv[1]; and not string match -q -- '-*' $argv[1]; or return 1
     string join0 -- $argv
     return 0
@@ -13,6 +13,8 @@ function __winddown_no_command
 end
 
 complete -c winddown -n 'not __winddown_no_command' -x -a '(__fish_complete_subcommand --commandline (__winddown_command | string split0))'
+complete -c winddown -n __winddown_no_command -l dump-signal -d 'Have it tell what it does before SIGKILL [default: none]' -r
+complete -c winddown -n __winddown_no_command -l on-timeout -d 'Run CMD if it has not ended, before SIGKILL; $SHUTDOWN_PIDS are there' -r
 complete -c winddown -n __winddown_no_command -s t -l time-limit -d 'From request to SIGKILL; 0 kills at once [default: 10s; 8s as PID 1]' -r -f
 complete -c winddown -n __winddown_no_command -l stop-delay -d 'Go on serving for so long before the signal' -r -f
 complete -c winddown -n __winddown_no_command -l hook-limit -d 'How long each CMD may last [default: 5s]' -r -f

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Settings;
 use crate::lifecycle::plan::{Action, Limit, Plan, Step, Target};
-use crate::observe::message::{limit, short};
+use crate::observe::message::{self, limit, short};
 
 /// The plan in force, for people.
 pub(super) fn explain(settings: &Settings) -> String {
@@ -53,6 +53,7 @@ fn action(step: &Step, settings: &Settings) -> String {
     match step.action {
         Action::Wait => "wait".to_owned(),
         Action::Run(hook) => format!("run {}", settings.hooks[hook].text),
+        Action::Dump(dump) => message::dump(dump),
         Action::Signal(signal, to) => {
             let name = signal.map_or("the signal received".to_owned(), |signal| signal.to_string());
             format!("{name} to {}", if to == Target::All { "all" } else { "main" })

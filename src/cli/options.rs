@@ -11,10 +11,10 @@ use super::UsageError;
 use super::given::Given;
 use super::plan::{PlannedStep, hook, stop_plan};
 use super::values::{
-    destination, exact, format, length, limit, mapping, run_limit, share, signal_set, status_pair,
-    stop_signal, target, text, token,
+    destination, dump_signal, exact, format, length, limit, mapping, run_limit, share, signal_set,
+    status_pair, stop_signal, target, text, token,
 };
-use crate::lifecycle::plan::{Limit, Mapping, Target};
+use crate::lifecycle::plan::{Dump, Limit, Mapping, Target};
 use crate::lifecycle::signal::{Signal, SignalSet};
 use crate::observe::log::Format;
 use crate::observe::record::Destination;
@@ -79,6 +79,8 @@ static GROUPS: [(&str, &[Spec]); 5] = [
         value("post-stop", "CMD", "Run CMD after everything has ended"),
         value("hook-limit", "DURATION", "How long each CMD may last [default: 5s]"),
         value("kill-wait", "DURATION", "How long to wait after SIGKILL [default: 5s]"),
+        value("dump-signal", "auto|QUIT|ABRT|none", "Have it tell what it does before SIGKILL [default: none]"),
+        value("on-timeout", "CMD", "Run CMD if it has not ended, before SIGKILL; $SHUTDOWN_PIDS are there"),
         switch("explain-plan", "Print the plan in force and its worst case; start nothing"),
     ]),
     ("Running", &[
@@ -152,6 +154,8 @@ pub(super) struct StopOptions {
     pub(super) post_stop: Option<Hook>,
     pub(super) hook_limit: Option<Duration>,
     pub(super) kill_wait: Option<Limit>,
+    pub(super) dump_signal: Option<Dump>,
+    pub(super) on_timeout: Option<Hook>,
 }
 
 /// What was given, each as plain as it can be.
@@ -190,6 +194,8 @@ impl Options {
             post_stop: given.one("post-stop", &|value| hook(exact(value)?))?,
             hook_limit: given.one("hook-limit", &|value| share(&text(value)))?,
             kill_wait: given.one("kill-wait", &|value| limit(&text(value)))?,
+            dump_signal: given.one("dump-signal", &|value| dump_signal(&text(value)))?.flatten(),
+            on_timeout: given.one("on-timeout", &|value| hook(exact(value)?))?,
         };
         // Each overrides the other: a variable does nothing where either is on the command line.
         let tells = given.is_on_line("verbose") || given.is_on_line("quiet");

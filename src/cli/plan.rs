@@ -7,12 +7,16 @@ use super::UsageError;
 use super::given::Origins;
 use super::options::StopOptions;
 use super::values::{stop_signal, target};
-use crate::lifecycle::plan::{Action, Limit, Step, Target};
+use crate::lifecycle::plan::{Action, Dump, Limit, Step, Target};
 use crate::lifecycle::signal::Signal;
 use crate::os::hook::Hook;
 
 /// How long a hook may last if nothing is said.
 pub(super) const DEFAULT_HOOK_LIMIT: Duration = Duration::from_secs(5);
+
+/// How long a dump lasts at most, and how long one that writes a core.
+const DUMP_MOST: Duration = Duration::from_secs(2);
+const CORE_MOST: Duration = Duration::from_secs(5);
 
 /// One step as it was written.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -35,6 +39,8 @@ pub(super) struct Planned {
     pub(super) steps: Vec<Step>,
     pub(super) hooks: Vec<Hook>,
     pub(super) origins: Vec<String>,
+    /// How many steps before the kill, or at the end, are last words.
+    pub(super) last_words: usize,
 }
 
 impl Planned {
@@ -151,7 +157,7 @@ pub(super) fn hook(text: &str) -> Result<Hook, String> {
 
 /// The plan in force: `--stop`, or what the short forms stand for.
 pub(super) fn planned(options: &StopOptions, limit: Limit, origins: &Origins) -> Result<Planned, UsageError> {
-    let mut planned = Planned { steps: Vec::new(), hooks: Vec::new(), origins: Vec::new() };
+    let mut planned = Planned { steps: Vec::new(), hooks: Vec::new(), origins: Vec::new(), last_words: 0 };
     let to = options.to.unwrap_or_default();
     let hook_limit = options.hook_limit.unwrap_or(DEFAULT_HOOK_LIMIT);
     let limited_by =
@@ -186,8 +192,48 @@ pub(super) fn planned(options: &StopOptions, limit: Limit, origins: &Origins) ->
         let origin = options.stop_signal.map_or("default".to_owned(), |_| origins.name("--stop-signal"));
         planned.push(Action::Signal(options.stop_signal, to), None, origin);
     }
+    add_last_words(&mut planned, limit, options, origins)?;
     refuse_misfit(&planned.steps, limit, options, origins)?;
     Ok(planned)
+}
+
+/// A debugger, then a dump, for a workload that is still there; before the kill of a plan that ends in one.
+/// They have their time from the end of the limit.
+fn add_last_words(
+    planned: &mut Planned,
+    limit: Limit,
+    options: &StopOptions,
+    origins: &Origins,
+) -> Result<(), UsageError> {
+    let given =
+        [("--on-timeout", options.on_timeout.is_some()), ("--dump-signal", options.dump_signal.is_some())];
+    let Some((name, _)) = given.iter().find(|(_, is_given)| *is_given) else { return Ok(()) };
+    let Some(length) = limit.length() else {
+        let name = origins.name(name);
+        return Err(UsageError::Invalid(format!(
+            "{name} needs a time limit to come before its end; give --time-limit"
+        )));
+    };
+    let kill = (planned.steps.last().map(|step| step.action) == Some(Action::Kill))
+        .then(|| planned.steps.pop().zip(planned.origins.pop()))
+        .flatten();
+    if let Some(hook) = &options.on_timeout {
+        let most = options.hook_limit.unwrap_or(DEFAULT_HOOK_LIMIT);
+        planned.push_hook(hook.clone(), most.min(length / 5), origins.name("--on-timeout"));
+    }
+    if let Some(dump) = options.dump_signal {
+        // A core takes longer to be written than a list of stacks.
+        let share = match dump {
+            Dump::Signal(Signal::ABRT) => CORE_MOST.min(length / 4),
+            Dump::Auto | Dump::Signal(_) => DUMP_MOST.min(length / 10),
+        };
+        planned.push(Action::Dump(dump), Some(share), origins.name("--dump-signal"));
+    }
+    planned.last_words = given.iter().filter(|(_, is_given)| *is_given).count();
+    if let Some((step, origin)) = kill {
+        planned.push(step.action, step.share, origin);
+    }
+    Ok(())
 }
 
 /// The short forms are a plan themselves.
@@ -235,6 +281,8 @@ fn refuse_misfit(
         ("--stop", options.stop.is_some()),
         ("--stop-delay", options.stop_delay.is_some()),
         ("--pre-stop", options.pre_stop.is_some()),
+        ("--on-timeout", options.on_timeout.is_some()),
+        ("--dump-signal", options.dump_signal.is_some()),
     ];
     let names = names.iter().filter(|(_, given)| *given).map(|(name, _)| origins.name(name));
     let names: Vec<String> = names.collect();

@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::lifecycle::plan::{Limit, Mapping, Target};
+use crate::lifecycle::plan::{Dump, Limit, Mapping, Target};
 use crate::lifecycle::signal::{Signal, SignalSet};
 use crate::observe::log::Format;
 use crate::observe::record::Destination;
@@ -50,6 +50,18 @@ fn place(file: OsString) -> Result<Destination, &'static str> {
         return Err("its directory does not exist; create it first");
     }
     Ok(Destination::File(path))
+}
+
+/// `none` is no dump.
+pub(super) fn dump_signal(value: &str) -> Result<Option<Dump>, String> {
+    match value {
+        "none" => Ok(None),
+        "auto" => Ok(Some(Dump::Auto)),
+        other => match other.parse() {
+            Ok(signal) if signal == Signal::QUIT || signal == Signal::ABRT => Ok(Some(Dump::Signal(signal))),
+            _ => Err("use auto (QUIT to JVM and Go only), QUIT, ABRT (a core) or none".to_owned()),
+        },
+    }
 }
 
 /// A file that can appear: the directory has to be there, and to take it.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::exit::Exit;
+use super::plan::Dump;
 use super::signal::{Origin, Signal};
 
 /// A signal that winddown received, with what the driver knows about it.
@@ -113,6 +114,8 @@ pub enum Effect {
     AskedByTerminal(Signal),
     /// From here on those asked before may be asked again, with a signal that they have not got yet.
     AskAgain,
+    /// Have whoever is left say what it does.
+    Dump(Dump),
     /// Start this one of the hooks.
     StartHook(usize),
     /// Start the hook that follows the end.
@@ -144,6 +147,8 @@ pub enum Note {
     Forwarded(Received, Option<Signal>),
     /// A stop began.
     StopRequested(Cause),
+    /// Those who are left were made to say what they do.
+    Dumped,
     /// This step of the plan began.
     Step(usize),
     /// A hook has ended; nothing if it could not be started.

@@ -52,6 +52,15 @@ pub struct Mapping {
     pub to: Option<Signal>,
 }
 
+/// How a process is made to say what it does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum Dump {
+    /// SIGQUIT to those who answer it with the stacks of their threads: JVM and Go.
+    Auto,
+    /// This signal to everybody.
+    Signal(Signal),
+}
+
 /// What a step of the stop plan does when it begins.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum Action {
@@ -61,6 +70,8 @@ pub enum Action {
     Run(usize),
     /// Asks with this signal; nothing means the one received.
     Signal(Option<Signal>, Target),
+    /// Has whoever is left say what it does, by a signal that is no request.
+    Dump(Dump),
     /// Kills the whole tree. Nothing comes after it.
     Kill,
 }
@@ -81,6 +92,8 @@ pub struct Plan {
     pub limit: Limit,
     /// The steps of a stop, in their order. At least one; at most one has no share; a hook has one.
     pub steps: Vec<Step>,
+    /// How many steps at the end are last words: for a workload that the others have not ended.
+    pub last_words: usize,
     /// The signals that are stop requests.
     pub stop_on: SignalSet,
     /// Signals to rewrite when they are forwarded.
@@ -109,10 +122,18 @@ impl Plan {
         mapping.map_or(Some(signal), |mapping| mapping.to)
     }
 
-    /// Whether a stop is one signal for the whole limit.
+    /// Whether a stop is one signal for the whole limit, but for last words.
     #[must_use]
     pub fn is_plain(&self) -> bool {
-        matches!(self.steps.as_slice(), [Step { action: Action::Signal(..), .. }])
+        let is_asked = matches!(self.steps.first(), Some(Step { action: Action::Signal(..), .. }));
+        is_asked && self.steps.len() == 1 + self.last_words
+    }
+
+    /// The first step of the last words; where there are none, the end of the plan, or its kill.
+    #[must_use]
+    pub fn first_last_word(&self) -> usize {
+        let kills = self.steps.last().is_some_and(|step| step.action == Action::Kill);
+        self.steps.len().saturating_sub(self.last_words + usize::from(kills && self.last_words > 0))
     }
 
     /// The first step that asks, if one does.

@@ -63,6 +63,8 @@ impl Signal {
     pub const HUP: Self = Self(libc::SIGHUP);
     /// Ctrl+C.
     pub const INT: Self = Self(libc::SIGINT);
+    /// The end with a core.
+    pub const ABRT: Self = Self(libc::SIGABRT);
     /// Ctrl+\.
     pub const QUIT: Self = Self(libc::SIGQUIT);
     /// The end without a choice.

@@ -245,6 +245,7 @@ const fn event(fact: &Fact) -> &'static str {
         Fact::Repeated { .. } => "repeated",
         Fact::Abandoned { .. } => "abandoned",
         Fact::Step { .. } => "step",
+        Fact::Dumped(_) => "dumped",
         Fact::HookEnded { .. } => "hook-ended",
         Fact::HookFailed { .. } => "hook-failed",
         Fact::HookOverran { .. } => "hook-overran",
@@ -321,6 +322,7 @@ fn details(fact: &Fact, limit_origin: &str) -> Value {
             step["count"] = json!(count);
             step
         }
+        Fact::Dumped(targets) => json!({ "processes": processes(targets) }),
         Fact::HookEnded { hook, exit: how } => json!({ "hook": hook, "exit": exit(*how) }),
         Fact::HookFailed { hook, error } => json!({ "hook": hook, "error": errno_name(error) }),
         Fact::HookOverran { hook } => json!({ "hook": hook }),

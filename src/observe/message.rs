@@ -6,7 +6,7 @@ use super::{Fact, Sender, Survivor};
 use crate::lifecycle::event::{Cause, Received};
 use crate::lifecycle::exit::Exit;
 use crate::lifecycle::outcome::Outcome;
-use crate::lifecycle::plan::{Action, Limit, Target};
+use crate::lifecycle::plan::{Action, Dump, Limit, Target};
 use crate::lifecycle::signal::{Origin, Signal};
 use crate::os::reason;
 use crate::os::tree::Process;
@@ -130,6 +130,10 @@ fn line(fact: &Fact, limit_origin: &str) -> Option<String> {
             let lasts = share.map(|share| format!(", {}", short(share))).unwrap_or_default();
             format!("step {number} of {count}: {}{lasts}", step(*action, hook.as_deref()))
         }
+        Fact::Dumped(targets) if targets.is_empty() => {
+            "nobody to dump: neither a JVM nor a Go program is left (--dump-signal auto)".to_owned()
+        }
+        Fact::Dumped(targets) => format!("dump asked of {}", processes(targets)),
         Fact::HookEnded { hook, exit: how } => format!("hook '{hook}' {}", exit(*how)),
         Fact::HookFailed { hook, error } => format!("hook '{hook}' could not be started: {}", reason(error)),
         Fact::HookOverran { hook } => format!("hook '{hook}' had no time left and was killed"),
@@ -201,7 +205,17 @@ fn step(action: Action, hook: Option<&str>) -> String {
             let name = signal.map_or_else(|| "the signal received".to_owned(), |signal| signal.to_string());
             format!("{name} to {}", if to == Target::All { "all" } else { "main" })
         }
+        Action::Dump(to) => dump(to),
         Action::Kill => "SIGKILL to all".to_owned(),
+    }
+}
+
+/// `SIGQUIT for a dump to JVM and Go`, `SIGABRT for a dump to all`.
+#[must_use]
+pub fn dump(dump: Dump) -> String {
+    match dump {
+        Dump::Auto => format!("{} for a dump to JVM and Go", Signal::QUIT),
+        Dump::Signal(signal) => format!("{signal} for a dump to all"),
     }
 }
 

@@ -37,6 +37,8 @@ pub enum Purpose {
     Ask,
     /// To let a stopped process go on.
     Continue,
+    /// To have it say what it does.
+    Dump,
     /// To kill.
     Kill,
 }
@@ -118,6 +120,8 @@ pub enum Fact {
         /// How long it lasts at most.
         share: Option<Duration>,
     },
+    /// These were made to say what they do.
+    Dumped(Vec<Process>),
     /// A hook has ended.
     HookEnded {
         /// The command.

@@ -15,7 +15,7 @@ use super::{Fact, Purpose, Sender, Survivor};
 use crate::lifecycle::event::Cause;
 use crate::lifecycle::exit::Exit;
 use crate::lifecycle::outcome::Outcome;
-use crate::lifecycle::plan::{Action, Limit, Target};
+use crate::lifecycle::plan::{Action, Dump, Limit, Target};
 use crate::lifecycle::signal::{Origin, Signal};
 use crate::os::cgroup;
 use crate::os::clock::Clock;
@@ -336,6 +336,7 @@ const fn purpose_name(purpose: Purpose) -> &'static str {
         Purpose::Forward => "forward",
         Purpose::Ask => "ask",
         Purpose::Continue => "continue",
+        Purpose::Dump => "dump",
         Purpose::Kill => "kill",
     }
 }
@@ -347,6 +348,8 @@ pub(super) fn step(fact: &Fact) -> Value {
         Action::Wait => ("wait", None, None),
         Action::Run(_) => ("run", None, None),
         Action::Signal(sent, to) => ("signal", sent.map(signal), Some(to)),
+        Action::Dump(Dump::Auto) => ("dump", None, None),
+        Action::Dump(Dump::Signal(sent)) => ("dump", Some(signal(*sent)), None),
         Action::Kill => ("kill", None, None),
     };
     let to = to.map(|to| if *to == Target::All { "all" } else { "main" });

@@ -146,6 +146,12 @@ impl Directory {
         Status::parse(&self.read("status").ok()?).signals("SigIgn")
     }
 
+    /// The signals it has handlers for.
+    #[must_use]
+    pub fn caught(&self) -> Option<SignalSet> {
+        Status::parse(&self.read("status").ok()?).signals("SigCgt")
+    }
+
     /// What one of its files says, as far as it is worth reading.
     ///
     /// # Errors
@@ -244,6 +250,15 @@ pub fn user(pid: i32) -> Option<u32> {
 #[must_use]
 pub fn name(pid: i32) -> Option<String> {
     stat(pid).map(|stat| stat.name)
+}
+
+/// The names of its threads.
+pub fn thread_names(pid: i32) -> impl Iterator<Item = String> {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    threads.filter_map(|thread| {
+        let name = std::fs::read_to_string(thread.path().join("comm")).ok()?;
+        Some(name.trim_end().to_owned())
+    })
 }
 
 /// The file name of the program that a process runs, as far as we may know.

@@ -4,10 +4,13 @@ use std::io;
 use std::time::Duration;
 
 use super::Supervisor;
-use crate::offer::{EXIT_STATUS_VARIABLE, OUTCOME_VARIABLE};
+use crate::offer::{EXIT_STATUS_VARIABLE, MAIN_PID_VARIABLE, OUTCOME_VARIABLE, PIDS_VARIABLE};
 use crate::os::environment::{Entry, entry};
 use crate::os::hook::{self, Hook, Surroundings};
 use crate::token::DEADLINE_VARIABLE;
+
+/// A hook is told of so many processes: all of a fork storm would be too much for its environment.
+const PIDS_MAX: usize = 1000;
 
 /// The commands of a run, and which of them is under way.
 #[derive(Debug, Default)]
@@ -82,7 +85,8 @@ impl Supervisor {
         let Some(hook) = self.hooks.steps.get(index).cloned() else { return };
         let deadline = self.machine.kill_at().map(|at| self.clock.wall_ms(now, at));
         let deadline = deadline.and_then(|ms| entry(DEADLINE_VARIABLE, ms.to_string()));
-        self.start_and_set_aside(&hook, deadline.as_slice());
+        let variables: Vec<Entry> = deadline.into_iter().chain(self.pids()).collect();
+        self.start_and_set_aside(&hook, &variables);
     }
 
     /// Tells the end of the workload, and starts the hook that follows it, which is told too.
@@ -93,6 +97,15 @@ impl Supervisor {
         let status = entry(EXIT_STATUS_VARIABLE, ending.status().to_string());
         let variables: Vec<Entry> = outcome.into_iter().chain(status).collect();
         self.start_and_set_aside(&hook, &variables);
+    }
+
+    /// Who is there, for a debugger.
+    fn pids(&self) -> impl Iterator<Item = Entry> {
+        let there = self.tree.there();
+        let main = there.iter().map(|process| process.pid).find(|pid| self.tree.is_main(*pid));
+        let pids: Vec<String> = there.iter().take(PIDS_MAX).map(|process| process.pid.to_string()).collect();
+        let main = main.and_then(|pid| entry(MAIN_PID_VARIABLE, pid.to_string()));
+        main.into_iter().chain(entry(PIDS_VARIABLE, pids.join(" ")))
     }
 
     fn start_and_set_aside(&mut self, hook: &Hook, variables: &[Entry]) {

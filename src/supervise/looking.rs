@@ -39,7 +39,12 @@ impl Supervisor {
         if !cfg!(feature = "postmortem") || self.looks.is_empty() || !look::has_room() {
             return None;
         }
-        let killed: Vec<i32> = self.tree.killed().map(|process| process.pid).collect();
+        let mut killed: Vec<i32> = self.tree.killed().map(|process| process.pid).collect();
+        if killed.is_empty() {
+            // They ended by a dump.
+            let last = self.looks.last().into_iter().flat_map(|look| &look.processes);
+            killed.extend(last.map(|seen| seen.pid));
+        }
         let signal = self.asked_with();
         let ignored_by_winddown = if inbox::is_ignored(signal) { u64::MAX } else { 0 };
         let name = signal.name();

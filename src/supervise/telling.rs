@@ -51,6 +51,7 @@ impl Supervisor {
                 waited: self.machine.plan().kill_wait.length().unwrap_or_default(),
                 survivors: self.survivors(),
             },
+            Note::Dumped => Fact::Dumped(std::mem::take(&mut self.pending.targets)),
             Note::Step(index) => self.step(index)?,
             Note::HookEnded(Some(exit)) => Fact::HookEnded { hook: self.hooks.last_text(), exit },
             Note::HookEnded(None) => {

@@ -21,6 +21,7 @@ mod hooks;
 mod hostile;
 mod job_control;
 mod kill;
+mod last_words;
 mod limits;
 mod log;
 mod log_blocked;
@@ -76,6 +77,7 @@ fn main() {
         hostile::trials(),
         job_control::trials(),
         kill::trials(),
+        last_words::trials(),
         limits::trials(),
         log::trials(),
         log_blocked::trials(),

@@ -15,8 +15,15 @@ impl Oracle {
     /// SIGKILL, which none of them follows.
     pub(super) fn looks(&mut self, turn: &Turn<'_>, cause: Option<Cause>) -> Verdict {
         let looks = turn.plan().looks;
-        let tells = turn.says(Note::Killing) && looks;
-        rule(turn.says(Note::PostMortem) == tells, "why it did not end is told with the kill")?;
+        let has_last_words = self.stop.as_ref().is_some_and(|stop| {
+            turn.plan().last_words > 0 && stop.progress.step >= turn.plan().first_last_word()
+        });
+        let ends_by_them = turn.says(Note::Stopped) && turn.was(Phase::Terminating) && has_last_words;
+        let tells = (turn.says(Note::Killing) || ends_by_them) && looks;
+        rule(
+            turn.says(Note::PostMortem) == tells,
+            "why it did not end is told with the kill, or after last words",
+        )?;
         let taken: Vec<Moment> = turn.effects.iter().filter_map(moment).collect();
         rule(taken.is_empty() || looks, "who wants no post-mortem is not looked at")?;
         let kills = turn.has(Effect::KillTree);

@@ -106,6 +106,7 @@ impl Progress {
         let (signal, to) = match step.action {
             Action::Wait | Action::Kill => return Vec::new(),
             Action::Run(hook) => return vec![Effect::StartHook(hook)],
+            Action::Dump(dump) => return vec![Effect::Dump(dump)],
             Action::Signal(signal, to) => (signal, to),
         };
         let is_first = !self.has_asked;
@@ -373,7 +374,11 @@ impl Oracle {
         let ends = is_told(|note| matches!(note, Note::HookEnded(_)));
         rule(is_after || ends == usize::from(hook_ended), "the end of a hook is told")?;
         let steps = is_told(|note| matches!(note, Note::Step(_)));
-        let owed_steps = if turn.plan().is_plain() { 0 } else { begun.len() - usize::from(kills) };
+        // The only signal of a plain plan is told with the request.
+        let untold = usize::from(turn.plan().is_plain() && begun.contains(&0)) + usize::from(kills);
+        let owed_steps = begun.len() - untold;
+        let dumps = begun.iter().filter(|index| matches!(turn.plan().steps[**index].action, Action::Dump(_)));
+        rule(is_told(|note| *note == Note::Dumped) == dumps.count(), "who is dumped is told")?;
         rule(steps == owed_steps, "each step is told")?;
         Ok(kills)
     }
@@ -619,6 +624,7 @@ impl Oracle {
                 | Note::MainStopped
                 | Note::Abandoned
                 | Note::Step(_)
+                | Note::Dumped
                 | Note::HookEnded(_)
                 | Note::HookOverran
                 | Note::Extended(_)
@@ -694,6 +700,7 @@ fn is_of_a_step(effect: &Effect) -> bool {
             | Effect::AskEveryone(_)
             | Effect::AskAgain
             | Effect::StartHook(_)
+            | Effect::Dump(_)
             | Effect::EndHook
     )
 }
@@ -744,7 +751,7 @@ impl Stop {
                         self.given = self.given.with(signal.unwrap_or(progress.as_received));
                     }
                 }
-                Action::Wait | Action::Run(_) => {}
+                Action::Wait | Action::Run(_) | Action::Dump(_) => {}
             }
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use winddown::lifecycle::event::{Event, Received};
 use winddown::lifecycle::exit::Exit;
 use winddown::lifecycle::phase::Phase;
-use winddown::lifecycle::plan::{Action, Limit, Mapping, Plan, Step, Target};
+use winddown::lifecycle::plan::{Action, Dump, Limit, Mapping, Plan, Step, Target};
 use winddown::lifecycle::signal::{Origin, Signal};
 
 /// One plan, and what may happen under it.
@@ -47,6 +47,7 @@ fn plan(limit: Limit) -> Plan {
         extend_max: Duration::ZERO,
         kill_wait: milliseconds(60),
         post_stop: None,
+        last_words: 0,
         looks: false,
         leave_stragglers: false,
     }
@@ -266,6 +267,30 @@ pub(crate) fn looks_and_extensions() -> Case {
     let mut case = some("looks and extensions", plan, &[from(A, "TERM")]);
     case.events.extend([Event::Extend(Duration::from_millis(100)), Event::Extend(more)]);
     case
+}
+
+/// Whoever does not end is looked at by a debugger, and has to say what it does.
+pub(crate) fn last_words() -> Case {
+    let steps = vec![
+        Step { action: Action::Signal(None, Target::Main), share: None },
+        step(Action::Run(0), 20),
+        step(Action::Dump(Dump::Auto), 10),
+    ];
+    let plan = Plan { steps, last_words: 2, looks: true, ..plan(milliseconds(130)) };
+    let mut case = some("last words", plan, &[from(A, "TERM"), from(A, "QUIT"), key()]);
+    case.events.extend([Event::HookEnded(Some(Exit::Code(0))), Event::HookEnded(None)]);
+    case
+}
+
+/// The same before the kill of a plan.
+pub(crate) fn last_words_before_the_kill() -> Case {
+    let steps = vec![
+        step(Action::Signal(Some(Signal::TERM), Target::Main), 120),
+        step(Action::Dump(Dump::Signal(Signal::ABRT)), 30),
+        Step { action: Action::Kill, share: None },
+    ];
+    let plan = Plan { steps, last_words: 1, looks: true, ..plan(milliseconds(200)) };
+    some("last words before the kill", plan, &[from(A, "TERM")])
 }
 
 /// The workload asks for more time, within the run limit, which leaves the plan less than its shares.

@@ -142,6 +142,7 @@ pub(crate) fn plan() -> impl Strategy<Value = Plan> {
     (any::<bool>(), limits, steps(), others).prop_map(
         |(leave_stragglers, (limit, kill_wait, run_limit), steps, (watchdog, extend_max, post_stop))| Plan {
             looks: true,
+            last_words: 0,
             limit,
             steps,
             stop_on: [Signal::TERM, Signal::INT].into_iter().collect(),

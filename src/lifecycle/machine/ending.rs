@@ -10,8 +10,19 @@ impl Machine {
         match self.state {
             State::Stopped { .. } => {}
             State::Finishing { survivors, .. } => self.over(survivors, effects),
-            _ if self.main.is_some() => self.end(now, false, effects),
+            _ if self.main.is_some() => {
+                self.tell_last_words(effects);
+                self.end(now, false, effects);
+            }
             _ => {}
+        }
+    }
+
+    /// Who ended only by the last words has not ended in time either.
+    fn tell_last_words(&self, effects: &mut Vec<Effect>) {
+        let State::Terminating(stop) = &self.state else { return };
+        if self.plan.looks && self.plan.last_words > 0 && stop.steps.index >= self.plan.first_last_word() {
+            effects.push(Effect::Say(Note::PostMortem));
         }
     }
 

@@ -39,6 +39,12 @@ impl Moments {
         self.has_last = self.is_wanted;
     }
 
+    /// Takes the last one now; false if it is not wanted, or was taken.
+    pub(super) fn take_last(&mut self) -> bool {
+        (self.early, self.half, self.late) = (None, None, None);
+        std::mem::take(&mut self.has_last)
+    }
+
     fn each(&self, kill_at: Option<Duration>) -> [(Moment, Option<Duration>); 4] {
         let last = kill_at.map(|at| at.saturating_sub(LAST_BEFORE)).filter(|_| self.has_last);
         [

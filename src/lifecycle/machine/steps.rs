@@ -78,10 +78,15 @@ impl Machine {
         let index = stop.steps.index;
         let Some(begun) = self.plan.steps.get(index).copied() else { return };
         stop.steps.hook_runs = matches!(begun.action, Action::Run(_));
+        // What comes now changes the picture.
+        if self.plan.last_words > 0 && index == self.plan.first_last_word() && stop.moments.take_last() {
+            effects.push(Effect::Look(Moment::Last));
+        }
         stop.steps.begin(now, begun, index + 1 >= self.plan.steps.len());
         match begun.action {
             Action::Run(hook) => effects.push(Effect::StartHook(hook)),
             Action::Signal(signal, to) => self.ask(signal, to, effects),
+            Action::Dump(dump) => effects.push(Effect::Dump(dump)),
             // A kill is due before anything else happens, and comes with that.
             Action::Wait | Action::Kill => {}
         }
@@ -139,9 +144,11 @@ impl Machine {
     }
 
     pub(super) fn tell_step(&self, effects: &mut Vec<Effect>) {
-        if let State::Terminating(stop) = &self.state {
-            effects.push(Effect::Say(Note::Step(stop.steps.index)));
-        }
+        let State::Terminating(stop) = &self.state else { return };
+        effects.push(Effect::Say(Note::Step(stop.steps.index)));
+        let is_dump =
+            self.plan.steps.get(stop.steps.index).is_some_and(|step| matches!(step.action, Action::Dump(_)));
+        effects.extend(is_dump.then_some(Effect::Say(Note::Dumped)));
     }
 
     pub(super) fn hook_ended(&mut self, now: Duration, exit: Option<Exit>, effects: &mut Vec<Effect>) {

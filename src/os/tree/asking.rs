@@ -2,6 +2,7 @@
 
 use super::{Process, Sent, Tree, unnamed};
 use crate::lifecycle::event::Orphans;
+use crate::lifecycle::plan::Dump;
 use crate::lifecycle::signal::{Signal, SignalSet};
 use crate::os::inbox::Delivery;
 use crate::os::procfs::{self, Directory, Stat};
@@ -21,6 +22,22 @@ impl Asked {
     const fn is_done_with(self, signal: Signal) -> bool {
         self.lately || self.signals.contains(signal)
     }
+}
+
+/// Go's runtime catches all of these: whatever it can, but for the signals of a terminal's job control and
+/// those of the C library. Nothing else does.
+const CAUGHT_BY_GO: u64 = 0xffff_fff8_7fc1_feff;
+/// Threads that every JVM has.
+const OF_JVM: [&str; 2] = ["VM Thread", "VM Periodic Tas"];
+
+/// Whether a process prints the stacks of its threads at SIGQUIT: a JVM, which goes on, or a Go program,
+/// which exits. Others would just die of it.
+fn answers_quit(stat: &Stat) -> bool {
+    let caught = Directory::open(stat.pid).and_then(|process| process.caught()).unwrap_or_default();
+    let is_go = caught.bits() & CAUGHT_BY_GO == CAUGHT_BY_GO;
+    is_go
+        || (caught.contains(Signal::QUIT)
+            && procfs::thread_names(stat.pid).any(|name| OF_JVM.contains(&name.as_str())))
 }
 
 impl Tree {
@@ -151,6 +168,24 @@ impl Tree {
         let before = self.asked.get(&pid).filter(|asked| asked.start_ticks == start_ticks);
         let signals = before.map_or(SignalSet::default(), |asked| asked.signals).with(signal);
         self.asked.insert(pid, Asked { start_ticks, lately: true, signals });
+    }
+
+    /// Has those who are left say what they do, by a signal that is no request.
+    pub fn dump(&self, dump: Dump) -> Vec<Sent> {
+        let mut members = self.members();
+        members.retain(|stat| !stat.is_gone());
+        let signal = match dump {
+            Dump::Auto => {
+                members.retain(answers_quit);
+                Signal::QUIT
+            }
+            Dump::Signal(signal) => signal,
+        };
+        let send = |stat: &Stat| {
+            let error = self.signal_member(stat, signal).err();
+            Sent { target: Process::from(stat), signal, error }
+        };
+        members.iter().map(send).collect()
     }
 
     /// A shell that waits for its foreground child, and that child: a trap of the shell can run only

@@ -87,12 +87,16 @@ pub(crate) fn missing(need: &str) -> Option<String> {
         }
         // Linux 6.5, and built to choose the next process id.
         "recycled-pid" => tells_sender() && std::path::Path::new("/proc/sys/kernel/ns_last_pid").exists(),
+        // A pattern that is a pipe hands cores to another program.
+        "core-file" => std::fs::read_to_string("/proc/sys/kernel/core_pattern")
+            .is_ok_and(|pattern| !pattern.starts_with(['|', '/']) && pattern.contains("core")),
         "sdnotify" => works(&["/usr/bin/python3", "-c", "import sdnotify"]),
         _ => program(need).is_some(),
     };
     let reason = match need {
         "root" => "needs root".to_owned(),
         "recycled-pid" => "needs a kernel that tells a message's process (6.5), and ns_last_pid".to_owned(),
+        "core-file" => "needs cores in the working directory (/proc/sys/kernel/core_pattern)".to_owned(),
         "docker" => "needs a Docker engine".to_owned(),
         "pid-namespace" => "needs the right to make a PID namespace".to_owned(),
         _ => format!("needs {need}, which is not installed"),
