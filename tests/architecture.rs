@@ -68,6 +68,19 @@ fn the_lifecycle_knows_no_clock_process_file_or_runtime() {
     }
 }
 
+/// The judgement of a post-mortem takes looks and gives findings; it looks at nothing itself.
+#[test]
+fn the_judgement_knows_no_system() {
+    for source in SOURCES.iter().filter(|source| source.is_in("src/postmortem/")) {
+        for word in
+            ["crate::os", "nix", "libc", "unsafe", "Instant", "SystemTime", "std::fs", "std::env", "File::"]
+        {
+            let places = source.places(word);
+            assert!(places.is_empty(), "`{word}` has no place in the judgement: {places:#?}");
+        }
+    }
+}
+
 /// Invariant 1: time is passed in, so a test can pass any.
 #[test]
 fn the_clock_is_read_in_one_file() {

@@ -72,6 +72,25 @@ fn the_manual_page_is_up_to_date() {
     expect(MAN, &man::page());
 }
 
+/// The part of a page between two marks, made anew.
+fn with_part(name: &str, mark: &str, part: &str) -> String {
+    let page = fs::read_to_string(docs().join(name)).expect("a page");
+    let (begin, end) = (format!("<!-- {mark} -->\n"), format!("<!-- end of {mark} -->\n"));
+    let (before, rest) = page.split_once(&begin).expect("its begin is marked");
+    let (_, after) = rest.split_once(&end).expect("its end is marked");
+    format!("{before}{begin}{part}{end}{after}")
+}
+
+#[test]
+fn the_table_of_causes_is_up_to_date() {
+    let mut table = "| code | cause | how it comes about | what to do |\n|---|---|---|---|\n".to_owned();
+    for cause in winddown::postmortem::causes::CAUSES {
+        let (code, name, title) = (cause.code, cause.name, cause.title);
+        table += &format!("| {code} `{name}` | {title} | {} | {} |\n", cause.explanation, cause.remedy);
+    }
+    expect("post-mortem.md", &with_part("post-mortem.md", "causes", &table));
+}
+
 #[test]
 fn the_table_of_options_is_up_to_date() {
     expect(OPTIONS, &table::page());
