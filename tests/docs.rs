@@ -1,6 +1,7 @@
 //! Everything under docs/ that is made from the definition of the command line: the manual page, the
 //! completions and the table of options. `UPDATE_DOCS=1 cargo test --test docs` writes them anew.
 
+use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -86,7 +87,7 @@ fn the_table_of_causes_is_up_to_date() {
     let mut table = "| code | cause | how it comes about | what to do |\n|---|---|---|---|\n".to_owned();
     for cause in winddown::postmortem::causes::CAUSES {
         let (code, name, title) = (cause.code, cause.name, cause.title);
-        table += &format!("| {code} `{name}` | {title} | {} | {} |\n", cause.explanation, cause.remedy);
+        let _ = writeln!(table, "| {code} `{name}` | {title} | {} | {} |", cause.explanation, cause.remedy);
     }
     expect("post-mortem.md", &with_part("post-mortem.md", "causes", &table));
 }

@@ -307,7 +307,9 @@ fn details(fact: &Fact, limit_origin: &str) -> Value {
         Fact::Killing { after, victims } => {
             json!({ "after_ms": milliseconds(*after), "victims": processes(victims) })
         }
-        Fact::PostMortem(found) => json!({ "progress": found.progress, "findings": found.findings }),
+        Fact::PostMortem(found) if cfg!(feature = "postmortem") => {
+            json!({ "progress": found.progress, "findings": found.findings })
+        }
         Fact::GaveUp { survivors, .. } => {
             json!({ "survivors": super::record::survivors(survivors) })
         }
@@ -336,7 +338,7 @@ fn details(fact: &Fact, limit_origin: &str) -> Value {
             json!({ "process": process(main), "oom_kills": oom_kills })
         }
         Fact::NoGuard(error) => json!({ "error": errno_name(error) }),
-        Fact::Phase(_) | Fact::NotStarted(_) => json!({}),
+        Fact::Phase(_) | Fact::NotStarted(_) | Fact::PostMortem(_) => json!({}),
     }
 }
 

@@ -95,7 +95,7 @@ pub fn limit(limit: Limit) -> String {
 #[must_use]
 pub fn lines(fact: &Fact, limit_origin: &str) -> Vec<String> {
     match fact {
-        Fact::PostMortem(found) => found.lines(),
+        Fact::PostMortem(found) if cfg!(feature = "postmortem") => found.lines(),
         _ => line(fact, limit_origin).into_iter().collect(),
     }
 }

@@ -154,7 +154,7 @@ impl Record {
                     json!({ "at_ms": at_ms, "pid": child.pid, "name": name(child), "exit": exit(*how) });
                 self.push_at_most("ends", entry);
             }
-            Fact::PostMortem(found) => {
+            Fact::PostMortem(found) if cfg!(feature = "postmortem") => {
                 self.object["progress"] = json!(found.progress);
                 self.object["findings"] = json!(found.findings);
             }
