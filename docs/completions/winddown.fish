@@ -13,8 +13,8 @@ function __winddown_no_command
 end
 
 complete -c winddown -n 'not __winddown_no_command' -x -a '(__fish_complete_subcommand --commandline (__winddown_command | string split0))'
-complete -c winddown -n __winddown_no_command -l dump-signal -d 'Have it tell what it does before SIGKILL [default: none]' -r
-complete -c winddown -n __winddown_no_command -l on-timeout -d 'Run CMD if it has not ended, before SIGKILL; $SHUTDOWN_PIDS are there' -r
+complete -c winddown -n __winddown_no_command -l dump-signal -d 'Before SIGKILL have it tell where it hangs: auto, QUIT, ABRT or none' -r
+complete -c winddown -n __winddown_no_command -l on-timeout -d 'Before SIGKILL run CMD, e.g. a debugger; $SHUTDOWN_PIDS are there' -r
 complete -c winddown -n __winddown_no_command -s t -l time-limit -d 'From request to SIGKILL; 0 kills at once [default: 10s; 8s as PID 1]' -r -f
 complete -c winddown -n __winddown_no_command -l stop-delay -d 'Go on serving for so long before the signal' -r -f
 complete -c winddown -n __winddown_no_command -l hook-limit -d 'How long each CMD may last [default: 5s]' -r -f

@@ -79,8 +79,8 @@ static GROUPS: [(&str, &[Spec]); 5] = [
         value("post-stop", "CMD", "Run CMD after everything has ended"),
         value("hook-limit", "DURATION", "How long each CMD may last [default: 5s]"),
         value("kill-wait", "DURATION", "How long to wait after SIGKILL [default: 5s]"),
-        value("dump-signal", "auto|QUIT|ABRT|none", "Have it tell what it does before SIGKILL [default: none]"),
-        value("on-timeout", "CMD", "Run CMD if it has not ended, before SIGKILL; $SHUTDOWN_PIDS are there"),
+        value("dump-signal", "SIGNAL", "Before SIGKILL have it tell where it hangs: auto, QUIT, ABRT or none"),
+        value("on-timeout", "CMD", "Before SIGKILL run CMD, e.g. a debugger; $SHUTDOWN_PIDS are there"),
         switch("explain-plan", "Print the plan in force and its worst case; start nothing"),
     ]),
     ("Running", &[

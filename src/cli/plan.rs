@@ -7,16 +7,14 @@ use super::UsageError;
 use super::given::Origins;
 use super::options::StopOptions;
 use super::values::{stop_signal, target};
-use crate::lifecycle::plan::{Action, Dump, Limit, Step, Target};
+use crate::lifecycle::plan::{Action, Limit, Step, Target};
 use crate::lifecycle::signal::Signal;
 use crate::os::hook::Hook;
 
+mod last_words;
+
 /// How long a hook may last if nothing is said.
 pub(super) const DEFAULT_HOOK_LIMIT: Duration = Duration::from_secs(5);
-
-/// How long a dump lasts at most, and how long one that writes a core.
-const DUMP_MOST: Duration = Duration::from_secs(2);
-const CORE_MOST: Duration = Duration::from_secs(5);
 
 /// One step as it was written.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -192,48 +190,9 @@ pub(super) fn planned(options: &StopOptions, limit: Limit, origins: &Origins) ->
         let origin = options.stop_signal.map_or("default".to_owned(), |_| origins.name("--stop-signal"));
         planned.push(Action::Signal(options.stop_signal, to), None, origin);
     }
-    add_last_words(&mut planned, limit, options, origins)?;
+    last_words::add(&mut planned, limit, hook_limit, options, origins)?;
     refuse_misfit(&planned.steps, limit, options, origins)?;
     Ok(planned)
-}
-
-/// A debugger, then a dump, for a workload that is still there; before the kill of a plan that ends in one.
-/// They have their time from the end of the limit.
-fn add_last_words(
-    planned: &mut Planned,
-    limit: Limit,
-    options: &StopOptions,
-    origins: &Origins,
-) -> Result<(), UsageError> {
-    let given =
-        [("--on-timeout", options.on_timeout.is_some()), ("--dump-signal", options.dump_signal.is_some())];
-    let Some((name, _)) = given.iter().find(|(_, is_given)| *is_given) else { return Ok(()) };
-    let Some(length) = limit.length() else {
-        let name = origins.name(name);
-        return Err(UsageError::Invalid(format!(
-            "{name} needs a time limit to come before its end; give --time-limit"
-        )));
-    };
-    let kill = (planned.steps.last().map(|step| step.action) == Some(Action::Kill))
-        .then(|| planned.steps.pop().zip(planned.origins.pop()))
-        .flatten();
-    if let Some(hook) = &options.on_timeout {
-        let most = options.hook_limit.unwrap_or(DEFAULT_HOOK_LIMIT);
-        planned.push_hook(hook.clone(), most.min(length / 5), origins.name("--on-timeout"));
-    }
-    if let Some(dump) = options.dump_signal {
-        // A core takes longer to be written than a list of stacks.
-        let share = match dump {
-            Dump::Signal(Signal::ABRT) => CORE_MOST.min(length / 4),
-            Dump::Auto | Dump::Signal(_) => DUMP_MOST.min(length / 10),
-        };
-        planned.push(Action::Dump(dump), Some(share), origins.name("--dump-signal"));
-    }
-    planned.last_words = given.iter().filter(|(_, is_given)| *is_given).count();
-    if let Some((step, origin)) = kill {
-        planned.push(step.action, step.share, origin);
-    }
-    Ok(())
 }
 
 /// The short forms are a plan themselves.

@@ -403,3 +403,65 @@ fn limits_of_every_kind_are_explained() {
     // What can't be started can't be explained either.
     error_of(&["--explain-plan", "--stop", "wait 11s, TERM"], &[]);
 }
+
+#[test]
+fn last_words_take_their_time_from_the_end() {
+    let both = ["--on-timeout", "look", "--dump-signal"];
+    let explained = |arguments: &[&str]| {
+        let lines = explained(arguments);
+        let is_step = |line: &&String| line.starts_with(|digit: char| digit.is_ascii_digit());
+        lines.iter().filter(is_step).cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(
+        explained(&[&["-t", "10s"], &both[..], &["ABRT", "true"]].concat()),
+        [
+            "1. the signal received to main 5.5s, the rest (default)",
+            "2. run look 2s (--on-timeout)",
+            "3. SIGABRT for a dump to all 2.5s (--dump-signal)",
+        ]
+    );
+    assert_eq!(
+        explained(&[&["-t", "2m", "--hook-limit", "9s"], &both[..], &["auto", "true"]].concat())[1..],
+        ["2. run look 9s (--on-timeout)", "3. SIGQUIT for a dump to JVM and Go 2s (--dump-signal)"]
+    );
+    assert_eq!(
+        explained(&["-t", "10s", "--stop", "TERM 3s, run x 1s", "--dump-signal", "QUIT", "true"]),
+        [
+            "1. SIGTERM to main 3s (--stop)",
+            "2. run x 1s (--stop)",
+            "3. wait 5s, the rest (what is left)",
+            "4. SIGQUIT for a dump to all 1s (--dump-signal)",
+        ]
+    );
+    assert_eq!(
+        explained(&["-t", "10s", "--stop", "TERM 4s, KILL", "--dump-signal", "ABRT", "true"]),
+        [
+            "1. SIGTERM to main 3s (--stop)",
+            "2. SIGABRT for a dump to all 1s (--dump-signal)",
+            "3. SIGKILL to the whole tree (--stop)",
+        ]
+    );
+    for (none, count) in [(["-t", "0"], 0), (["--stop", "KILL"], 1)] {
+        assert_eq!(explained(&[&none, &both[..], &["QUIT", "true"]].concat()).len(), count, "{none:?}");
+    }
+    assert_eq!(explained(&["--dump-signal", "none", "true"]).len(), 1);
+}
+
+#[test]
+fn last_words_that_have_no_time_are_refused() {
+    assert_eq!(
+        error_of(&["-t", "infinity", "--on-timeout", "look", "true"], &[]),
+        "--on-timeout: without a time limit its time never comes; give a --time-limit"
+    );
+    let few = ["-t", "10s", "--stop", "TERM 5s, QUIT 1s, KILL", "--dump-signal", "ABRT", "true"];
+    assert_eq!(
+        error_of(&few, &[]),
+        "--dump-signal: 1s 500ms before KILL are not there; give the step before it a longer share"
+    );
+    assert_eq!(
+        error_of(&["-t", "10s", "--stop", "TERM 9s, QUIT 1s", "--on-timeout", "look", "true"], &[]),
+        "--stop and --on-timeout: 9s + 1s + 2s = 12s does not fit into --time-limit of 10s; give a longer --time-limit or shorter steps"
+    );
+    let error = error_of(&["--dump-signal", "TERM", "true"], &[]);
+    assert!(error.contains("use auto (QUIT to JVM and Go only), QUIT, ABRT (a core) or none"), "{error}");
+}
