@@ -302,10 +302,16 @@ impl Supervisor {
             self.pending.facts.push(Fact::Phase(self.machine.phase()));
         }
         let begins_stop = phase < Phase::Terminating && self.machine.phase() == Phase::Terminating;
+        let mut due = effects.drain(..).peekable();
         if begins_stop {
+            // Who hears of the stop by the token is not to be at its end when the signal comes: the look, which
+            // takes a moment, comes before both.
+            if let Some(look) = due.next_if(|effect| matches!(effect, Effect::Look(_))) {
+                self.perform(look, delivery, at);
+            }
             self.make_token_readable();
         }
-        for effect in effects.drain(..) {
+        for effect in due {
             self.perform(effect, delivery, at);
         }
         if begins_stop {
