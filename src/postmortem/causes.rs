@@ -60,9 +60,9 @@ causes! {
          winddown asks the main process first; a process is asked when its parent has gone.",
         "start it with `exec`; or have its parent pass the signal on; or use --to all";
     WAIT_CHILD = "W08" "wait-child", "The process waits for a child that lives on",
-        "It has got the signal and sits in wait4 or waitid. A shell runs its trap only after the command in \
-         the foreground has ended.",
-        "start the last command with `exec`; or in a trap: `COMMAND & wait`; or use --to all";
+        "It has got the signal and sits in wait4 or waitid, or is a master whose workers are still there. A \
+         shell runs its trap only after the command in the foreground has ended.",
+        "see what the child does; behind a shell: `exec` the last command, or in a trap `COMMAND & wait`, or use --to all";
     DRAINING = "W09" "draining", "The server waits for clients that are still connected",
         "It listens no longer, waits in its event loop, and has connections open. A graceful shutdown often \
          has no end of its own: it waits until the last client has gone, and one that keeps its connection \

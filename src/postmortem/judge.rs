@@ -7,8 +7,9 @@ use serde::Serialize;
 use super::look::{Look, Seen};
 use super::progress;
 pub use super::progress::Progress;
+use super::rules::{self, Hit};
 use super::series::Series;
-use super::{causes, rules, words};
+use super::{causes, words};
 use crate::observe::message::counted;
 
 /// At most so many lines are told: somebody has to read them.
@@ -96,31 +97,55 @@ pub fn judge(case: &Case<'_>) -> PostMortem {
     PostMortem { progress, findings: findings(&all), facts: facts(&all, last) }
 }
 
-/// One for each process, those that tell nothing last; children of one parent in the same case share one. Of a child without
-/// a cause of its own it is enough to tell that its parent waits for it.
+/// One for each process, those that tell little last; children of one parent in the same case share one. Of a
+/// child without a cause of its own it is enough to tell that its parent waits for it.
 fn findings(all: &[Series<'_>]) -> Vec<Finding> {
-    let mut found: Vec<(Finding, i32)> = Vec::new();
+    let mut found: Vec<Found> = Vec::new();
     for series in all {
-        let (cause, text, remedy) = rules::apply(series);
-        let (seen, parent) = (series.last, series.last.parent);
-        let waits = [causes::WAIT_CHILD.code, causes::UNINTERRUPTIBLE.code];
-        let waits_for_it = |(one, _): &(Finding, i32)| waits.contains(&one.code) && one.pid == parent;
-        let is_untold = cause == &causes::NOT_SIGNALLED || cause == &causes::UNKNOWN;
-        if is_untold && found.iter().any(waits_for_it) {
+        let hit = rules::apply(series);
+        let parent = series.last.parent;
+        let is_untold = hit.cause == &causes::NOT_SIGNALLED || hit.cause == &causes::UNKNOWN;
+        if is_untold && found.iter().any(|one| one.finding.pid == parent && one.names_child()) {
             continue;
         }
-        let same =
-            |(one, other_parent): &&mut (Finding, i32)| one.code == cause.code && *other_parent == parent;
-        if let Some((one, _)) = found.iter_mut().find(same) {
-            one.others += 1;
+        let same = |one: &&mut Found| one.hit.cause == hit.cause && one.parent == parent;
+        if let Some(one) = found.iter_mut().find(same) {
+            one.finding.others += 1;
             continue;
         }
-        let remedy = remedy.unwrap_or_else(|| cause.remedy.to_owned());
-        let (code, name, process) = (cause.code, cause.name, seen.name.clone());
-        found.push((Finding { code, name, pid: seen.pid, process, text, remedy, others: 0 }, parent));
+        let finding = Finding::new(series.last, &hit);
+        found.push(Found { finding, parent, hit });
     }
-    found.sort_by_key(|(finding, _)| finding.code == causes::UNKNOWN.code);
-    found.into_iter().map(|(finding, _)| finding).take(FINDINGS_MAX).collect()
+    found.sort_by_key(|one| one.hit.is_minor);
+    found.into_iter().map(|one| one.finding).take(FINDINGS_MAX).collect()
+}
+
+/// A finding, and what it came from.
+struct Found {
+    finding: Finding,
+    parent: i32,
+    hit: Hit,
+}
+
+impl Found {
+    fn names_child(&self) -> bool {
+        let waits = [&causes::WAIT_CHILD, &causes::UNINTERRUPTIBLE].contains(&self.hit.cause);
+        waits && !self.hit.is_minor
+    }
+}
+
+impl Finding {
+    fn new(seen: &Seen, hit: &Hit) -> Self {
+        Self {
+            code: hit.cause.code,
+            name: hit.cause.name,
+            pid: seen.pid,
+            process: seen.name.clone(),
+            text: hit.text.clone(),
+            remedy: hit.remedy.clone().unwrap_or_else(|| hit.cause.remedy.to_owned()),
+            others: 0,
+        }
+    }
 }
 
 fn facts(all: &[Series<'_>], last: &Look) -> Vec<String> {

@@ -7,13 +7,21 @@ use super::series::Series;
 use super::words::{self, LOOPS, doing, name, target};
 use crate::observe::message::counted;
 
-/// A cause, what was found in one line, and another remedy than the cause's own, if there is a better one.
-pub(super) type Hit = (&'static Cause, String, Option<String>);
+/// What one rule has found.
+pub(super) struct Hit {
+    pub(super) cause: &'static Cause,
+    /// In one line.
+    pub(super) text: String,
+    /// A better one than the cause's own, if there is one.
+    pub(super) remedy: Option<String>,
+    /// It tells less than what is found of another process.
+    pub(super) is_minor: bool,
+}
 
 type Rule = fn(&Series<'_>) -> Option<Hit>;
 
 /// In this order.
-const RULES: [Rule; 19] = [
+const RULES: [Rule; 21] = [
     stopped,
     vfork,
     uninterruptible,
@@ -30,9 +38,11 @@ const RULES: [Rule; 19] = [
     restarted_call,
     blocked_io,
     thread_join,
-    listening,
+    serving,
     progressing,
+    has_children,
     sleeping,
+    listening,
 ];
 
 /// The finding about one process.
@@ -41,7 +51,13 @@ pub(super) fn apply(series: &Series<'_>) -> Hit {
 }
 
 const fn hit(cause: &'static Cause, text: String) -> Hit {
-    (cause, text, None)
+    Hit { cause, text, remedy: None, is_minor: false }
+}
+
+impl Hit {
+    fn with(self, remedy: String) -> Self {
+        Self { remedy: Some(remedy), ..self }
+    }
 }
 
 fn stopped(series: &Series<'_>) -> Option<Hit> {
@@ -59,11 +75,8 @@ fn vfork(series: &Series<'_>) -> Option<Hit> {
     let waits = series.main_is_in(&["vfork", "clone", "clone3"]) && series.last.state == 'D';
     let child = series.children().next().filter(|_| waits)?;
     let text = format!("{} waits in vfork for {}, which has not called exec yet", who(series), name(child));
-    Some((
-        &causes::UNINTERRUPTIBLE,
-        text,
-        Some("look at that child: it keeps its parent from every handler".to_owned()),
-    ))
+    let remedy = "look at that child: it keeps its parent from every handler";
+    Some(hit(&causes::UNINTERRUPTIBLE, text).with(remedy.to_owned()))
 }
 
 fn uninterruptible(series: &Series<'_>) -> Option<Hit> {
@@ -135,7 +148,7 @@ fn spinning_or_starved(series: &Series<'_>) -> Option<Hit> {
         return Some(hit(&causes::STARVED, text));
     }
     let text = format!("{} used {} of CPU since it was asked", who(series), words::time(change.cpu_ms()));
-    change.spins().then_some((&causes::SPINNING, text, None))
+    change.spins().then(|| hit(&causes::SPINNING, text))
 }
 
 fn lock(series: &Series<'_>) -> Option<Hit> {
@@ -213,7 +226,7 @@ fn shutdown_hooks(series: &Series<'_>) -> Option<Hit> {
     let hooks = if own.is_empty() { String::new() } else { format!(": {}", own.join(", ")) };
     let text = format!("{} runs its shutdown hooks{hooks}", who(series));
     let remedy = "give the shutdown hook a limit of its own; --dump-signal QUIT shows where it is";
-    Some((&causes::THREAD_JOIN, text, Some(remedy.to_owned())))
+    Some(hit(&causes::THREAD_JOIN, text).with(remedy.to_owned()))
 }
 
 fn is_of_jvm(name: &str) -> bool {
@@ -294,6 +307,15 @@ fn thread_join(series: &Series<'_>) -> Option<Hit> {
     Some(hit(&causes::THREAD_JOIN, format!("{} waits for {threads}: {}", who(series), told)))
 }
 
+/// It still waits for new clients.
+fn serving(series: &Series<'_>) -> Option<Hit> {
+    let accepts = |thread: &Thread| {
+        thread.call.as_ref().is_some_and(|call| ["accept", "accept4"].contains(&call.name.as_str()))
+    };
+    let goes_on = is_in_loop(series) || series.last.threads.iter().any(accepts);
+    listening(series).filter(|_| goes_on)
+}
+
 fn listening(series: &Series<'_>) -> Option<Hit> {
     if series.last.sockets.listening == 0 || !series.catches() {
         return None;
@@ -318,11 +340,18 @@ fn progressing(series: &Series<'_>) -> Option<Hit> {
     let more_ms = left_for_each / ((first - last) as u64).max(1);
     let more = words::time(more_ms.div_ceil(1000).saturating_mul(1000));
     let text = format!("{} is slow, not stuck: {what} {first} -> {last}", who(series));
-    Some((
-        &causes::PROGRESSING,
-        text,
-        Some(format!("give it more time: about {more} more at this pace (-t)")),
-    ))
+    let remedy = format!("give it more time: about {more} more at this pace (-t)");
+    Some(hit(&causes::PROGRESSING, text).with(remedy))
+}
+
+/// A master that has heard of the stop has passed it on in a way of its own, and looks after its workers from
+/// time to time.
+fn has_children(series: &Series<'_>) -> Option<Hit> {
+    let children = series.children().count();
+    let child = series.children().next().filter(|_| series.catches())?;
+    let others = if children > 1 { format!(" and {} more", children - 1) } else { String::new() };
+    let text = format!("{} is still there, as its child {} is{others}", who(series), name(child));
+    Some(Hit { is_minor: true, ..hit(&causes::WAIT_CHILD, text) })
 }
 
 fn sleeping(series: &Series<'_>) -> Option<Hit> {
@@ -334,7 +363,7 @@ fn unknown(series: &Series<'_>) -> Hit {
     let main = series.main_thread();
     let does = main.map_or_else(|| words::state(series.last.state).to_owned(), |main| does(series, main));
     let text = format!("{} is {does}; nothing that winddown can see tells why", who(series));
-    (&causes::UNKNOWN, text, None)
+    Hit { is_minor: true, ..hit(&causes::UNKNOWN, text) }
 }
 
 /// `2 in nanosleep, worker in futex`: each once, three kinds at most.

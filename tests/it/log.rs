@@ -15,6 +15,7 @@ trials![
     stragglers_are_told_with_who_is_asked,
     stragglers_without_a_limit_are_not_said_to_be_asked,
     killed_stragglers_are_not_mistaken_for_the_main_process,
+    another_signal_than_the_one_received_is_named,
     a_run_limit_says_when_it_is_reached,
     no_limit_and_no_time_have_their_own_words,
     verbose_tells_starts_signals_and_orphans,
@@ -199,6 +200,18 @@ fn stragglers_without_a_limit_are_not_said_to_be_asked() {
             "winddown: what was left was killed in *ms: workload (pid *) exited with 0",
         ],
     );
+}
+
+fn another_signal_than_the_one_received_is_named() {
+    for (options, with) in [(&["-s", "QUIT"][..], " with SIGQUIT"), (&["-s", "TERM"], ""), (&[], "")] {
+        let flags = "--on TERM,QUIT [ --exit 0 ] --print up --serve";
+        let run = Winddown::new().args(options).args(["-t", "5s"]).workload(flags).start();
+        run.wait_out("up");
+        run.signal(libc::SIGTERM);
+        let ended = run.wait().expect_code(0);
+        let first = format!("winddown: SIGTERM from *: stopping{with}, SIGKILL in 5s (-t)");
+        expect_lines(&ended, &[&first, "winddown: stopped in * of 5s: workload (pid *) exited with 0"]);
+    }
 }
 
 fn a_run_limit_says_when_it_is_reached() {

@@ -140,7 +140,7 @@ fn unicorn(address: &str) -> [&str; 5] {
 fn quit_lets_unicorn_finish() {
     let place = Place::new();
     let begun = begin(&place, &["-s", "QUIT"], &unicorn(&format!("127.0.0.1:{}", place.port.text())));
-    finish(begun, place, ": stopping, SIGKILL in").expect_code(0).expect_asked(&["main QUIT"]);
+    finish(begun, place, ": stopping with SIGQUIT, SIGKILL in").expect_code(0).expect_asked(&["main QUIT"]);
 }
 
 fn term_makes_unicorn_drop_its_response() {
