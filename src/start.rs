@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::cli::{self, Request, Settings};
 use crate::guard::{self, Next};
@@ -332,6 +333,7 @@ impl<'a> Run<'a> {
             hooks,
             contact,
             looks: Vec::new(),
+            live_next: Duration::ZERO,
             usage: Usage::default(),
             parent: self.parent,
             remap_exit: self.settings.remap_exit.clone(),

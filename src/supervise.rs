@@ -5,6 +5,7 @@ use std::time::Duration;
 
 mod contact;
 mod hooks;
+mod live;
 mod looking;
 mod receiving;
 mod telling;
@@ -67,6 +68,8 @@ pub struct Supervisor {
     pub contact: Contact,
     /// What was seen of the workload during its stop.
     pub looks: Vec<Look>,
+    /// When the live line is renewed.
+    pub live_next: Duration,
     /// What the workload has used.
     pub usage: Usage,
     /// The parent that the run is to end with, if no outer process watches it.
@@ -138,6 +141,7 @@ impl Supervisor {
             if self.machine.is_stopped() {
                 break;
             }
+            self.show_live();
             // One that was started in this very turn may have failed.
             let more = reap_more || relay_more || messages_left || self.hooks.has_failed();
             let patience = if more { Some(Duration::ZERO) } else { self.patience() };
@@ -174,7 +178,9 @@ impl Supervisor {
 
     /// How long to wait for a signal; for ever when nothing is due.
     fn patience(&self) -> Option<Duration> {
-        self.machine.deadline().map(|at| at.saturating_sub(self.clock.now()))
+        let now = self.clock.now();
+        let next = [self.machine.deadline(), self.live_at(now)].into_iter().flatten().min();
+        next.map(|at| at.saturating_sub(now))
     }
 
     /// The kernel hands out low numbers first: a flood of SIGUSR1 would hold up SIGTERM for ever.

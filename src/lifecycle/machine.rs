@@ -136,6 +136,19 @@ impl Machine {
         }
     }
 
+    /// When SIGKILL comes as things stand: a plan that kills may do so before the limit is over.
+    #[must_use]
+    pub fn kill_expected_at(&self) -> Option<Duration> {
+        let State::Terminating(stop) = &self.state else { return None };
+        self.kills_at(stop)
+    }
+
+    /// Whether the next Ctrl+C kills at once: it is not the first one of this stop.
+    #[must_use]
+    pub const fn interrupt_kills(&self) -> bool {
+        matches!(&self.state, State::Terminating(stop) if stop.interrupts.key.is_some())
+    }
+
     /// The next moment at which a [`Event::Tick`] will do something; nothing when only an event can.
     /// May change with every call of [`Machine::handle`].
     #[must_use]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::live::{Live, LiveLine};
 use super::{Fact, message};
 use crate::lifecycle::event::Cause;
 use crate::lifecycle::exit::Exit;
@@ -73,6 +74,7 @@ pub struct Log {
     /// Whether the run is quiet so far: then its end is not worth a line either.
     told: bool,
     is_unhurried: bool,
+    live: LiveLine,
 }
 
 /// How often a line is tried on a terminal that others write to as well, when nothing is due soon.
@@ -87,8 +89,9 @@ impl Log {
     pub fn new(format: Format, level: Level, limit_origin: String, clock: Clock) -> Self {
         let sink = Sink::inherited(STDERR);
         let is_terminal = sink.is_some_and(Sink::is_terminal);
-        let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
-            || std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+        let is_dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+        let no_colour = is_dumb || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let has_live = is_terminal && !is_dumb && format == Format::Text && level >= Level::Info;
         Self {
             sink,
             format,
@@ -101,12 +104,26 @@ impl Log {
             torn: false,
             told: false,
             is_unhurried: false,
+            live: LiveLine::new(sink.filter(|_| has_live)),
         }
     }
 
     /// Whether a line may take some milliseconds, on a terminal: nothing is due soon.
     pub const fn set_unhurried(&mut self, is_unhurried: bool) {
         self.is_unhurried = is_unhurried;
+    }
+
+    /// Whether there may be a live line.
+    #[must_use]
+    pub const fn has_live(&self) -> bool {
+        self.live.is_possible()
+    }
+
+    /// Shows it, or renews it; not where a line of the log is still waiting for room.
+    pub fn show_live(&mut self, live: &Live) {
+        if self.lost == 0 && !self.torn {
+            self.live.show(live);
+        }
     }
 
     /// Whether facts of this level are told at all.
@@ -119,6 +136,9 @@ impl Log {
     pub fn tell(&mut self, at: Duration, fact: &Fact) -> Option<(Level, Vec<String>)> {
         if let Fact::Phase(phase) = fact {
             self.phase = *phase;
+            if *phase > Phase::Terminating {
+                self.live.clear();
+            }
         }
         let level = self.level_of(fact);
         if !self.wants(level) {
@@ -200,9 +220,10 @@ impl Log {
 
     fn write(&mut self, line: &str, tries: usize) {
         let Some(sink) = self.sink else { return };
-        let line = if self.torn { format!("\n{line}") } else { line.to_owned() };
+        let line = if self.torn { format!("\n{line}") } else { format!("{}{line}", self.live.prefix()) };
         let written = sink.write_patiently(line.as_bytes(), tries).unwrap_or_default();
         if written > 0 {
+            self.live.is_gone();
             self.torn = !line.as_bytes()[..written].ends_with(b"\n");
         }
         self.lost = if written == line.len() { 0 } else { self.lost + 1 };
@@ -211,7 +232,7 @@ impl Log {
 
 /// Names of commands, files and processes are anybody's: none may break the line, or command the
 /// terminal.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     let mut printable = String::with_capacity(text.len());
     for character in text.chars() {
         if character.is_control() {

@@ -13,6 +13,7 @@ use crate::lifecycle::signal::{Origin, Signal};
 use crate::os::tree::{Process, Sent};
 use crate::postmortem::judge::PostMortem;
 
+pub mod live;
 pub mod log;
 pub mod message;
 pub mod record;

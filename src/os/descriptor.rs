@@ -6,6 +6,9 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::time::Duration;
 
+use nix::sys::termios::{LocalFlags, tcgetattr};
+use nix::unistd::{getpgrp, tcgetpgrp};
+
 /// The first number that is no standard stream.
 const FIRST: RawFd = 3;
 
@@ -102,6 +105,23 @@ impl Sink {
     #[must_use]
     pub fn is_terminal(self) -> bool {
         self.kind == Kind::Terminal
+    }
+
+    /// How wide the terminal is, if something may be written to it at any moment: somebody else's job has
+    /// its prompt there, and who reads keys one by one draws the screen itself.
+    #[must_use]
+    pub fn shared_columns(self) -> Option<usize> {
+        const COLUMNS: usize = 80;
+        // SAFETY: the descriptor is only borrowed for the calls, and checked by the kernel.
+        let terminal = unsafe { BorrowedFd::borrow_raw(self.descriptor) };
+        let is_elsewhere = tcgetpgrp(terminal).is_ok_and(|group| group != getpgrp());
+        let modes = tcgetattr(terminal).ok()?.local_flags;
+        let is_usual = modes.contains(LocalFlags::ICANON | LocalFlags::ISIG);
+        let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
+        // SAFETY: the kernel writes one size into a live one.
+        let told = unsafe { libc::ioctl(self.descriptor, libc::TIOCGWINSZ, &raw mut size) } == 0;
+        let columns = if told && size.ws_col > 0 { usize::from(size.ws_col) } else { COLUMNS };
+        (is_usual && !is_elsewhere).then_some(columns)
     }
 
     /// Writes as much as is taken at once.

@@ -25,6 +25,13 @@ pub fn has_room() -> bool {
     Vec::<u8>::new().try_reserve_exact(BYTES_MAX).is_ok()
 }
 
+/// How many connections these processes have with others; nothing if there is no time to count all of them,
+/// or we may not know.
+#[must_use]
+pub fn connections(pids: &[i32], has_time: &dyn Fn() -> bool) -> Option<usize> {
+    files::connections(pids, has_time)
+}
+
 /// Looks at the workload while there is time for it, at the main process alone before anybody is asked. A
 /// socket that there is no time to look up is taken from an earlier look.
 #[must_use]

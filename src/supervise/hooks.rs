@@ -40,6 +40,11 @@ impl Hooks {
         Self { steps, post_stop, surroundings: Some(surroundings), last: None }
     }
 
+    /// The one that runs, as it was written.
+    pub(super) fn under_way(&self) -> Option<&str> {
+        self.last.as_ref().filter(|last| last.keeper.is_some()).map(|last| last.text.as_str())
+    }
+
     /// As it was written.
     pub(super) fn last_text(&self) -> String {
         self.last.as_ref().map(|last| last.text.clone()).unwrap_or_default()

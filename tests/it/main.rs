@@ -23,6 +23,7 @@ mod job_control;
 mod kill;
 mod last_words;
 mod limits;
+mod live_line;
 mod log;
 mod log_blocked;
 mod log_json;
@@ -79,6 +80,7 @@ fn main() {
         kill::trials(),
         last_words::trials(),
         limits::trials(),
+        live_line::trials(),
         log::trials(),
         log_blocked::trials(),
         log_json::trials(),

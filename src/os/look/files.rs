@@ -40,6 +40,23 @@ pub(super) fn complete(look: &mut Look, earlier: Option<&Look>, has_time: &dyn F
     }
 }
 
+/// See [`super::connections`].
+pub(super) fn connections(pids: &[i32], has_time: &dyn Fn() -> bool) -> Option<usize> {
+    let mut wanted = HashSet::new();
+    for pid in pids {
+        let (count, files) = files(*pid).ok()?;
+        if count > files.len() || !has_time() {
+            return None;
+        }
+        wanted.extend(files.iter().filter_map(|file| socket_inode(&file.target)));
+    }
+    let found = super::sockets::find(&wanted, has_time);
+    let inside: HashSet<&str> = found.values().map(|socket| socket.local.as_str()).collect();
+    let outward =
+        found.values().filter(|socket| socket.is_connected() && !inside.contains(socket.peer.as_str()));
+    has_time().then(|| outward.count())
+}
+
 fn socket_inode(target: &str) -> Option<u64> {
     target.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
 }

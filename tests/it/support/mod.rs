@@ -8,6 +8,7 @@ mod output;
 pub(crate) mod processes;
 mod pty;
 pub(crate) mod running;
+pub(crate) mod screen;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,0 +1,302 @@
+//! The live line of a stop at a terminal that takes more than a second.
+
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::support::screen::replay;
+use crate::support::{Pty, TempDir, eventually, processes, trials};
+use crate::terminal::{expect_status, in_bash, winddown_of};
+
+trials![
+    needs("bash") => it_counts_down_and_leaves_nothing_behind,
+    needs("bash") => it_promises_only_what_ctrl_c_would_do,
+    needs("bash") => a_log_line_takes_its_place,
+    needs("bash") => it_fits_a_narrow_terminal,
+    needs("bash") => without_a_limit_it_counts_up,
+    needs("bash") => it_names_the_hook_that_runs,
+    needs("bash", "python3") => it_counts_connections,
+    needs("bash") => names_do_not_command_the_terminal,
+    needs("bash") => only_a_stop_that_lasts_has_one,
+    needs("bash") => only_a_log_for_people_on_a_terminal_has_one,
+    needs("bash") => a_job_in_the_background_has_none,
+    needs("bash") => a_program_that_reads_single_keys_has_none,
+    needs("bash") => a_stopped_terminal_does_not_delay_sigkill,
+];
+
+/// As a terminal of 200 columns shows it.
+const WIDTH: usize = 200;
+
+/// A terminal that knows more than a dumb one. The line is too long to be typed again and again.
+fn with_term(winddown: &str) -> String {
+    format!("TERM=xterm {winddown}")
+}
+
+/// What was shown as the live line, one time after another.
+fn shown(pty: &Pty) -> Vec<String> {
+    let text = pty.screen();
+    let parts = text.split("\rstopping").skip(1);
+    parts.filter_map(|part| part.split_once("\x1b[K")).map(|(line, _)| format!("stopping{line}")).collect()
+}
+
+/// How much was left, in seconds.
+#[track_caller]
+fn seconds_left(line: &str) -> f64 {
+    let left = line.strip_prefix("stopping: ").and_then(|rest| rest.split_once("s left"));
+    left.and_then(|(left, _)| left.parse().ok()).unwrap_or_else(|| panic!("no time in {line:?}"))
+}
+
+/// Asks winddown, not its group.
+#[track_caller]
+fn term(main: i32) {
+    kill(Pid::from_raw(winddown_of(main)), Signal::SIGTERM).unwrap();
+}
+
+/// Nothing of a live line is on the screen any more.
+#[track_caller]
+fn assert_cleared(pty: &Pty) {
+    let screen = replay(&pty.screen(), WIDTH);
+    assert!(!screen.iter().any(|line| line.contains("stopping: ") && line.contains("s left")), "{screen:#?}");
+    let told = screen.iter().filter(|line| line.contains("winddown: "));
+    assert!(told.clone().count() >= 2, "{screen:#?}");
+    assert!(told.clone().all(|line| line.starts_with("winddown: ") || line.starts_with('^')), "{screen:#?}");
+}
+
+fn it_counts_down_and_leaves_nothing_behind() {
+    in_bash(|pty, winddown| {
+        let winddown = with_term(winddown);
+        pty.line(&format!("{winddown} -t 3s $WL --ignore INT --say pid --print up --serve"));
+        pty.expect("\r\nup");
+        let main = pty.number("pid");
+        let pressed = Instant::now();
+        pty.keys("\x03");
+        pty.expect("\rstopping: ");
+        assert!(pressed.elapsed() >= Duration::from_secs(1), "too early:\n{}", pty.screen());
+        pty.prompt();
+        expect_status(pty, 137);
+        let lines = shown(pty);
+        // At 1, 1.5, 2 and 2.5 s; a busy machine may be late for one.
+        assert!((2..=4).contains(&lines.len()), "{lines:#?}");
+        let left: Vec<f64> = lines.iter().map(|line| seconds_left(line)).collect();
+        assert!(left[0] <= 2.0 && left.is_sorted_by(|a, b| a > b), "{left:?}");
+        assert!(left.iter().all(|left| *left >= 0.1), "not shortly before SIGKILL: {left:?}");
+        let waiting = format!("(pid {main}); Ctrl+C again kills now");
+        assert!(lines.iter().all(|line| line.contains("; waiting for ") && line.ends_with(&waiting)));
+        assert_cleared(pty);
+    });
+}
+
+fn it_promises_only_what_ctrl_c_would_do() {
+    in_bash(|pty, winddown| {
+        let winddown = with_term(winddown);
+        pty.line(&format!("{winddown} -t 30s $WL --ignore INT,TERM --say pid --print up --serve"));
+        pty.expect("\r\nup");
+        term(pty.number("pid"));
+        pty.expect("\rstopping: ");
+        pty.expect("\x1b[K");
+        assert!(!shown(pty).iter().any(|line| line.contains("Ctrl+C")), "{:#?}", shown(pty));
+        pty.keys("\x03");
+        pty.expect("; Ctrl+C again kills now\x1b[K");
+        pty.keys("\x03");
+        pty.expect("killing at once");
+        pty.prompt();
+        assert_cleared(pty);
+    });
+}
+
+fn a_log_line_takes_its_place() {
+    in_bash(|pty, winddown| {
+        let winddown = with_term(winddown);
+        pty.line(&format!("{winddown} -t 3200ms $WL --ignore TERM --say pid --print up --serve"));
+        pty.expect("\r\nup");
+        term(pty.number("pid"));
+        pty.expect("\rstopping: ");
+        pty.expect("\r\x1b[K\x1b[1mwinddown:\x1b[0m ");
+        assert_eq!(pty.expect("s left; still there: ").len(), "1.6".len(), "{}", pty.screen());
+        pty.expect("\rstopping: ");
+        pty.prompt();
+        assert_cleared(pty);
+    });
+}
+
+fn it_fits_a_narrow_terminal() {
+    in_bash(|pty, winddown| {
+        let winddown = with_term(winddown);
+        pty.line(&format!("{winddown} -t 2200ms $WL --ignore TERM --say pid --print up --serve"));
+        pty.expect("\r\nup");
+        pty.resize(24, 30);
+        term(pty.number("pid"));
+        pty.expect("\rstopping: ");
+        pty.prompt();
+        let lines = shown(pty);
+        assert!(!lines.is_empty());
+        for line in &lines {
+            assert!(line.chars().count() <= 27 && line.ends_with('…'), "{line:?}");
+        }
+        pty.resize(24, 200);
+    });
+}
+
+fn without_a_limit_it_counts_up() {
+    in_bash(|pty, winddown| {
+        let winddown = with_term(winddown);
+        pty.line(&format!(
+            "{winddown} -t infinity $WL --on TERM [ --sleep 1800 --exit 0 ] --say pid --print up --serve"
+        ));
+        pty.expect("\r\nup");
+        let main = pty.number("pid");
+        term(main);
+        pty.expect("\rstopping for 1s; waiting for ");
+        pty.expect(&format!("(pid {main})\x1b[K"));
+        pty.prompt();
+        expect_status(pty, 0);
+    });
+}
+
+fn it_names_the_hook_that_runs() {
+    in_bash(|pty, winddown| {
+        let winddown = with_term(winddown);
+        pty.line(&format!(
+            "{winddown} -t 30s --pre-stop 'sleep 1.4' $WL --on TERM [ --sleep 700 --exit 0 ] --say pid --print up --serve"
+        ));
+        pty.expect("\r\nup");
+        term(pty.number("pid"));
+        pty.expect("s left; running 'sleep 1.4'\x1b[K");
+        pty.expect("s left; waiting for ");
+        pty.prompt();
+        expect_status(pty, 0);
+    });
+}
+
+fn it_counts_connections() {
+    const SERVER: &str = "\
+import os, signal, socket\n\
+print('pid', os.getpid(), flush=True)\n\
+signal.signal(signal.SIGTERM, signal.SIG_IGN)\n\
+server = socket.create_server(('127.0.0.1', 0))\n\
+print('port', server.getsockname()[1], flush=True)\n\
+connections = [server.accept(), server.accept()]\n\
+print('accepted', flush=True)\n\
+signal.pause()\n";
+    in_bash(|pty, winddown| {
+        let winddown = with_term(winddown);
+        let place = TempDir::new();
+        let program = place.write("server.py", SERVER);
+        pty.line(&format!("{winddown} -t 1700ms python3 {program}"));
+        let port: u16 = pty.fact("port").parse().expect("a port");
+        let _clients = [(); 2].map(|()| TcpStream::connect(("127.0.0.1", port)).expect("a connection"));
+        pty.expect("accepted");
+        let server = pty.number("pid");
+        term(server);
+        pty.expect(&format!("; waiting for python3 (pid {server}), 2 connections\x1b[K"));
+        pty.prompt();
+        assert_cleared(pty);
+    });
+}
+
+fn names_do_not_command_the_terminal() {
+    in_bash(|pty, winddown| {
+        let winddown = with_term(winddown);
+        let place = TempDir::new();
+        let script = place.write("hook", "sleep 1.4 # \x1b[2J");
+        pty.command(&format!("HOOK=\"sh -c '$(cat {script})'\""));
+        pty.line(&format!(
+            "{winddown} -t 30s --pre-stop \"$HOOK\" $WL --on TERM [ --exit 0 ] --say pid --print up --serve"
+        ));
+        pty.expect("\r\nup");
+        term(pty.number("pid"));
+        pty.expect("running 'sh -c 'sleep 1.4 # \\u{1b}[2J''\x1b[K");
+        pty.prompt();
+    });
+}
+
+/// Below a second, and not shortly before SIGKILL.
+fn only_a_stop_that_lasts_has_one() {
+    for (limit, on_term, status) in [("30s", "--sleep 700 --exit 3", 3), ("1080ms", "", 137), ("0", "", 137)]
+    {
+        in_bash(|pty, winddown| {
+            let winddown = with_term(winddown);
+            pty.line(&format!(
+                "{winddown} -t {limit} $WL --on TERM [ {on_term} ] --say pid --print up --serve"
+            ));
+            pty.expect("\r\nup");
+            term(pty.number("pid"));
+            pty.prompt();
+            expect_status(pty, status);
+            assert_eq!(shown(pty), Vec::<String>::new());
+        });
+    }
+}
+
+fn only_a_log_for_people_on_a_terminal_has_one() {
+    in_bash(|pty, winddown| {
+        let place = TempDir::new();
+        let file = place.file("log");
+        for variant in [
+            format!("TERM=xterm {winddown} -q"),
+            format!("TERM=xterm {winddown} --log-format json"),
+            format!("TERM=dumb {winddown}"),
+            format!("TERM= {winddown}"),
+            format!("TERM=xterm {winddown} 2>{file}"),
+        ] {
+            pty.line(&format!("{variant} -t 1800ms $WL --on INT [ ] --print up --serve"));
+            pty.expect("\r\nup");
+            pty.keys("\x03");
+            pty.prompt();
+            expect_status(pty, 137);
+            assert!(!pty.screen().contains("\rstopping"), "{variant}:\n{}", pty.screen());
+        }
+        let text = std::fs::read_to_string(file).unwrap();
+        assert!(text.contains("winddown: ") && !text.contains('\r') && !text.contains('\x1b'), "{text}");
+    });
+}
+
+/// The terminal's last line is where somebody types.
+fn a_job_in_the_background_has_none() {
+    in_bash(|pty, winddown| {
+        let winddown = with_term(winddown);
+        pty.line(&format!("{winddown} -t 1800ms $WL --on TERM [ ] --print up --serve &"));
+        // The prompt and this come in any order.
+        eventually("it is up", || pty.count("up") == 2);
+        pty.keys("\r");
+        pty.command("kill %1; wait %1");
+        assert_eq!(shown(pty), Vec::<String>::new());
+    });
+}
+
+/// It draws the screen itself.
+fn a_program_that_reads_single_keys_has_none() {
+    in_bash(|pty, winddown| {
+        let winddown = with_term(winddown);
+        pty.line(&format!("{winddown} -t 1800ms $WL --on TERM [ ] --say pid --raw --print up --serve"));
+        pty.expect("up");
+        term(pty.number("pid"));
+        pty.prompt();
+        pty.command("stty sane");
+        assert_eq!(shown(pty), Vec::<String>::new());
+    });
+}
+
+fn a_stopped_terminal_does_not_delay_sigkill() {
+    in_bash(|pty, winddown| {
+        let winddown = with_term(winddown);
+        pty.line(&format!("{winddown} -t 2200ms $WL --ignore TERM --say pid --print up --serve"));
+        pty.expect("\r\nup");
+        let main = pty.number("pid");
+        let asked = Instant::now();
+        term(main);
+        pty.expect("\rstopping: ");
+        pty.keys("\x13");
+        eventually("the workload is killed though its terminal is stopped", || !processes::is_alive(main));
+        let took = asked.elapsed();
+        assert!(took >= Duration::from_millis(2200) && took < Duration::from_secs(4), "{took:?}");
+        pty.keys("\x11");
+        pty.prompt();
+        expect_status(pty, 137);
+        // The last line may have taken its place, too late for the one before it.
+        let screen = replay(&pty.screen(), WIDTH);
+        assert!(screen.iter().any(|line| line.starts_with("winddown: ")), "{screen:#?}");
+    });
+}
