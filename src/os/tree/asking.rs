@@ -170,10 +170,12 @@ impl Tree {
         self.asked.insert(pid, Asked { start_ticks, lately: true, signals });
     }
 
-    /// Has those who are left say what they do, by a signal that is no request.
+    /// Has those who are left say what they do, by a signal that is no request; not those whom it has asked.
     pub fn dump(&self, dump: Dump) -> Vec<Sent> {
         let mut members = self.members();
-        members.retain(|stat| !stat.is_gone());
+        let got = |stat: &Stat, signal| {
+            self.asked.get(&stat.pid).is_some_and(|asked| asked.signals.contains(signal))
+        };
         let signal = match dump {
             Dump::Auto => {
                 members.retain(answers_quit);
@@ -185,7 +187,7 @@ impl Tree {
             let error = self.signal_member(stat, signal).err();
             Sent { target: Process::from(stat), signal, error }
         };
-        members.iter().map(send).collect()
+        members.iter().filter(|stat| !stat.is_gone() && !got(stat, signal)).map(send).collect()
     }
 
     /// A shell that waits for its foreground child, and that child: a trap of the shell can run only
