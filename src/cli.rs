@@ -90,6 +90,9 @@ pub enum Request {
     Print(String),
     /// The subcommand `token`, with the words from its name on.
     Token,
+    /// The subcommand `report`, the same way.
+    #[cfg(feature = "report")]
+    Report,
 }
 
 /// Why nothing was started: one line that names the option, the value and the remedy.
@@ -120,6 +123,10 @@ pub fn parse(
 ) -> Result<Request, UsageError> {
     if arguments.get(1).is_some_and(|word| word == "token") {
         return Ok(Request::Token);
+    }
+    #[cfg(feature = "report")]
+    if arguments.get(1).is_some_and(|word| word == "report") {
+        return Ok(Request::Report);
     }
     if let Some(word) =
         arguments.get(1).and_then(|word| word.to_str()).filter(|word| SUBCOMMANDS.contains(word))

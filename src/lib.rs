@@ -4,11 +4,13 @@
 //! - [`lifecycle`] decides: a pure state machine, events in, effects out.
 //! - [`os`] does: processes, signals, descriptors, the terminal.
 //! - [`guard`] watches over it from a second process.
+//! - `statistics` says what a number of runs can show.
 //! - [`supervise`] is the loop between the two.
 //! - [`observe`] tells: the log and the record.
 //! - [`notify`] reads what the workload says by `sd_notify`.
 //! - [`offer`] is what the workload is given to take part in its stop.
 //! - [`postmortem`] says why a workload did not stop.
+//! - `report` tells the story of recorded runs.
 //! - [`start`] puts a run together.
 //! - [`token`] is the workload's view of a stop.
 //!
@@ -22,6 +24,10 @@ pub mod observe;
 pub mod offer;
 pub mod os;
 pub mod postmortem;
+#[cfg(feature = "report")]
+pub mod report;
 pub mod start;
+#[cfg(feature = "report")]
+pub mod statistics;
 pub mod supervise;
 pub mod token;

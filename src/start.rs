@@ -29,6 +29,8 @@ use crate::os::terminal::Terminal;
 use crate::os::token::{ReadEnd, Token};
 use crate::os::tree::{self, Process, Tree};
 use crate::os::{self, hook, inbox, reap, reason};
+#[cfg(feature = "report")]
+use crate::report;
 use crate::supervise::{Contact, GroupSignals, Hooks, Pending, Supervisor};
 use crate::token;
 
@@ -49,6 +51,14 @@ pub fn main(mask: SignalSet) -> u8 {
             inbox::set_mask(mask);
             match token::run(&arguments[1..]) {
                 Ok((text, status)) => print(&text, status, clock),
+                Err(error) => refuse(clock, error.to_string()),
+            }
+        }
+        #[cfg(feature = "report")]
+        Ok(Request::Report) => {
+            inbox::set_mask(mask);
+            match report::run(&arguments[1..]) {
+                Ok(text) => print(&text, 0, clock),
                 Err(error) => refuse(clock, error.to_string()),
             }
         }

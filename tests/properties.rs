@@ -61,7 +61,7 @@ fn outcome(
     match cli::parse(words, variables, is_pid_1) {
         Ok(Request::Run(settings)) => Ok(*settings),
         Ok(Request::Print(text)) => Err(text),
-        Ok(Request::Token) => Err("another command".to_owned()),
+        Ok(_) => Err("another command".to_owned()),
         Err(error) => {
             let line = error.to_string();
             // The log escapes what a value brings along.

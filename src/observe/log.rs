@@ -88,10 +88,8 @@ impl Log {
     #[must_use]
     pub fn new(format: Format, level: Level, limit_origin: String, clock: Clock) -> Self {
         let sink = Sink::inherited(STDERR);
-        let is_terminal = sink.is_some_and(Sink::is_terminal);
-        let is_dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
-        let no_colour = is_dumb || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let has_live = is_terminal && !is_dumb && format == Format::Text && level >= Level::Info;
+        let is_for_people = format == Format::Text && level >= Level::Info;
+        let has_live = is_for_people && sink.is_some_and(Sink::is_terminal) && !is_dumb();
         Self {
             sink,
             format,
@@ -99,7 +97,7 @@ impl Log {
             limit_origin,
             clock,
             phase: Phase::Starting,
-            coloured: is_terminal && !no_colour,
+            coloured: may_colour(STDERR),
             lost: 0,
             torn: false,
             told: false,
@@ -230,9 +228,20 @@ impl Log {
     }
 }
 
+/// Whether it is a terminal that shows colours, and nobody asked for none.
+pub(crate) fn may_colour(descriptor: RawFd) -> bool {
+    let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()) || is_dumb();
+    !no_colour && Sink::inherited(descriptor).is_some_and(Sink::is_terminal)
+}
+
+/// Whether the terminal, if it is one, knows no escape codes.
+fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb")
+}
+
 /// Names of commands, files and processes are anybody's: none may break the line, or command the
 /// terminal.
-pub(super) fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     let mut printable = String::with_capacity(text.len());
     for character in text.chars() {
         if character.is_control() {

@@ -26,7 +26,7 @@ use crate::os::whole_file;
 use crate::postmortem::look::Look;
 
 /// Raised when a reader of the last version would misunderstand the next.
-const SCHEMA: u32 = 1;
+pub(crate) const SCHEMA: u32 = 1;
 
 /// A list gets no longer by what a storm can bring: beyond that equal signals that were received or
 /// forwarded share an entry, and other things are left out.

@@ -1,0 +1,138 @@
+//! What happened, one after the other: the same for the story and for the picture.
+
+use super::record::{Received, Record, Step};
+use super::words;
+use crate::observe::log::printable;
+use crate::observe::message::counted;
+use crate::postmortem::look::Moment;
+
+/// What comes later than that comes later for people too.
+const NOTABLE_MS: f64 = 10.0;
+
+/// One thing that happened.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Event {
+    /// Since the start.
+    pub(super) at_ms: f64,
+    /// In one line.
+    pub(super) text: String,
+}
+
+/// Everything worth a line, in order.
+pub(super) fn events(record: &Record) -> Vec<Event> {
+    let mut events = Vec::new();
+    let mut tell = |at_ms, text| events.push(Event { at_ms, text });
+    if let Some(main) = &record.main {
+        let at_ms = record.phase_at_ms("running").unwrap_or_default();
+        tell(at_ms, format!("started {}", words::named(main.pid, record.name_of(main.pid))));
+    }
+    for received in &record.received {
+        if !is_request(record, received) {
+            tell(received.at_ms, told_received(received));
+        }
+    }
+    if let Some(stop) = &record.stop {
+        let limit = match stop.deadline_ms {
+            Some(at) => format!("SIGKILL in {}", words::short(at - stop.at_ms)),
+            None => "without a limit".to_owned(),
+        };
+        tell(stop.at_ms, format!("{}: stopping, {limit}", words::cause(stop)));
+    }
+    for step in &record.steps {
+        tell(step.at_ms, told_step(step));
+    }
+    for hook in &record.hooks {
+        let how = match hook.result.as_str() {
+            "overran" => "had no time left and was killed".to_owned(),
+            "not-started" => "could not be started".to_owned(),
+            _ => hook.exit.as_ref().map_or_else(|| "ended".to_owned(), words::exit),
+        };
+        tell(hook.at_ms, format!("hook '{}' {how}", printable(&hook.command)));
+    }
+    if let Some(half) = half(record) {
+        events.push(half);
+    }
+    events.extend(end_of_main(record));
+    events.extend(kill(record));
+    events.extend(end(record));
+    events.sort_by(|one, other| one.at_ms.total_cmp(&other.at_ms));
+    events
+}
+
+/// The signal that began the stop is told with it.
+fn is_request(record: &Record, received: &Received) -> bool {
+    let by_signal = |stop: &&super::record::Stop| stop.signal.as_deref() == Some(&received.signal);
+    let stop = record.stop.as_ref().filter(by_signal);
+    stop.is_some_and(|stop| (stop.at_ms - received.at_ms).abs() < 0.001)
+}
+
+fn told_received(received: &Received) -> String {
+    let what = words::signal_from(&received.signal, &received.sender);
+    let times = received.count.map(|count| format!(", {count} times")).unwrap_or_default();
+    let passed = match &received.forwarded {
+        Some(name) if *name == received.signal => "passed on".to_owned(),
+        Some(name) => format!("passed on as {}", words::signal(name)),
+        None => "not passed on".to_owned(),
+    };
+    format!("{what}{times}: {passed}")
+}
+
+fn told_step(step: &Step) -> String {
+    let what = match step.action.as_str() {
+        "wait" => "waiting".to_owned(),
+        "run" => format!("running '{}'", printable(step.hook.as_deref().unwrap_or_default())),
+        "signal" => {
+            let name = step.signal.as_deref().map_or_else(|| "the signal received".to_owned(), words::signal);
+            format!("{name} to {}", printable(step.to.as_deref().unwrap_or("main")))
+        }
+        "kill" => "SIGKILL to all".to_owned(),
+        other => match &step.signal {
+            Some(name) => format!("{}: {}", printable(other), words::signal(name)),
+            None => printable(other),
+        },
+    };
+    let share = step.share_ms.map(|share| format!(", {}", words::short(share))).unwrap_or_default();
+    format!("step {}: {what}{share}", step.number)
+}
+
+fn half(record: &Record) -> Option<Event> {
+    let look = record.looks.iter().find(|look| look.moment == Moment::Half)?;
+    let there: Vec<_> = look
+        .processes
+        .iter()
+        .map(|seen| super::record::Process { pid: seen.pid, name: Some(seen.name.clone()) })
+        .collect();
+    let text = format!("half of the limit is over; still there: {}", words::processes(&there));
+    (!there.is_empty()).then_some(Event { at_ms: look.at_ms, text })
+}
+
+fn end_of_main(record: &Record) -> Option<Event> {
+    let main = record.main.as_ref()?;
+    let end = record.ends.iter().find(|end| end.pid == main.pid)?;
+    let text = format!("{} {}", words::named(main.pid, record.name_of(main.pid)), words::exit(&end.exit));
+    Some(Event { at_ms: end.at_ms, text })
+}
+
+fn kill(record: &Record) -> Option<Event> {
+    let at_ms = record.phase_at_ms("killing")?;
+    let text = match record.killed.len() {
+        0 => "SIGKILL to whatever is left".to_owned(),
+        count => {
+            format!("SIGKILL to {}: {}", counted(count, "process", "es"), words::processes(&record.killed))
+        }
+    };
+    Some(Event { at_ms, text })
+}
+
+/// Only where the end of the main process was not the end of all.
+fn end(record: &Record) -> Option<Event> {
+    let main = record.main.as_ref()?;
+    let at_ms = record.phase_at_ms("stopped")?;
+    if !record.survivors.is_empty() {
+        let text = format!("gave up on {}", counted(record.survivors.len(), "process", "es"));
+        return Some(Event { at_ms, text });
+    }
+    let main_end = record.ends.iter().find(|end| end.pid == main.pid)?;
+    let is_later = at_ms - main_end.at_ms > NOTABLE_MS;
+    is_later.then(|| Event { at_ms, text: "the last process has ended".to_owned() })
+}
