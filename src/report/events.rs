@@ -1,6 +1,6 @@
 //! What happened, one after the other: the same for the story and for the picture.
 
-use super::record::{Received, Record, Step};
+use super::record::{Hook, Process, Received, Record, Step, Stop};
 use super::words;
 use crate::observe::log::printable;
 use crate::observe::message::counted;
@@ -42,12 +42,7 @@ pub(super) fn events(record: &Record) -> Vec<Event> {
         tell(step.at_ms, told_step(step));
     }
     for hook in &record.hooks {
-        let how = match hook.result.as_str() {
-            "overran" => "had no time left and was killed".to_owned(),
-            "not-started" => "could not be started".to_owned(),
-            _ => hook.exit.as_ref().map_or_else(|| "ended".to_owned(), words::exit),
-        };
-        tell(hook.at_ms, format!("hook '{}' {how}", printable(&hook.command)));
+        tell(hook.at_ms, told_hook(hook));
     }
     if let Some(half) = half(record) {
         events.push(half);
@@ -61,7 +56,7 @@ pub(super) fn events(record: &Record) -> Vec<Event> {
 
 /// The signal that began the stop is told with it.
 fn is_request(record: &Record, received: &Received) -> bool {
-    let by_signal = |stop: &&super::record::Stop| stop.signal.as_deref() == Some(&received.signal);
+    let by_signal = |stop: &&Stop| stop.signal.as_deref() == Some(&received.signal);
     let stop = record.stop.as_ref().filter(by_signal);
     stop.is_some_and(|stop| (stop.at_ms - received.at_ms).abs() < 0.001)
 }
@@ -77,7 +72,8 @@ fn told_received(received: &Received) -> String {
     format!("{what}{times}: {passed}")
 }
 
-fn told_step(step: &Step) -> String {
+/// `step 2: waiting, 300ms`.
+pub(super) fn told_step(step: &Step) -> String {
     let what = match step.action.as_str() {
         "wait" => "waiting".to_owned(),
         "run" => format!("running '{}'", printable(step.hook.as_deref().unwrap_or_default())),
@@ -95,13 +91,20 @@ fn told_step(step: &Step) -> String {
     format!("step {}: {what}{share}", step.number)
 }
 
+/// `hook './drain' exited with 0`.
+pub(super) fn told_hook(hook: &Hook) -> String {
+    let how = match hook.result.as_str() {
+        "overran" => "had no time left and was killed".to_owned(),
+        "not-started" => "could not be started".to_owned(),
+        _ => hook.exit.as_ref().map_or_else(|| "ended".to_owned(), words::exit),
+    };
+    format!("hook '{}' {how}", printable(&hook.command))
+}
+
 fn half(record: &Record) -> Option<Event> {
     let look = record.looks.iter().find(|look| look.moment == Moment::Half)?;
-    let there: Vec<_> = look
-        .processes
-        .iter()
-        .map(|seen| super::record::Process { pid: seen.pid, name: Some(seen.name.clone()) })
-        .collect();
+    let there: Vec<_> =
+        look.processes.iter().map(|seen| Process { pid: seen.pid, name: Some(seen.name.clone()) }).collect();
     let text = format!("half of the limit is over; still there: {}", words::processes(&there));
     (!there.is_empty()).then_some(Event { at_ms: look.at_ms, text })
 }

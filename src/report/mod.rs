@@ -8,14 +8,17 @@ mod read;
 mod record;
 mod several;
 mod story;
+mod timeline;
 mod words;
 
 use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 use self::options::Job;
 use self::paint::Paint;
 use crate::cli::UsageError;
 use crate::observe::log;
+use crate::os::reason;
 
 pub use options::definition;
 
@@ -35,19 +38,32 @@ pub fn run(words: &[OsString]) -> Result<String, UsageError> {
                 log::printable(&word)
             ))
         }),
-        Job::Show { files } => {
-            let mut records = Vec::new();
-            for file in &files {
-                records.extend(read::read(file)?);
-            }
-            let paint = Paint { is_on: log::may_colour(STDOUT) };
-            match records.as_slice() {
-                [] => Err(UsageError::Invalid(
-                    "report: no record given; usage: winddown report FILE... (see --help)".to_owned(),
-                )),
-                [one] => Ok(story::story(&one.record, paint)),
-                _ => Ok(several::several(&records, paint)),
-            }
-        }
+        Job::Show { files, html } => show(&files, html.as_deref()),
     }
+}
+
+fn show(files: &[PathBuf], html: Option<&Path>) -> Result<String, UsageError> {
+    let mut records = Vec::new();
+    for file in files {
+        records.extend(read::read(file)?);
+    }
+    let paint = Paint { is_on: log::may_colour(STDOUT) };
+    match (records.as_slice(), html) {
+        ([], _) => Err(UsageError::Invalid(
+            "report: no record given; usage: winddown report FILE... (see --help)".to_owned(),
+        )),
+        (records, Some(out)) if out == Path::new("-") => Ok(timeline::page(records)),
+        (records, Some(out)) => write(out, &timeline::page(records)),
+        ([one], None) => Ok(story::story(&one.record, paint)),
+        (records, None) => Ok(several::several(records, paint)),
+    }
+}
+
+/// Not by a rename: it may be a pipe, or a link that is to stay.
+fn write(out: &Path, page: &str) -> Result<String, UsageError> {
+    std::fs::write(out, page).map(|()| String::new()).map_err(|error| {
+        let out = log::printable(&out.to_string_lossy());
+        let why = reason(&error);
+        UsageError::Invalid(format!("report: --html {out}: {why}; name a file that can be written"))
+    })
 }

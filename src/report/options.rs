@@ -9,7 +9,7 @@ use clap::{Arg, ArgAction, Command};
 use crate::cli::{UsageError, one_line};
 
 const AFTER_HELP: &str = "\
-FILE is what `winddown --record FILE` has written; - is stdin.
+FILE is what `winddown --record FILE` has written; - is stdin, and OUT.html may be - for stdout.
 Of one record the story; of several a table and the distribution of the stop times.
 Exit status: 0; 125 if a record can't be read or the report can't be written.";
 
@@ -23,6 +23,8 @@ pub(super) enum Job {
     Show {
         /// Where they are.
         files: Vec<PathBuf>,
+        /// Where the page goes.
+        html: Option<PathBuf>,
     },
 }
 
@@ -31,16 +33,23 @@ pub(super) enum Job {
 pub fn definition() -> Command {
     Command::new("winddown report")
         .about("Tells the story of recorded runs")
-        .override_usage("winddown report FILE...\n       winddown report --explain [CODE]")
+        .override_usage("winddown report [--html OUT.html] FILE...\n       winddown report --explain [CODE]")
         .after_help(AFTER_HELP)
         .max_term_width(100)
+        .arg(
+            Arg::new("html")
+                .long("html")
+                .value_name("OUT.html")
+                .value_parser(OsStringValueParser::new())
+                .help("Draw the timeline, as one file for a browser"),
+        )
         .arg(
             Arg::new("explain")
                 .long("explain")
                 .value_name("CODE")
                 .num_args(0..=1)
                 .value_parser(StringValueParser::new())
-                .conflicts_with("files")
+                .conflicts_with_all(["html", "files"])
                 .help("What a cause (W09, draining) means, and what to do; all of them without CODE"),
         )
         .arg(
@@ -64,5 +73,6 @@ pub(super) fn parse(words: &[OsString]) -> Result<Job, UsageError> {
         return Ok(Job::Explain(matches.remove_one("explain")));
     }
     let files = matches.remove_many::<OsString>("files").into_iter().flatten().map(PathBuf::from).collect();
-    Ok(Job::Show { files })
+    let html = matches.remove_one::<OsString>("html").map(PathBuf::from);
+    Ok(Job::Show { files, html })
 }

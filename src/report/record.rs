@@ -3,6 +3,7 @@
 
 use serde::Deserialize;
 
+use crate::observe::message::counted;
 use crate::postmortem::look::Look;
 
 /// A record, as far as it can be told.
@@ -166,6 +167,16 @@ pub(super) struct Line {
     pub(super) at_ms: f64,
     pub(super) level: String,
     pub(super) message: String,
+}
+
+impl Finding {
+    /// With how many others are in the same case.
+    pub(super) fn text_with_others(&self) -> String {
+        match self.others {
+            0 => self.text.clone(),
+            others => format!("{} (and {})", self.text, counted(others, "other process", "es")),
+        }
+    }
 }
 
 impl Record {

@@ -7,7 +7,8 @@ use super::words;
 use crate::observe::message::counted;
 use crate::statistics::{covered_percent, failure_bound_percent, histogram, recommended_limit_s, summary};
 
-const HEAD: [&str; 6] = ["record", "outcome", "status", "stop time", "limit", "of it"];
+/// The columns of the table.
+pub(super) const HEAD: [&str; 6] = ["record", "outcome", "status", "stop time", "limit", "of it"];
 const BARS: usize = 10;
 const BAR_WIDTH: usize = 40;
 

@@ -5,7 +5,6 @@ use super::paint::Paint;
 use super::record::{Finding, Record};
 use super::words;
 use crate::observe::log::printable;
-use crate::observe::message::counted;
 
 /// The whole story.
 pub(super) fn story(record: &Record, paint: Paint) -> String {
@@ -19,11 +18,11 @@ pub(super) fn story(record: &Record, paint: Paint) -> String {
     lines.join("\n") + "\n"
 }
 
-/// `2026-11-25T08:48:06.644Z; limit 2s (-t); exit status 137; 2.5ms of CPU`.
-fn facts(record: &Record) -> String {
+/// `2026-11-25 08:48:06 UTC; limit 2s (-t); exit status 137; 2.5ms of CPU`.
+pub(super) fn facts(record: &Record) -> String {
     let limit = format!("limit {}", words::limit(record));
     let status = record.exit_status.map(|status| format!("exit status {status}"));
-    let facts = [Some(printable(&record.started)), Some(limit), status, words::resources(record)];
+    let facts = [Some(words::started(record)), Some(limit), status, words::resources(record)];
     facts.into_iter().flatten().filter(|fact| !fact.is_empty()).collect::<Vec<_>>().join("; ")
 }
 
@@ -50,13 +49,9 @@ fn findings(record: &Record, paint: Paint) -> Vec<String> {
     let head = format!("why{}", word.unwrap_or_default());
     let mut lines = vec![String::new(), paint.strong(&head)];
     for (index, finding) in record.findings.iter().enumerate() {
-        let others = match finding.others {
-            0 => String::new(),
-            others => format!(" (and {})", counted(others, "other process", "es")),
-        };
         let code = format!("{} {}", printable(&finding.code), printable(&finding.name));
-        lines.push(format!("  {}: {}{others}", paint.strong(&code), printable(&finding.text)));
-        if is_last_with(&record.findings[index..], &finding.remedy) {
+        lines.push(format!("  {}: {}", paint.strong(&code), printable(&finding.text_with_others())));
+        if is_last_with_remedy(&record.findings[index..]) {
             lines.push(format!("      try: {}", printable(&finding.remedy)));
         }
     }
@@ -65,6 +60,7 @@ fn findings(record: &Record, paint: Paint) -> Vec<String> {
 }
 
 /// The same remedy is told once, below the last finding that it is for.
-fn is_last_with(findings: &[Finding], remedy: &str) -> bool {
-    !remedy.is_empty() && !findings[1..].iter().any(|later| later.remedy == remedy)
+pub(super) fn is_last_with_remedy(findings: &[Finding]) -> bool {
+    let [finding, later @ ..] = findings else { return false };
+    !finding.remedy.is_empty() && later.iter().all(|other| other.remedy != finding.remedy)
 }

@@ -106,6 +106,12 @@ pub(super) fn limit(record: &Record) -> String {
     }
 }
 
+/// `2026-11-25 08:48:06 UTC`.
+pub(super) fn started(record: &Record) -> String {
+    let second = record.started.split_once('.').map(|(second, _)| second.replace('T', " ") + " UTC");
+    printable(&second.unwrap_or_else(|| record.started.clone()))
+}
+
 /// The command as it would be typed.
 pub(super) fn command(record: &Record) -> String {
     printable(&shell_words::join(&record.command))

@@ -1,0 +1,102 @@
+//! The lane of processes: for each one a bar from its start to its end, with what was seen of it.
+
+use std::collections::BTreeMap;
+
+use super::super::record::{Exit, Record};
+use super::super::words;
+
+/// So many get a bar; the others are counted.
+const BARS_MAX: usize = 60;
+
+/// One process.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Bar {
+    pub(super) pid: i32,
+    pub(super) name: Option<String>,
+    pub(super) from_ms: f64,
+    pub(super) to_ms: f64,
+    /// The state that a look has shown, from that look on, until the next one.
+    pub(super) states: Vec<(f64, char)>,
+    pub(super) end: End,
+}
+
+/// What became of a process.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum End {
+    /// It exited, or died of a signal.
+    Ended(Exit),
+    /// It was killed by winddown.
+    Killed,
+    /// It outlived SIGKILL.
+    Survived,
+    /// Somebody else has reaped it, or the record does not say.
+    Unknown,
+}
+
+impl End {
+    /// In a few words, beside the bar.
+    pub(super) fn text(&self) -> String {
+        match self {
+            Self::Ended(exit) => words::exit(exit),
+            Self::Killed => "killed".to_owned(),
+            Self::Survived => "survived".to_owned(),
+            Self::Unknown => String::new(),
+        }
+    }
+}
+
+/// The bars, the main process first, and how many processes have none.
+pub(super) fn bars(record: &Record, end_ms: f64) -> (Vec<Bar>, usize) {
+    let mut bars: BTreeMap<i32, Bar> = BTreeMap::new();
+    let main_pid = record.main.as_ref().map(|main| main.pid);
+    if let Some(pid) = main_pid {
+        let from_ms = record.phase_at_ms("running").unwrap_or_default();
+        bars.insert(pid, new(record, pid, from_ms));
+    }
+    for look in &record.looks {
+        for seen in &look.processes {
+            let bar = bars.entry(seen.pid).or_insert_with(|| {
+                #[expect(clippy::cast_precision_loss, reason = "it is an age")]
+                let age_ms = seen.age_ms as f64;
+                new(record, seen.pid, (look.at_ms - age_ms).max(0.0))
+            });
+            bar.states.push((look.at_ms, seen.state));
+            bar.to_ms = bar.to_ms.max(look.at_ms);
+        }
+    }
+    for sent in &record.signals {
+        let bar = bars.entry(sent.target.pid).or_insert_with(|| new(record, sent.target.pid, sent.at_ms));
+        bar.to_ms = bar.to_ms.max(sent.at_ms);
+    }
+    for end in &record.ends {
+        let bar = bars.entry(end.pid).or_insert_with(|| new(record, end.pid, end.at_ms));
+        bar.to_ms = end.at_ms.max(bar.from_ms);
+        bar.end = End::Ended(end.exit.clone());
+    }
+    for killed in &record.killed {
+        let bar = bars.entry(killed.pid).or_insert_with(|| new(record, killed.pid, end_ms));
+        if !matches!(bar.end, End::Ended(_)) {
+            bar.to_ms = record.phase_at_ms("stopped").unwrap_or(end_ms).max(bar.from_ms);
+        }
+        bar.end = End::Killed;
+    }
+    for survivor in &record.survivors {
+        let bar = bars.entry(survivor.pid).or_insert_with(|| new(record, survivor.pid, end_ms));
+        bar.to_ms = end_ms.max(bar.from_ms);
+        bar.end = End::Survived;
+    }
+    let mut bars: Vec<Bar> = bars.into_values().collect();
+    bars.sort_by(|one, other| {
+        let rank = |bar: &Bar| (Some(bar.pid) != main_pid, bar.from_ms, bar.pid);
+        let (one, other) = (rank(one), rank(other));
+        one.0.cmp(&other.0).then(one.1.total_cmp(&other.1)).then(one.2.cmp(&other.2))
+    });
+    let left_out = bars.len().saturating_sub(BARS_MAX);
+    bars.truncate(BARS_MAX);
+    (bars, left_out)
+}
+
+fn new(record: &Record, pid: i32, from_ms: f64) -> Bar {
+    let name = record.name_of(pid).map(str::to_owned);
+    Bar { pid, name, from_ms, to_ms: from_ms, states: Vec::new(), end: End::Unknown }
+}

@@ -1,0 +1,90 @@
+//! The lane of signals: what came in, what was sent, half of the limit and its end.
+
+use super::super::record::{Record, Sent};
+use super::super::words;
+use crate::observe::message::counted;
+
+/// So many marks; a storm of signals would be a black bar.
+const MARKS_MAX: usize = 40;
+
+/// What a mark is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Kind {
+    /// A signal that winddown got.
+    Received,
+    /// A signal that winddown sent.
+    Sent,
+    /// SIGKILL.
+    Kill,
+    /// Half of the limit.
+    Half,
+    /// The deadline.
+    Limit,
+}
+
+/// A vertical line with its label.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Mark {
+    pub(super) at_ms: f64,
+    pub(super) kind: Kind,
+    pub(super) text: String,
+}
+
+/// In order of time, and how many there was no room for.
+pub(super) fn marks(record: &Record, end_ms: f64) -> (Vec<Mark>, usize) {
+    let received = record.received.iter().map(|received| Mark {
+        at_ms: received.at_ms,
+        kind: Kind::Received,
+        text: words::signal_from(&received.signal, &received.sender),
+    });
+    let mut marks: Vec<Mark> = received.chain(sent(record)).collect();
+    marks.sort_by(|one, other| one.at_ms.total_cmp(&other.at_ms));
+    let left_out = marks.len().saturating_sub(MARKS_MAX);
+    // The last ones are those that ended it.
+    let first = marks.len().min(MARKS_MAX / 2);
+    marks.drain(first..first + left_out);
+    marks.extend(of_the_limit(record).into_iter().filter(|mark| mark.at_ms <= end_ms));
+    marks.sort_by(|one, other| one.at_ms.total_cmp(&other.at_ms));
+    (marks, left_out)
+}
+
+/// Signals that were sent at one moment for one purpose are one mark.
+fn sent(record: &Record) -> Vec<Mark> {
+    const AT_ONCE_MS: f64 = 1.0;
+    let mut groups: Vec<Vec<&Sent>> = Vec::new();
+    for sent in &record.signals {
+        let fits = |group: &&mut Vec<&Sent>| {
+            let first = group[0];
+            first.signal == sent.signal
+                && first.purpose == sent.purpose
+                && sent.at_ms - first.at_ms <= AT_ONCE_MS
+        };
+        match groups.last_mut().filter(fits) {
+            Some(group) => group.push(sent),
+            None => groups.push(vec![sent]),
+        }
+    }
+    groups.iter().map(|group| mark(record, group)).collect()
+}
+
+fn mark(record: &Record, group: &[&Sent]) -> Mark {
+    let first = group[0];
+    let to = match group {
+        [one] => words::named(one.target.pid, record.name_of(one.target.pid)),
+        _ => counted(group.len(), "process", "es"),
+    };
+    let failed = if first.result == "ok" || first.result.is_empty() { "" } else { ", who was gone" };
+    let kind = if first.purpose == "kill" { Kind::Kill } else { Kind::Sent };
+    Mark { at_ms: first.at_ms, kind, text: format!("{} to {to}{failed}", words::signal(&first.signal)) }
+}
+
+fn of_the_limit(record: &Record) -> Vec<Mark> {
+    let Some(stop) = &record.stop else { return Vec::new() };
+    let Some(deadline_ms) = stop.deadline_ms else { return Vec::new() };
+    let half_ms = f64::midpoint(stop.at_ms, deadline_ms);
+    let length = words::short(deadline_ms - stop.at_ms);
+    vec![
+        Mark { at_ms: half_ms, kind: Kind::Half, text: "half of the limit".to_owned() },
+        Mark { at_ms: deadline_ms, kind: Kind::Limit, text: format!("limit {length}") },
+    ]
+}

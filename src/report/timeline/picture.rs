@@ -1,0 +1,79 @@
+//! The picture of one run: what is in which lane, before anything is drawn.
+
+use super::super::events::{told_hook, told_step};
+use super::super::record::Record;
+use super::bars::{Bar, bars};
+use super::curves::{Curve, curves};
+use super::marks::{Mark, marks};
+use super::scale::Scale;
+
+/// A limit that is not much later than the end is shown; another would press the stop together.
+const LIMIT_SHOWN_WITHIN: f64 = 1.4;
+/// So many lines of the log get a tick.
+const TICKS_MAX: usize = 200;
+
+/// A step of the plan, or a hook.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Stage {
+    pub(super) from_ms: f64,
+    pub(super) to_ms: f64,
+    pub(super) text: String,
+}
+
+/// What is to be drawn.
+#[derive(Clone, Debug)]
+pub(super) struct Picture {
+    pub(super) scale: Scale,
+    pub(super) marks: Vec<Mark>,
+    pub(super) marks_left_out: usize,
+    /// The limit, if it is too far away to be in the picture.
+    pub(super) far_limit_ms: Option<f64>,
+    pub(super) stages: Vec<Stage>,
+    pub(super) bars: Vec<Bar>,
+    pub(super) bars_left_out: usize,
+    pub(super) curves: Vec<Curve>,
+    /// The level and the text of a line.
+    pub(super) ticks: Vec<(f64, String, String)>,
+}
+
+impl Picture {
+    /// Nothing of a run that was not started.
+    pub(super) fn of(record: &Record) -> Option<Self> {
+        record.main.as_ref()?;
+        let zero_ms = record.zero_ms();
+        let hooks = record.hooks.iter().map(|hook| hook.at_ms);
+        let mut end_ms = hooks.fold(record.end_ms(), f64::max);
+        let deadline_ms = record.stop.as_ref().and_then(|stop| stop.deadline_ms);
+        let is_near = |at_ms: &f64| *at_ms - zero_ms <= (end_ms - zero_ms) * LIMIT_SHOWN_WITHIN;
+        let near_limit_ms = deadline_ms.filter(is_near);
+        end_ms = near_limit_ms.map_or(end_ms, |at_ms| at_ms.max(end_ms));
+        let (marks, marks_left_out) = marks(record, end_ms);
+        let (bars, bars_left_out) = bars(record, end_ms);
+        let ticks = record.log.iter().take(TICKS_MAX);
+        Some(Self {
+            scale: Scale::new(zero_ms, end_ms),
+            marks,
+            marks_left_out,
+            far_limit_ms: deadline_ms.filter(|_| near_limit_ms.is_none()),
+            stages: stages(record),
+            bars,
+            bars_left_out,
+            curves: curves(record),
+            ticks: ticks.map(|line| (line.at_ms, line.level.clone(), line.message.clone())).collect(),
+        })
+    }
+}
+
+/// The steps, each until the next one or the end; then the hook that follows the end.
+fn stages(record: &Record) -> Vec<Stage> {
+    let ends = record.steps.iter().skip(1).map(|step| step.at_ms).chain([record.end_ms()]);
+    let steps = record.steps.iter().zip(ends).map(|(step, to_ms)| Stage {
+        from_ms: step.at_ms,
+        to_ms,
+        text: told_step(step),
+    });
+    let stopped_ms = record.end_ms();
+    let hooks = record.hooks.iter().filter(|hook| hook.at_ms > stopped_ms);
+    let hooks = hooks.map(|hook| Stage { from_ms: stopped_ms, to_ms: hook.at_ms, text: told_hook(hook) });
+    steps.chain(hooks).collect()
+}
