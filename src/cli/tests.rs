@@ -299,7 +299,9 @@ fn subcommands_are_words_at_the_very_front_only() {
         let is_built = word == "report" && cfg!(feature = "report");
         for arguments in [[word].as_slice(), &[word, "--", "x"], &[word, "--help"]] {
             if is_built {
-                assert!(matches!(parse(&words(arguments), &[], false), Ok(Request::Report)));
+                assert!(
+                    matches!(parse(&words(arguments), &[], false), Ok(request) if !matches!(request, Request::Run(_)))
+                );
                 continue;
             }
             let error = error_of(arguments, &[]);
