@@ -1,4 +1,4 @@
-//! The live line: the last one of a terminal, written over again until it is cleared. It is never waited
+//! The live line: the last one of a terminal, written over again until a line of the log takes its place. It is never waited
 //! for, never lost and never recorded.
 
 use std::fmt::Write as _;
@@ -93,14 +93,8 @@ impl LiveLine {
         }
     }
 
-    /// Takes it away, with one try; the next line of the log makes up for one that failed.
-    pub(super) fn clear(&mut self) {
-        if let Some(terminal) = self.terminal.filter(|_| self.is_shown) {
-            self.is_shown = terminal.write(CLEAR.as_bytes()).ok() != Some(CLEAR.len());
-        }
-    }
-
-    /// What a line of the log has to begin with to take its place.
+    /// What a line of the log has to begin with to take its place. SIGKILL and the end have such a line
+    /// always.
     pub(super) const fn prefix(&self) -> &'static str {
         if self.is_shown { CLEAR } else { "" }
     }

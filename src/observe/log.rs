@@ -134,9 +134,6 @@ impl Log {
     pub fn tell(&mut self, at: Duration, fact: &Fact) -> Option<(Level, Vec<String>)> {
         if let Fact::Phase(phase) = fact {
             self.phase = *phase;
-            if *phase > Phase::Terminating {
-                self.live.clear();
-            }
         }
         let level = self.level_of(fact);
         if !self.wants(level) {

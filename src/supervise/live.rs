@@ -12,7 +12,7 @@ use crate::os::tree::Process;
 const AFTER: Duration = Duration::from_secs(1);
 const EVERY: Duration = Duration::from_millis(500);
 /// To look who is there takes no longer, and shows no more of them.
-const PATIENCE: Duration = Duration::from_millis(5);
+const PATIENCE: Duration = Duration::from_millis(10);
 const PROCESSES_MAX: usize = 32;
 
 impl Supervisor {

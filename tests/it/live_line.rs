@@ -143,13 +143,15 @@ fn without_a_limit_it_counts_up() {
     in_bash(|pty, winddown| {
         let winddown = with_term(winddown);
         pty.line(&format!(
-            "{winddown} -t infinity $WL --on TERM [ --sleep 1800 --exit 0 ] --say pid --print up --serve"
+            "{winddown} -t infinity $WL --on TERM [ --sleep 1900 --exit 0 ] --say pid --print up --serve"
         ));
         pty.expect("\r\nup");
         let main = pty.number("pid");
         term(main);
-        pty.expect("\rstopping for 1s; waiting for ");
-        pty.expect(&format!("(pid {main})\x1b[K"));
+        for _ in 0..2 {
+            pty.expect("\rstopping for 1s; waiting for ");
+            pty.expect(&format!("(pid {main})\x1b[K"));
+        }
         pty.prompt();
         expect_status(pty, 0);
     });
@@ -184,13 +186,14 @@ signal.pause()\n";
         let winddown = with_term(winddown);
         let place = TempDir::new();
         let program = place.write("server.py", SERVER);
-        pty.line(&format!("{winddown} -t 1700ms python3 {program}"));
+        pty.line(&format!("{winddown} -t 30s python3 {program}"));
         let port: u16 = pty.fact("port").parse().expect("a port");
         let _clients = [(); 2].map(|()| TcpStream::connect(("127.0.0.1", port)).expect("a connection"));
         pty.expect("accepted");
         let server = pty.number("pid");
         term(server);
         pty.expect(&format!("; waiting for python3 (pid {server}), 2 connections\x1b[K"));
+        kill(Pid::from_raw(server), Signal::SIGKILL).unwrap();
         pty.prompt();
         assert_cleared(pty);
     });
