@@ -70,6 +70,12 @@ fn killed_after(winddown: Winddown, then: impl FnOnce(&Running)) -> Found {
     Found { ended, record }
 }
 
+/// A shell says that it is up before its child is there.
+#[track_caller]
+fn wait_for_child(run: &Running, name: &str) {
+    eventually("the child is there", || run.tag().living().iter().any(|one| one.name == name));
+}
+
 fn python(program: &str) -> Found {
     killed(&["python3", "-c", program])
 }
@@ -128,7 +134,9 @@ impl Found {
 }
 
 fn a_shell_with_a_trap_waits_for_its_child() {
-    let found = killed(&["bash", "-c", "trap 'exit 0' TERM; echo up; sleep 300; echo"]);
+    let script = "trap 'exit 0' TERM; echo up; sleep 300; echo";
+    let found =
+        killed_after(Winddown::new().command(["bash", "-c", script]), |run| wait_for_child(run, "sleep"));
     let found = found.expect("W08", "waits for its child sleep").expect_progress("frozen");
     let findings = found.record["findings"].as_array().unwrap();
     assert_eq!(findings.len(), 1, "the child is told of with its parent");
@@ -302,7 +310,7 @@ fn a_busy_loop() {
 fn pid_1_of_a_namespace() {
     let script = "echo up; sleep 300; echo";
     let command = ["unshare", "--pid", "--fork", "--mount-proc", "sh", "-c", script];
-    let found = killed(&command);
+    let found = killed_after(Winddown::new().command(command), |run| wait_for_child(run, "sleep"));
     found.expect_also("W03", "is PID 1 of a namespace without a handler");
 }
 
@@ -398,7 +406,7 @@ fn what_cannot_be_read_is_said() {
 
 /// As an engine runs it when nothing is said, and as an ordinary user: everything can be read.
 fn an_unprivileged_container_by_default() {
-    let script = "trap : TERM; echo up; /workload --on TERM [ ] --serve; echo";
+    let script = "trap : TERM; /workload --on TERM [ ] --print up --serve; echo";
     for (options, words, code, text) in [
         (
             "",
