@@ -83,11 +83,16 @@ impl LiveLine {
         self.terminal.is_some()
     }
 
+    /// How many columns it may have, where it may be shown right now.
+    pub(super) fn columns(&self) -> Option<usize> {
+        let columns = self.terminal.and_then(Sink::shared_columns)?;
+        Some(columns.saturating_sub(FREE_COLUMNS)).filter(|columns| *columns > 0)
+    }
+
     /// Shows it in the place of what it said before, with one try.
-    pub(super) fn show(&mut self, live: &Live) {
-        let columns = self.terminal.and_then(Sink::shared_columns).unwrap_or_default();
-        if let Some(terminal) = self.terminal.filter(|_| columns > FREE_COLUMNS) {
-            let text = cut(&printable(&live.words()), columns - FREE_COLUMNS);
+    pub(super) fn show(&mut self, live: &Live, columns: usize) {
+        if let Some(terminal) = self.terminal {
+            let text = cut(&printable(&live.words()), columns);
             let bytes = format!("\r{text}\x1b[K");
             self.is_shown |= terminal.write(bytes.as_bytes()).is_ok_and(|written| written > 0);
         }

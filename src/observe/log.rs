@@ -117,11 +117,15 @@ impl Log {
         self.live.is_possible()
     }
 
-    /// Shows it, or renews it; not where a line of the log is still waiting for room.
-    pub fn show_live(&mut self, live: &Live) {
-        if self.lost == 0 && !self.torn {
-            self.live.show(live);
-        }
+    /// How many columns it may have now; nothing where a line of the log has found no room, either.
+    #[must_use]
+    pub fn live_columns(&self) -> Option<usize> {
+        self.live.columns().filter(|_| self.lost == 0 && !self.torn)
+    }
+
+    /// Shows it, or renews it.
+    pub fn show_live(&mut self, live: &Live, columns: usize) {
+        self.live.show(live, columns);
     }
 
     /// Whether facts of this level are told at all.

@@ -12,7 +12,7 @@ use crate::os::tree::Process;
 const AFTER: Duration = Duration::from_secs(1);
 const EVERY: Duration = Duration::from_millis(500);
 /// To look who is there takes no longer, and shows no more of them.
-const PATIENCE: Duration = Duration::from_millis(10);
+const PATIENCE: Duration = Duration::from_millis(25);
 const PROCESSES_MAX: usize = 32;
 
 impl Supervisor {
@@ -31,8 +31,10 @@ impl Supervisor {
         let now = self.clock.now();
         if self.live_at(now).is_some_and(|at| at <= now) {
             self.live_next = now.saturating_add(EVERY);
-            let live = self.live(now);
-            self.observer.log.show_live(&live);
+            if let Some(columns) = self.observer.log.live_columns() {
+                let live = self.live(now);
+                self.observer.log.show_live(&live, columns);
+            }
         }
     }
 

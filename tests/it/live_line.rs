@@ -1,6 +1,5 @@
 //! The live line of a stop at a terminal that takes more than a second.
 
-use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -17,7 +16,7 @@ trials![
     needs("bash") => it_fits_a_narrow_terminal,
     needs("bash") => without_a_limit_it_counts_up,
     needs("bash") => it_names_the_hook_that_runs,
-    needs("bash", "python3") => it_counts_connections,
+    needs("bash", "python3", "root", "unshare") => it_counts_connections,
     needs("bash") => names_do_not_command_the_terminal,
     needs("bash") => only_a_stop_that_lasts_has_one,
     needs("bash") => only_a_log_for_people_on_a_terminal_has_one,
@@ -172,23 +171,31 @@ fn it_names_the_hook_that_runs() {
     });
 }
 
+/// In a network of its own: where thousands of connections of others are, winddown does not count in time.
 fn it_counts_connections() {
+    const CLIENT: &str = "\
+import fcntl, os, socket, struct, sys, time\n\
+fcntl.ioctl(socket.socket(), 0x8914, struct.pack('16sH', b'lo', 1))\n\
+if os.fork():\n    \
+    os.execv(sys.argv[1], sys.argv[1:])\n\
+def connect():\n    \
+    while True:\n        \
+        try: return socket.create_connection(('127.0.0.1', 4711))\n        \
+        except ConnectionRefusedError: time.sleep(0.01)\n\
+for end in [connect(), connect()]: end.recv(1)\n";
     const SERVER: &str = "\
 import os, signal, socket\n\
 print('pid', os.getpid(), flush=True)\n\
 signal.signal(signal.SIGTERM, signal.SIG_IGN)\n\
-server = socket.create_server(('127.0.0.1', 0))\n\
-print('port', server.getsockname()[1], flush=True)\n\
+server = socket.create_server(('127.0.0.1', 4711))\n\
 connections = [server.accept(), server.accept()]\n\
 print('accepted', flush=True)\n\
 signal.pause()\n";
     in_bash(|pty, winddown| {
-        let winddown = with_term(winddown);
+        let winddown = with_term(winddown).replace("$WD", "unshare --net python3 $CLIENT $WD");
         let place = TempDir::new();
-        let program = place.write("server.py", SERVER);
-        pty.line(&format!("{winddown} -t 30s python3 {program}"));
-        let port: u16 = pty.fact("port").parse().expect("a port");
-        let _clients = [(); 2].map(|()| TcpStream::connect(("127.0.0.1", port)).expect("a connection"));
+        pty.command(&format!("export CLIENT={}", place.write("client.py", CLIENT)));
+        pty.line(&format!("{winddown} -t 30s python3 {}", place.write("server.py", SERVER)));
         pty.expect("accepted");
         let server = pty.number("pid");
         term(server);

@@ -31,7 +31,8 @@ pub(super) fn find(wanted: &HashSet<u64>, has_time: &dyn Fn() -> bool) -> HashMa
         }
         read_lines(file, has_time, |line| {
             // Most lines are of others.
-            let inode = line.split_ascii_whitespace().nth(column).and_then(|word| word.parse().ok());
+            let mut words = line.split(' ').filter(|word| !word.is_empty());
+            let inode = words.nth(column).and_then(|word| word.parse().ok());
             if let Some(inode) = inode.filter(|inode| wanted.contains(inode)) {
                 found.extend(parse(line).map(|socket| (inode, socket)));
             }
@@ -52,9 +53,7 @@ fn read_lines(path: &str, has_time: &dyn Fn() -> bool, mut visit: impl FnMut(&st
         text.truncate(start + length);
         total += length;
         let end = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
-        for line in text[..end].split(|byte| *byte == b'\n') {
-            visit(std::str::from_utf8(line).unwrap_or_default());
-        }
+        String::from_utf8_lossy(&text[..end]).lines().for_each(&mut visit);
         text.drain(..end);
         if length == 0 {
             break;
