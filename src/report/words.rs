@@ -9,6 +9,9 @@ use crate::observe::message::{self, counted};
 /// More processes are not named one by one.
 const NAMED_MAX: usize = 6;
 
+/// What a command is cut to: it may have a whole script in it.
+const COMMAND_MAX: usize = 400;
+
 /// Signals that the kernel sends on behalf of a terminal.
 const OF_TERMINALS: [&str; 6] = ["HUP", "INT", "QUIT", "CONT", "TSTP", "WINCH"];
 
@@ -114,7 +117,11 @@ pub(super) fn started(record: &Record) -> String {
 
 /// The command as it would be typed.
 pub(super) fn command(record: &Record) -> String {
-    printable(&shell_words::join(&record.command))
+    let command = printable(&shell_words::join(&record.command));
+    match command.char_indices().nth(COMMAND_MAX) {
+        Some((end, _)) => format!("{}...", &command[..end]),
+        None => command,
+    }
 }
 
 /// How it went, in one sentence that begins with the outcome.
@@ -147,7 +154,7 @@ pub(super) fn verdict(record: &Record) -> String {
             let why = record.log.iter().find(|line| line.level == "error");
             format!("not started: {}", why.map_or_else(|| command(record), |line| printable(&line.message)))
         }
-        other => format!("{other}{in_time}: {main} {how}"),
+        other => format!("{}{in_time}: {main} {how}", printable(other)),
     }
 }
 

@@ -39,6 +39,8 @@ mod random_runs;
 mod record;
 mod record_file;
 mod record_schema;
+mod report;
+mod report_html;
 mod run_limit;
 mod servers;
 mod signals;
@@ -96,6 +98,8 @@ fn main() {
         record::trials(),
         record_file::trials(),
         record_schema::trials(),
+        report::trials(),
+        report_html::trials(),
         run_limit::trials(),
         servers::trials(),
         signals::trials(),

@@ -19,6 +19,9 @@ const GAP: f64 = 16.0;
 /// As many characters as there is room for beside a lane.
 const NAME_MAX: usize = 26;
 
+/// The table of the log has all of a line.
+const TITLE_MAX: usize = 120;
+
 /// The whole picture as an `svg` element.
 pub(super) fn svg(picture: &Picture, title: &str, description: &str) -> String {
     let mut lanes = Canvas::default();
@@ -284,7 +287,8 @@ fn log(canvas: &mut Canvas, picture: &Picture, y: f64) -> f64 {
         let x = picture.scale.x(*at_ms);
         let class = if level == "error" { "line error" } else { "line" };
         canvas.open("entry", "");
-        canvas.title(&format!("{} {message}", words::offset(at_ms - picture.scale.zero_ms)));
+        let offset = words::offset(at_ms - picture.scale.zero_ms);
+        canvas.title(&format!("{offset} {}", cut(message, TITLE_MAX)));
         canvas.line(class, (x, y + 2.0), (x, y + 15.0));
         canvas.close();
     }

@@ -10,7 +10,7 @@ mod marks;
 mod picture;
 mod scale;
 
-use canvas::escaped;
+use canvas::{cut, escaped};
 use picture::Picture;
 
 use super::read::Named;
@@ -23,7 +23,10 @@ const STYLE: &str = include_str!("style.css");
 /// So many lines of a log are in its table.
 const LINES_MAX: usize = 200;
 /// The page is to be sent and opened without a thought: no picture is added beyond that.
-const BYTES_MAX: usize = 150_000;
+const BYTES_MAX: usize = 190_000;
+
+/// What a line of a log is cut to.
+const LINE_MAX: usize = 400;
 
 /// The whole page.
 pub(super) fn page(records: &[Named]) -> String {
@@ -36,11 +39,12 @@ pub(super) fn page(records: &[Named]) -> String {
         body += &overview(records);
     }
     for (index, named) in records.iter().enumerate() {
-        if body.len() > BYTES_MAX {
+        let section = section(index, named, records.len() > 1);
+        if index > 0 && body.len() + section.len() > BYTES_MAX {
             body += &no_room(records.len() - index);
             break;
         }
-        body += &section(index, named, records.len() > 1);
+        body += &section;
     }
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\" xmlns=\"http://www.w3.org/1999/xhtml\">\n<head>\n<meta charset=\"utf-8\"/>\n\
@@ -163,7 +167,10 @@ fn log(record: &Record) -> String {
     let told = |at_ms: f64, level: &str, message: &str| {
         let class = if level == "error" { " class=\"error\"" } else { "" };
         let offset = words::offset(at_ms - record.zero_ms());
-        format!("<tr{class}><td class=\"number\">{offset}</td><td>{}</td></tr>\n", escaped(message))
+        format!(
+            "<tr{class}><td class=\"number\">{offset}</td><td>{}</td></tr>\n",
+            escaped(&cut(message, LINE_MAX))
+        )
     };
     let lines: String = if record.log.is_empty() {
         super::events::events(record)
