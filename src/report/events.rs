@@ -23,8 +23,7 @@ pub(super) fn events(record: &Record) -> Vec<Event> {
     let mut events = Vec::new();
     let mut tell = |at_ms, text| events.push(Event { at_ms, text });
     if let Some(main) = &record.main {
-        let at_ms = record.phase_at_ms("running").unwrap_or_default();
-        tell(at_ms, format!("started {}", words::named(main.pid, record.name_of(main.pid))));
+        tell(record.main_from_ms(), format!("started {}", words::named(main.pid, record.name_of(main.pid))));
     }
     for received in &record.received {
         if !is_request(record, received) {

@@ -197,6 +197,12 @@ impl Record {
         stopped.unwrap_or_else(|| latest(&mut known.into_iter()))
     }
 
+    /// Since when the main process is there. A stop that comes at that moment is never before it.
+    pub(super) fn main_from_ms(&self) -> f64 {
+        let running_ms = self.phase_at_ms("running").unwrap_or_default();
+        self.stop.as_ref().map_or(running_ms, |stop| running_ms.min(stop.at_ms))
+    }
+
     /// From which moment on times are told: the stop request, or the start where there was none.
     pub(super) fn zero_ms(&self) -> f64 {
         self.stop.as_ref().map_or(0.0, |stop| stop.at_ms)

@@ -43,7 +43,9 @@ pub(super) fn stopped(place: &TempDir, name: &str, options: &[&str], script: &st
 }
 
 const STOPS: &str = "trap 'exit 0' TERM; echo up; while :; do sleep 0.02; done";
-const IGNORES: &str = "trap '' TERM; echo up; while :; do sleep 0.05; done";
+/// Starts a while before it can be asked, and then waits for something that does not end: each look at it
+/// sees the same.
+pub(super) const IGNORES: &str = "trap '' TERM; sleep 0.1; sleep 60 & echo up; while :; do wait; done";
 
 /// Where a line that contains this is; there must be one.
 #[track_caller]

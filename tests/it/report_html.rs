@@ -3,7 +3,7 @@
 use roxmltree::{Document, Node, ParsingOptions};
 use serde_json::Value;
 
-use crate::report::{report, stopped};
+use crate::report::{IGNORES, report, stopped};
 use crate::support::builder::Winddown;
 use crate::support::{TempDir, read_json, trials};
 
@@ -74,8 +74,6 @@ fn bar(document: &Document<'_>, pid: &Value) -> (f64, f64, String) {
     let from = number(&whole, "x");
     (from, from + number(&whole, "width"), text.concat())
 }
-
-const IGNORES: &str = "trap '' TERM; sleep 60 & echo up; while :; do sleep 0.05; done";
 
 fn the_picture_is_where_the_record_says() {
     let place = TempDir::new();

@@ -50,8 +50,7 @@ pub(super) fn bars(record: &Record, end_ms: f64) -> (Vec<Bar>, usize) {
     let mut bars: BTreeMap<i32, Bar> = BTreeMap::new();
     let main_pid = record.main.as_ref().map(|main| main.pid);
     if let Some(pid) = main_pid {
-        let from_ms = record.phase_at_ms("running").unwrap_or_default();
-        bars.insert(pid, new(record, pid, from_ms));
+        bars.insert(pid, new(record, pid, record.main_from_ms()));
     }
     for look in &record.looks {
         for seen in &look.processes {
