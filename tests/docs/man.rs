@@ -8,7 +8,7 @@ use winddown::lifecycle::exit::{KILLED, NOT_EXECUTABLE, NOT_FOUND, RUN_LIMIT, WI
 
 use crate::definition::meaning_and_default;
 
-const DESCRIPTION: [&str; 4] = [
+const DESCRIPTION: [&str; 5] = [
     "*winddown* starts COMMAND, passes signals on to it, and when asked to stop (SIGTERM, Ctrl+C) gives it \
      a time limit to finish its work; then it kills whatever is left of the workload: COMMAND and every \
      process it has started, wherever they went. It says what happens at each step, and is silent when \
@@ -21,6 +21,9 @@ const DESCRIPTION: [&str; 4] = [
      while running and 1 when a stop is asked. With *--wait* it waits for the stop and exits with 0; with \
      *--extend DURATION* it asks for so much more time from now, and exits with 0 if it is granted and 1 if it is \
      refused. Elsewhere it exits with 125.",
+    "*winddown report FILE...* tells what records (*--record*) have in them: of one its story, of several a table \
+     and how long their stops took. With *--html OUT.html* it draws the timeline for a browser; *--explain CODE* \
+     tells what a cause means. A FILE of *-* is stdin. It exits with 125 if a record can't be read.",
 ];
 
 const DURATIONS: &str = "A DURATION is *250ms*, *30s*, *1m30s*, a plain number of seconds, *0* or *infinity*. A \

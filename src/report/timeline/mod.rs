@@ -25,6 +25,9 @@ const LINES_MAX: usize = 200;
 /// The page is to be sent and opened without a thought: no picture is added beyond that.
 const BYTES_MAX: usize = 190_000;
 
+/// What a row of the table takes of that.
+const ROW_BYTES: usize = 250;
+
 /// What a line of a log is cut to.
 const LINE_MAX: usize = 400;
 
@@ -34,38 +37,42 @@ pub(super) fn page(records: &[Named]) -> String {
         [one] => words::command(&one.record),
         _ => format!("{} runs", records.len()),
     };
-    let mut body = String::new();
-    if records.len() > 1 {
-        body += &overview(records);
-    }
-    for (index, named) in records.iter().enumerate() {
-        let section = section(index, named, records.len() > 1);
-        if index > 0 && body.len() + section.len() > BYTES_MAX {
-            body += &no_room(records.len() - index);
-            break;
-        }
-        body += &section;
-    }
+    let sections = sections(records);
+    let overview = if records.len() > 1 { overview(records, sections.len()) } else { String::new() };
+    let body = sections.concat();
+    let left_out = match records.len() - sections.len() {
+        0 => String::new(),
+        more => format!("<section><p>No room for {more} more: report them with fewer files.</p></section>\n"),
+    };
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\" xmlns=\"http://www.w3.org/1999/xhtml\">\n<head>\n<meta charset=\"utf-8\"/>\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n<title>{}</title>\n\
-         <style>\n{STYLE}</style>\n</head>\n<body>\n{body}</body>\n</html>\n",
+         <style>\n{STYLE}</style>\n</head>\n<body>\n{overview}{body}{left_out}</body>\n</html>\n",
         escaped(&format!("winddown: {title}"))
     )
 }
 
-fn no_room(left_out: usize) -> String {
-    format!("<section><p>No room for {left_out} more runs: report them with fewer files.</p></section>\n")
+/// A section for each run, as far as there is room; always one.
+fn sections(records: &[Named]) -> Vec<String> {
+    let mut room = BYTES_MAX.saturating_sub(records.len() * ROW_BYTES);
+    let sections = records.iter().enumerate().map(|(index, named)| section(index, named, records.len() > 1));
+    let fits = |(index, section): &(usize, String)| {
+        let is_first = *index == 0;
+        let fits = is_first || section.len() <= room;
+        room = room.saturating_sub(section.len());
+        fits
+    };
+    sections.enumerate().take_while(fits).map(|(_, section)| section).collect()
 }
 
 /// The table of all runs, and how long their stops took.
-fn overview(records: &[Named]) -> String {
+fn overview(records: &[Named], drawn: usize) -> String {
     let times = StopTimes::of(records.iter().map(|named| &named.record));
     let sentences = times.sentences().into_iter().map(|text| format!("<p>{}</p>\n", escaped(&text)));
     let head = HEAD.iter().enumerate().map(|(column, name)| format!("<th{}>{name}</th>", number(column)));
     let rows = records.iter().enumerate().map(|(index, named)| {
         let cells = row(named).into_iter().enumerate().map(|(column, text)| match column {
-            0 => format!("<td><a href=\"#run-{}\">{}</a></td>", index + 1, escaped(&text)),
+            0 if index < drawn => format!("<td><a href=\"#run-{}\">{}</a></td>", index + 1, escaped(&text)),
             1 => format!("<td class=\"{}\">{}</td>", outcome_class(&named.record), escaped(&text)),
             _ => format!("<td{}>{}</td>", number(column), escaped(&text)),
         });
