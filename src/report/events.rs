@@ -25,11 +25,6 @@ pub(super) fn events(record: &Record) -> Vec<Event> {
     if let Some(main) = &record.main {
         tell(record.main_from_ms(), format!("started {}", words::named(main.pid, record.name_of(main.pid))));
     }
-    for received in &record.received {
-        if !is_request(record, received) {
-            tell(received.at_ms, told_received(received));
-        }
-    }
     if let Some(stop) = &record.stop {
         let limit = match stop.deadline_ms {
             Some(at) => format!("SIGKILL in {}", words::short(at - stop.at_ms)),
@@ -43,9 +38,8 @@ pub(super) fn events(record: &Record) -> Vec<Event> {
     for hook in &record.hooks {
         tell(hook.at_ms, told_hook(hook));
     }
-    if let Some(half) = half(record) {
-        events.push(half);
-    }
+    events.extend(received(record));
+    events.extend(half(record));
     events.extend(end_of_main(record));
     events.extend(kill(record));
     events.extend(end(record));
@@ -60,15 +54,46 @@ fn is_request(record: &Record, received: &Received) -> bool {
     stop.is_some_and(|stop| (stop.at_ms - received.at_ms).abs() < 0.001)
 }
 
+/// Signals beside the request. Equal ones before the stop are one event, and equal ones during it.
+fn received(record: &Record) -> Vec<Event> {
+    let zero_ms = record.zero_ms();
+    let mut groups: Vec<(String, bool, Group)> = Vec::new();
+    for received in record.received.iter().filter(|received| !is_request(record, received)) {
+        let (text, is_before) = (told_received(received), received.at_ms < zero_ms);
+        let count = received.count.unwrap_or(1);
+        let last_ms = received.last_at_ms.unwrap_or(received.at_ms);
+        match groups.iter_mut().find(|group| group.0 == text && group.1 == is_before) {
+            Some((.., group)) => {
+                group.count = group.count.saturating_add(count);
+                group.last_ms = last_ms;
+            }
+            None => groups.push((text, is_before, Group { first_ms: received.at_ms, last_ms, count })),
+        }
+    }
+    let told = |(text, _, group): (String, bool, Group)| match group.count {
+        1 => Event { at_ms: group.first_ms, text },
+        count => {
+            let last = words::offset(group.last_ms - zero_ms);
+            Event { at_ms: group.first_ms, text: format!("{text}; {count} times, the last at {last}") }
+        }
+    };
+    groups.into_iter().map(told).collect()
+}
+
+/// Equal signals.
+struct Group {
+    first_ms: f64,
+    last_ms: f64,
+    count: u64,
+}
+
 fn told_received(received: &Received) -> String {
     let what = words::signal_from(&received.signal, &received.sender);
-    let times = received.count.map(|count| format!(", {count} times")).unwrap_or_default();
-    let passed = match &received.forwarded {
-        Some(name) if *name == received.signal => "passed on".to_owned(),
-        Some(name) => format!("passed on as {}", words::signal(name)),
-        None => "not passed on".to_owned(),
-    };
-    format!("{what}{times}: {passed}")
+    match &received.forwarded {
+        Some(name) if *name == received.signal => format!("{what}: passed on"),
+        Some(name) => format!("{what}: passed on as {}", words::signal(name)),
+        None => format!("{what}: not passed on"),
+    }
 }
 
 /// `step 2: waiting, 300ms`.

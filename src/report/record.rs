@@ -104,6 +104,7 @@ pub(super) struct Received {
     pub(super) sender: Sender,
     pub(super) forwarded: Option<String>,
     pub(super) count: Option<u64>,
+    pub(super) last_at_ms: Option<f64>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -8,6 +8,7 @@ use crate::support::{Pty, TempDir, read_json, trials};
 
 trials![
     a_kill_is_told_with_its_cause,
+    equal_signals_are_told_together,
     a_stop_in_time_is_told,
     a_plan_is_told_step_by_step,
     a_run_that_was_not_started_is_told,
@@ -75,6 +76,31 @@ fn a_kill_is_told_with_its_cause() {
     assert!(lines[started].trim_start().starts_with('-'), "{}", lines[started]);
     assert!(lines[killed].trim_start().starts_with("+1s"), "{}", lines[killed]);
     assert_eq!(ended.count_out("try: "), 1, "{}", ended.told());
+}
+
+fn equal_signals_are_told_together() {
+    let place = TempDir::new();
+    let signal = |at_ms: f64, name: &str| {
+        serde_json::json!({ "at_ms": at_ms, "signal": name, "forwarded": name,
+            "sender": { "kind": "process", "pid": 9, "name": "x" } })
+    };
+    let times = [(1000.0, "USR1"), (2000.0, "TERM"), (2100.0, "USR1"), (2200.0, "HUP"), (2900.0, "USR1")];
+    let record = serde_json::json!({
+        "schema": 1, "main": { "pid": 7 }, "received": times.map(|(at_ms, name)| signal(at_ms, name)),
+        "stop": { "at_ms": 2000.0, "cause": "signal", "signal": "TERM", "sender": { "pid": 9, "name": "x" } },
+    });
+    let file = place.write("five.json", &record.to_string());
+    let lines = report(&[&file]).expect_code(0).out();
+    let told: Vec<&str> = lines[4..].iter().map(|line| line.trim()).collect();
+    assert_eq!(
+        told[1..],
+        [
+            "-1s  SIGUSR1 from x (pid 9): passed on",
+            "0  SIGTERM from x (pid 9): stopping, without a limit",
+            "+100ms  SIGUSR1 from x (pid 9): passed on; 2 times, the last at +900ms",
+            "+200ms  SIGHUP from x (pid 9): passed on",
+        ]
+    );
 }
 
 fn a_stop_in_time_is_told() {

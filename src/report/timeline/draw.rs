@@ -51,9 +51,10 @@ fn lane_name(canvas: &mut Canvas, y: f64, name: &str) {
 }
 
 /// For each mark the row of its label, and whether it stands left of its line; nothing if there is no room.
+/// Those of the stop choose first.
 fn label_rows(picture: &Picture) -> Vec<Option<(usize, bool)>> {
     let mut taken: Vec<Vec<(f64, f64)>> = Vec::new();
-    let place = |mark: &Mark| {
+    let mut place = |mark: &Mark| {
         let x = picture.scale.x(mark.at_ms);
         let length = width(&label(mark)) + 10.0;
         let is_left = x + length > WIDTH;
@@ -69,7 +70,15 @@ fn label_rows(picture: &Picture) -> Vec<Option<(usize, bool)>> {
         taken[row].push(span);
         Some((row, is_left))
     };
-    picture.marks.iter().map(place).collect()
+    let mut rows = vec![None; picture.marks.len()];
+    for is_of_stop in [true, false] {
+        for (row, mark) in
+            rows.iter_mut().zip(&picture.marks).filter(|(_, mark)| mark.is_of_stop == is_of_stop)
+        {
+            *row = place(mark);
+        }
+    }
+    rows
 }
 
 fn label(mark: &Mark) -> String {
@@ -125,7 +134,7 @@ fn lines(canvas: &mut Canvas, picture: &Picture, rows: &[Option<(usize, bool)>],
         let x = picture.scale.x(mark.at_ms);
         let top = row_y(row.map_or(LABEL_ROWS_MAX, |(row, _)| row)) - 10.0;
         let attributes = format!("data-at-ms=\"{}\"", mark.at_ms);
-        canvas.open("mark", &attributes);
+        canvas.open(if mark.is_of_stop { "mark" } else { "mark minor" }, &attributes);
         canvas.title(&format!("{} {}", words::offset(mark.at_ms - picture.scale.zero_ms), mark.text));
         canvas.line(class(mark.kind), (x, top), (x, bottom));
         canvas.close();

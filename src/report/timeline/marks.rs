@@ -28,31 +28,38 @@ pub(super) struct Mark {
     pub(super) at_ms: f64,
     pub(super) kind: Kind,
     pub(super) text: String,
+    /// It is part of the stop itself: it never has to give way to others.
+    pub(super) is_of_stop: bool,
 }
 
 /// In order of time, and how many there was no room for.
 pub(super) fn marks(record: &Record, end_ms: f64) -> (Vec<Mark>, usize) {
+    let request_ms = record.stop.as_ref().map(|stop| stop.at_ms);
     let received = record.received.iter().map(|received| Mark {
         at_ms: received.at_ms,
         kind: Kind::Received,
         text: words::signal_from(&received.signal, &received.sender),
+        is_of_stop: request_ms.is_some_and(|at_ms| (at_ms - received.at_ms).abs() < 0.001),
     });
-    let mut marks: Vec<Mark> = received.chain(sent(record)).collect();
-    marks.sort_by(|one, other| one.at_ms.total_cmp(&other.at_ms));
-    let left_out = marks.len().saturating_sub(MARKS_MAX);
-    // The last ones are those that ended it.
-    let first = marks.len().min(MARKS_MAX / 2);
-    marks.drain(first..first + left_out);
-    marks.extend(of_the_limit(record).into_iter().filter(|mark| mark.at_ms <= end_ms));
+    let of_limit = of_the_limit(record).into_iter().filter(|mark| mark.at_ms <= end_ms);
+    // First what must not be cut off: there may be many signals of the stop.
+    let all = of_limit.chain(received).chain(sent(record));
+    let (mut marks, mut others): (Vec<Mark>, Vec<Mark>) = all.partition(|mark| mark.is_of_stop);
+    others.sort_by(|one, other| one.at_ms.total_cmp(&other.at_ms));
+    let left_out = others.len().saturating_sub(MARKS_MAX) + marks.len().saturating_sub(MARKS_MAX);
+    others.truncate(MARKS_MAX);
+    marks.truncate(MARKS_MAX);
+    marks.extend(others);
     marks.sort_by(|one, other| one.at_ms.total_cmp(&other.at_ms));
     (marks, left_out)
 }
 
-/// Signals that were sent at one moment for one purpose are one mark.
+/// Signals that were sent at one moment for one purpose are one mark. What was only passed on has its mark
+/// where it came in.
 fn sent(record: &Record) -> Vec<Mark> {
     const AT_ONCE_MS: f64 = 1.0;
     let mut groups: Vec<Vec<&Sent>> = Vec::new();
-    for sent in &record.signals {
+    for sent in record.signals.iter().filter(|sent| sent.purpose != "forward") {
         let fits = |group: &&mut Vec<&Sent>| {
             let first = group[0];
             first.signal == sent.signal
@@ -75,7 +82,8 @@ fn mark(record: &Record, group: &[&Sent]) -> Mark {
     };
     let failed = if first.result == "ok" || first.result.is_empty() { "" } else { ", who was gone" };
     let kind = if first.purpose == "kill" { Kind::Kill } else { Kind::Sent };
-    Mark { at_ms: first.at_ms, kind, text: format!("{} to {to}{failed}", words::signal(&first.signal)) }
+    let text = format!("{} to {to}{failed}", words::signal(&first.signal));
+    Mark { at_ms: first.at_ms, kind, text, is_of_stop: true }
 }
 
 fn of_the_limit(record: &Record) -> Vec<Mark> {
@@ -83,8 +91,9 @@ fn of_the_limit(record: &Record) -> Vec<Mark> {
     let Some(deadline_ms) = stop.deadline_ms else { return Vec::new() };
     let half_ms = f64::midpoint(stop.at_ms, deadline_ms);
     let length = words::short(deadline_ms - stop.at_ms);
+    let mark = |at_ms, kind, text| Mark { at_ms, kind, text, is_of_stop: true };
     vec![
-        Mark { at_ms: half_ms, kind: Kind::Half, text: "half of the limit".to_owned() },
-        Mark { at_ms: deadline_ms, kind: Kind::Limit, text: format!("limit {length}") },
+        mark(half_ms, Kind::Half, "half of the limit".to_owned()),
+        mark(deadline_ms, Kind::Limit, format!("limit {length}")),
     ]
 }
