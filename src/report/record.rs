@@ -1,7 +1,8 @@
 //! What is read of a record. Lenient: what it does not have is not told, and what is not known here is
 //! passed over.
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use crate::observe::message::counted;
 use crate::postmortem::look::Look;
@@ -25,6 +26,7 @@ pub(super) struct Record {
     pub(super) ends: Vec<End>,
     pub(super) killed: Vec<Process>,
     pub(super) survivors: Vec<Survivor>,
+    #[serde(deserialize_with = "readable")]
     pub(super) looks: Vec<Look>,
     pub(super) progress: Option<String>,
     pub(super) findings: Vec<Finding>,
@@ -33,6 +35,12 @@ pub(super) struct Record {
     pub(super) exit: Option<Exit>,
     pub(super) exit_status: Option<u8>,
     pub(super) outcome: Option<String>,
+}
+
+/// Looks have many fields, and none may be left out: one of another version is better left out whole.
+fn readable<'de, D: Deserializer<'de>>(list: D) -> Result<Vec<Look>, D::Error> {
+    let looks = Vec::<Value>::deserialize(list)?;
+    Ok(looks.into_iter().filter_map(|look| serde_json::from_value(look).ok()).collect())
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -223,5 +231,18 @@ impl Record {
         let told = told.filter(|process| process.pid == pid).filter_map(|process| process.name.as_deref());
         let ended = self.ends.iter().filter(|end| end.pid == pid).filter_map(|end| end.name.as_deref());
         ended.chain(seen).chain(told).find(|name| !name.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_that_cannot_be_read_is_left_out() {
+        let look = r#"{"at_ms": 5, "moment": "half", "processes": [], "left_out": 0}"#;
+        let text = format!(r#"{{"schema": 1, "looks": [{{"at_ms": 1}}, {look}]}}"#);
+        let record: Record = serde_json::from_str(&text).expect("a record");
+        assert_eq!(record.looks.iter().map(|look| look.at_ms).collect::<Vec<_>>(), [5.0]);
     }
 }

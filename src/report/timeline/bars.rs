@@ -64,7 +64,8 @@ pub(super) fn bars(record: &Record, end_ms: f64) -> (Vec<Bar>, usize) {
         }
     }
     for sent in &record.signals {
-        let bar = bars.entry(sent.target.pid).or_insert_with(|| new(record, sent.target.pid, sent.at_ms));
+        let pid = sent.target.pid;
+        let bar = bars.entry(pid).or_insert_with(|| new(record, pid, unseen_from_ms(record, sent.at_ms)));
         bar.to_ms = bar.to_ms.max(sent.at_ms);
     }
     for end in &record.ends {
@@ -73,7 +74,8 @@ pub(super) fn bars(record: &Record, end_ms: f64) -> (Vec<Bar>, usize) {
         bar.end = End::Ended(end.exit.clone());
     }
     for killed in &record.killed {
-        let bar = bars.entry(killed.pid).or_insert_with(|| new(record, killed.pid, end_ms));
+        let bar =
+            bars.entry(killed.pid).or_insert_with(|| new(record, killed.pid, unseen_from_ms(record, end_ms)));
         if !matches!(bar.end, End::Ended(_)) {
             bar.to_ms = record.phase_at_ms("stopped").unwrap_or(end_ms).max(bar.from_ms);
         }
@@ -95,7 +97,34 @@ pub(super) fn bars(record: &Record, end_ms: f64) -> (Vec<Bar>, usize) {
     (bars, left_out)
 }
 
+/// Of a process that no look has shown: it was there since the first look that had no room for all, as far
+/// as is known.
+fn unseen_from_ms(record: &Record, at_ms: f64) -> f64 {
+    let crowded = record.looks.iter().find(|look| look.left_out > 0);
+    crowded.map_or(at_ms, |look| look.at_ms.min(at_ms))
+}
+
 fn new(record: &Record, pid: i32, from_ms: f64) -> Bar {
     let name = record.name_of(pid).map(str::to_owned);
     Bar { pid, name, from_ms, to_ms: from_ms, states: Vec::new(), end: End::Unknown }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn who_had_no_room_in_a_look_was_there_all_the_same() {
+        let record = |left_out: usize| {
+            let look = json!({ "at_ms": 100.0, "moment": "early", "processes": [], "left_out": left_out });
+            let killed = json!([{ "pid": 7, "name": "x" }]);
+            let record = json!({ "schema": 1, "looks": [look], "killed": killed });
+            serde_json::from_value(record).expect("a record")
+        };
+        let span = |left_out| bars(&record(left_out), 900.0).0.first().map(|bar| (bar.from_ms, bar.to_ms));
+        assert_eq!(span(1), Some((100.0, 900.0)));
+        assert_eq!(span(0), Some((900.0, 900.0)));
+    }
 }
