@@ -1,5 +1,6 @@
 //! Reads records from files.
 
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -10,6 +11,9 @@ use crate::cli::UsageError;
 use crate::observe::log::printable;
 use crate::observe::record::SCHEMA;
 use crate::os::reason;
+
+/// A file without an end must not fill the memory.
+const BYTES_MAX: u64 = 256 << 20;
 
 /// A record, and where it is from.
 pub(super) struct Named {
@@ -44,12 +48,10 @@ pub(super) fn read(path: &Path) -> Result<Vec<Named>, UsageError> {
 
 fn content(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    if path == Path::new("-") {
-        io::stdin().lock().read_to_end(&mut bytes)?;
-    } else {
-        bytes = std::fs::read(path)?;
-    }
-    Ok(bytes)
+    let mut source: Box<dyn Read> =
+        if path == Path::new("-") { Box::new(io::stdin().lock()) } else { Box::new(File::open(path)?) };
+    source.by_ref().take(BYTES_MAX).read_to_end(&mut bytes)?;
+    if source.read(&mut [0])? == 0 { Ok(bytes) } else { Err(io::Error::other("it is longer than 256 MB")) }
 }
 
 fn record(value: Value) -> Result<Record, String> {
