@@ -43,3 +43,40 @@ fn comparable(looks: &[Look]) -> &[Look] {
         _ => looks,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::postmortem::look::{Moment, Sockets};
+
+    /// A look at processes with so many connections each.
+    fn look(at_ms: f64, connected: &[usize]) -> Look {
+        let seen = |connected: &usize| Seen {
+            sockets: Sockets { connected: *connected, listening: 0 },
+            thread_count: 2,
+            ..Seen::default()
+        };
+        let processes = connected.iter().map(seen).collect();
+        Look { at_ms, moment: Moment::Half, processes, left_out: 0 }
+    }
+
+    fn found(looks: Vec<Look>) -> Vec<Curve> {
+        curves(&Record { looks, ..Record::default() })
+    }
+
+    #[test]
+    fn all_processes_are_summed_up_at_each_look() {
+        let curves = found(vec![look(1.0, &[3, 1]), look(2.0, &[2, 0]), look(3.0, &[1])]);
+        assert_eq!(curves.iter().map(|curve| curve.name).collect::<Vec<_>>(), ["connections", "threads"]);
+        assert_eq!(curves[0].points, [(1.0, 4), (2.0, 2), (3.0, 1)]);
+        assert_eq!(curves[1].points, [(1.0, 4), (2.0, 4), (3.0, 2)]);
+    }
+
+    #[test]
+    fn a_first_look_at_the_main_process_alone_is_no_growth() {
+        let curves = found(vec![look(1.0, &[1]), look(2.0, &[1, 1])]);
+        assert_eq!(curves[0].points, [(2.0, 2)]);
+        assert_eq!(found(vec![look(1.0, &[1]), look(2.0, &[0])])[0].points, [(1.0, 1), (2.0, 0)]);
+        assert_eq!(found(Vec::new()), []);
+    }
+}
