@@ -11,8 +11,6 @@ use crate::postmortem::look::Look;
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Record {
-    pub(super) schema: u32,
-    pub(super) winddown: String,
     pub(super) command: Vec<String>,
     pub(super) started: String,
     pub(super) limit: Limit,
@@ -123,7 +121,6 @@ pub(super) struct Sent {
     pub(super) target: Process,
     pub(super) purpose: String,
     pub(super) result: String,
-    pub(super) count: Option<u64>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
