@@ -196,7 +196,7 @@ signal.pause()\n";
         let place = TempDir::new();
         pty.command(&format!("export CLIENT={}", place.write("client.py", CLIENT)));
         pty.line(&format!("{winddown} -t 30s python3 {}", place.write("server.py", SERVER)));
-        pty.expect("accepted");
+        pty.expect("accepted\r\n");
         let server = pty.number("pid");
         term(server);
         pty.expect(&format!("; waiting for python3 (pid {server}), 2 connections\x1b[K"));
