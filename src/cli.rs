@@ -90,6 +90,9 @@ pub enum Request {
     Print(String),
     /// The subcommand `token`, with the words from its name on.
     Token,
+    /// The subcommand `check`, the same way.
+    #[cfg(feature = "check")]
+    Check,
 }
 
 /// Why nothing was started: one line that names the option, the value and the remedy.
@@ -106,8 +109,8 @@ pub enum UsageError {
     NotBuilt(String),
 }
 
-/// The words that will be subcommands when they come first.
-const SUBCOMMANDS: [&str; 2] = ["check", "report"];
+/// The words that are kept for parts that this build does not have.
+const NOT_BUILT: &[&str] = if cfg!(feature = "check") { &["report"] } else { &["check", "report"] };
 
 /// Reads the command line, and the variables for what it does not say.
 ///
@@ -121,8 +124,12 @@ pub fn parse(
     if arguments.get(1).is_some_and(|word| word == "token") {
         return Ok(Request::Token);
     }
+    #[cfg(feature = "check")]
+    if arguments.get(1).is_some_and(|word| word == "check") {
+        return Ok(Request::Check);
+    }
     if let Some(word) =
-        arguments.get(1).and_then(|word| word.to_str()).filter(|word| SUBCOMMANDS.contains(word))
+        arguments.get(1).and_then(|word| word.to_str()).filter(|word| NOT_BUILT.contains(word))
     {
         return Err(UsageError::NotBuilt(word.to_owned()));
     }

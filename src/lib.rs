@@ -10,10 +10,13 @@
 //! - [`offer`] is what the workload is given to take part in its stop.
 //! - [`postmortem`] says why a workload did not stop.
 //! - [`start`] puts a run together.
+//! - `check` tests how a server shuts down.
 //! - [`token`] is the workload's view of a stop.
 //!
 //! `docs/architecture.md` has the bird's-eye view and the invariants.
 
+#[cfg(feature = "check")]
+pub mod check;
 pub mod cli;
 pub mod guard;
 pub mod lifecycle;

@@ -61,6 +61,8 @@ fn outcome(
     match cli::parse(words, variables, is_pid_1) {
         Ok(Request::Run(settings)) => Ok(*settings),
         Ok(Request::Print(text)) => Err(text),
+        #[cfg(feature = "check")]
+        Ok(Request::Check) => Err("another command".to_owned()),
         Ok(Request::Token) => Err("another command".to_owned()),
         Err(error) => {
             let line = error.to_string();

@@ -82,7 +82,10 @@ fn an_oom_kill_is_not_claimed() {
     let ended = run.wait().expect_code(137).expect_nothing_left();
     assert_eq!(container.inspect("{{.State.OOMKilled}}"), "true", "{}", ended.told());
     assert_told(&ended, "died of SIGKILL; asking 1 straggler: d (pid ");
-    assert_told(&ended, "died of SIGKILL, not by winddown; its control group counts 1 OOM kill: memory ran out");
+    assert_told(
+        &ended,
+        "died of SIGKILL, not by winddown; its control group counts 1 OOM kill: memory ran out",
+    );
     assert_eq!(ended.count_out("d saved"), 1, "{}", ended.told());
     assert_not_told(&ended, "SIGKILL after");
     assert_not_told(&ended, "winddown: killed");

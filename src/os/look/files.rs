@@ -40,7 +40,7 @@ pub(super) fn complete(look: &mut Look, earlier: Option<&Look>, has_time: &dyn F
     }
 }
 
-fn socket_inode(target: &str) -> Option<u64> {
+pub(in crate::os) fn socket_inode(target: &str) -> Option<u64> {
     target.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
 }
 

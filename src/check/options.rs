@@ -1,0 +1,243 @@
+//! The command line of `winddown check`, turned into plain values.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::{OsStringValueParser, ValueParser};
+use clap::{Arg, ArgAction, ArgMatches, Command};
+
+use super::allow::Allowance;
+use super::catalogue::{self, Check, Profile};
+use super::ready::Ready;
+use crate::cli::values::{limit, share, stop_signal, target};
+use crate::cli::{UsageError, one_line};
+use crate::lifecycle::exit::Exit;
+use crate::lifecycle::plan::{Limit, Target};
+use crate::lifecycle::signal::Signal;
+
+const DEFAULT_LIMIT: Duration = Duration::from_secs(10);
+const DEFAULT_READY_TIMEOUT: Duration = Duration::from_secs(30);
+const DEFAULT_SETTLE: Duration = Duration::from_millis(500);
+
+const EXAMPLES: &str = "\
+Examples:
+  winddown check -- ./server                             one stop, and a verdict
+  winddown check -t 30s --within 5s -- ./server          killed after 30 s; must be done in 5 s
+  winddown check --ready http://127.0.0.1:8080/health -- ./server
+
+READY is auto, notify, tcp:[HOST:]PORT, http://HOST:PORT/PATH, unix:PATH, log:REGEX, file:PATH or cmd:COMMAND.
+Exit status: 0 passed, 1 a check failed, 3 inconclusive, 125 wrong usage, 126/127 not run, 128+N interrupted.
+It takes no options from the environment.";
+
+/// What is to be tested, and how it is judged.
+#[derive(Debug)]
+pub(super) struct Options {
+    /// From the signal to SIGKILL.
+    pub(super) limit: Duration,
+    /// A stop that takes longer fails.
+    pub(super) within: Option<Duration>,
+    /// The signal; nothing for TERM.
+    pub(super) signal: Option<Signal>,
+    /// Who gets it.
+    pub(super) to: Option<Target>,
+    /// When it is ready: all of these.
+    pub(super) ready: Vec<Ready>,
+    /// How long that may take.
+    pub(super) ready_timeout: Duration,
+    /// How long after the end nothing may be left.
+    pub(super) settle: Duration,
+    /// Where files of it could be left.
+    pub(super) watch: Vec<PathBuf>,
+    /// How a good stop may end, beside the usual.
+    pub(super) expect_exit: Vec<Exit>,
+    /// What may be left.
+    pub(super) allow: Vec<Allowance>,
+    /// The checks to make.
+    pub(super) checks: Vec<&'static Check>,
+    /// Whose failure is a warning only.
+    pub(super) warn: Vec<&'static Check>,
+    /// Whose warning is a failure.
+    pub(super) deny: Vec<&'static Check>,
+    /// Whether every warning is a failure.
+    pub(super) strict: bool,
+    /// The server.
+    pub(super) command: Vec<OsString>,
+}
+
+/// What the words ask for.
+#[derive(Debug)]
+pub(super) enum Request {
+    /// A test.
+    Check(Box<Options>),
+    /// A text on stdout.
+    Print(String),
+}
+
+fn value(long: &'static str, name: &'static str, help: &'static str) -> Arg {
+    Arg::new(long)
+        .long(long)
+        .value_name(name)
+        .help(help)
+        .allow_hyphen_values(true)
+        .value_parser(ValueParser::string())
+}
+
+fn list(long: &'static str, name: &'static str, help: &'static str) -> Arg {
+    value(long, name, help).action(ArgAction::Append)
+}
+
+/// The definition of the command line.
+#[must_use]
+pub fn definition() -> Command {
+    let limit = value("time-limit", "DURATION", "From the signal to SIGKILL [default: 10s]").short('t');
+    let signal = value("stop-signal", "SIGNAL", "Ask with this signal [default: TERM]").short('s');
+    let command = Arg::new("command")
+        .value_name("COMMAND")
+        .value_parser(OsStringValueParser::new())
+        .trailing_var_arg(true)
+        .num_args(0..)
+        .hide(true);
+    Command::new("winddown check")
+        .about("Starts a server, stops it, and judges how it stopped")
+        .override_usage("winddown check [OPTIONS] [--] COMMAND [ARG]...")
+        .after_help(EXAMPLES)
+        .args_override_self(true)
+        .max_term_width(100)
+        .next_help_heading("Stopping")
+        .args([limit, signal])
+        .arg(value("to", "main|all", "Who is asked first [default: main]"))
+        .arg(value("within", "DURATION", "A longer stop fails, also within the limit"))
+        .next_help_heading("Readiness")
+        .arg(list("ready", "READY", "When it is ready; several: all of them [default: auto]"))
+        .arg(value("ready-timeout", "DURATION", "How long that may take [default: 30s]"))
+        .next_help_heading("Judging")
+        .arg(list("only", "ID,...", "Make only these checks"))
+        .arg(list("skip", "ID,...", "Leave these out"))
+        .arg(list("warn", "ID,...", "Let these warn where they would fail"))
+        .arg(list("deny", "ID,...", "Let these fail where they would warn"))
+        .arg(Arg::new("strict").long("strict").help("Let every warning fail").action(ArgAction::SetTrue))
+        .arg(list("expect-exit", "STATUS,...", "How it may end, e.g. 0,143,TERM [default: 0,143,TERM]"))
+        .arg(list("allow", "WHAT,...", "What may be left: port:N, file:GLOB, proc:NAME"))
+        .arg(value("settle", "DURATION", "When nothing may be left, after the end [default: 500ms]"))
+        .arg(list("watch", "DIR", "Look for files left here, too"))
+        .next_help_heading("Telling")
+        .arg(Arg::new("list").long("list").help("List all checks").action(ArgAction::SetTrue))
+        .arg(value("explain", "ID", "Tell what a check is about"))
+        .arg(command)
+}
+
+/// What was given, with the words that name the option in a message.
+struct Given(ArgMatches);
+
+impl Given {
+    fn texts(&self, long: &str) -> Vec<&String> {
+        self.0.get_many::<String>(long).into_iter().flatten().collect()
+    }
+
+    fn one<T>(&self, long: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<Option<T>, UsageError> {
+        Ok(Self::each(long, self.texts(long).into_iter().map(String::as_str), parse)?.pop())
+    }
+
+    /// A list in one option, or in several.
+    fn many<T>(&self, long: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, UsageError> {
+        let words = self.texts(long).into_iter().flat_map(|text| text.split(',')).map(str::trim);
+        Self::each(long, words, parse)
+    }
+
+    fn each<'a, T>(
+        long: &str,
+        words: impl Iterator<Item = &'a str>,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<Vec<T>, UsageError> {
+        let parse = |word: &str| {
+            parse(word).map_err(|why| {
+                UsageError::Invalid(format!("check: invalid value '{word}' for '--{long}': {why}"))
+            })
+        };
+        words.map(parse).collect()
+    }
+}
+
+fn known(id: &str) -> Result<&'static Check, String> {
+    catalogue::find(id).ok_or_else(|| "there is no such check; see winddown check --list".to_owned())
+}
+
+fn finite(text: &str) -> Result<Duration, String> {
+    match limit(text)? {
+        Limit::Finite(length) if !length.is_zero() => Ok(length),
+        _ => Err("a test needs an end, and time to watch; use e.g. 10s".to_owned()),
+    }
+}
+
+/// `0`, `143`, `TERM`.
+fn exit(text: &str) -> Result<Exit, String> {
+    let code = text.parse().ok().map(Exit::Code);
+    let exit = code.or_else(|| text.parse().ok().map(Exit::Signal));
+    exit.ok_or_else(|| "use exit statuses from 0 to 255 and names of signals, e.g. 0,143,TERM".to_owned())
+}
+
+fn directory(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    if path.is_dir() { Ok(path) } else { Err("there is no such directory; create it first".to_owned()) }
+}
+
+/// Reads the words from `check` on.
+///
+/// # Errors
+/// When anything can't be understood.
+pub(super) fn parse(words: &[OsString]) -> Result<Request, UsageError> {
+    let matches = match definition().try_get_matches_from(words) {
+        Ok(matches) => matches,
+        Err(error) if !error.use_stderr() => return Ok(Request::Print(error.render().to_string())),
+        Err(error) => return Err(UsageError::Invalid(format!("check: {}", one_line(&error)))),
+    };
+    let given = Given(matches);
+    if let Some(check) = given.one("explain", known)? {
+        return Ok(Request::Print(catalogue::explain(check)));
+    }
+    if given.0.get_flag("list") {
+        return Ok(Request::Print(catalogue::list()));
+    }
+    options(&given).map(|options| Request::Check(Box::new(options)))
+}
+
+fn options(given: &Given) -> Result<Options, UsageError> {
+    let command: Vec<OsString> = given.0.get_many("command").into_iter().flatten().cloned().collect();
+    if command.is_empty() {
+        let text =
+            "check: no command given; usage: winddown check [OPTIONS] [--] COMMAND [ARG]... (see --help)";
+        return Err(UsageError::Invalid(text.to_owned()));
+    }
+    let (only, skip) = (given.many("only", known)?, given.many("skip", known)?);
+    let is_wanted = |check: &&'static Check| {
+        let is_chosen = if only.is_empty() { check.profile <= Profile::Quick } else { only.contains(check) };
+        is_chosen && !skip.contains(check)
+    };
+    let checks: Vec<&'static Check> = catalogue::CHECKS.iter().filter(is_wanted).collect();
+    if checks.is_empty() {
+        return Err(UsageError::Invalid("check: --skip leaves no check to make; skip fewer".to_owned()));
+    }
+    let mut ready = Given::each("ready", given.texts("ready").into_iter().map(String::as_str), Ready::parse)?;
+    if ready.is_empty() {
+        ready.push(Ready::Auto);
+    }
+    let limit = given.one("time-limit", finite)?.unwrap_or(DEFAULT_LIMIT);
+    Ok(Options {
+        limit,
+        within: given.one("within", share)?,
+        signal: given.one("stop-signal", stop_signal)?,
+        to: given.one("to", target)?,
+        ready,
+        ready_timeout: given.one("ready-timeout", share)?.unwrap_or(DEFAULT_READY_TIMEOUT),
+        settle: given.one("settle", share)?.unwrap_or(DEFAULT_SETTLE),
+        watch: Given::each("watch", given.texts("watch").into_iter().map(String::as_str), directory)?,
+        expect_exit: given.many("expect-exit", exit)?,
+        allow: given.many("allow", Allowance::parse)?,
+        checks,
+        warn: given.many("warn", known)?,
+        deny: given.many("deny", known)?,
+        strict: given.0.get_flag("strict"),
+        command,
+    })
+}
