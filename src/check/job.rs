@@ -13,6 +13,8 @@ use std::time::Duration;
 use tokio::net::UnixDatagram;
 use tokio::sync::watch;
 
+use super::catalogue::Scenario;
+use super::namespace;
 use super::options::Options;
 use super::output::Output;
 use super::record::Record;
@@ -44,20 +46,28 @@ type Ended = watch::Receiver<Option<ExitStatus>>;
 
 impl Jobs {
     /// Starts the server.
-    pub(super) fn start(&self, options: &Options, clock: Clock) -> io::Result<Job> {
+    pub(super) fn start(&self, options: &Options, scenario: Scenario, clock: Clock) -> io::Result<Job> {
         let record = child::memory_file()?;
         let descriptor = child::number(&record);
         let mut command = child::command("/proc/self/exe", Some(descriptor));
         command.arg0("winddown");
         command.args(["-q", "--stop-with-parent", "--record", &format!("fd:{descriptor}")]);
         command.arg("-t").arg(format!("{}ms", options.limit.as_millis()));
-        if let Some(signal) = options.signal {
+        let asks_with = match scenario {
+            Scenario::Int | Scenario::CtrlC => Some(Signal::INT),
+            _ => options.signal,
+        };
+        if let Some(signal) = asks_with {
             command.args(["-s", &signal.name()]);
         }
         if options.to == Some(Target::All) {
             command.args(["--to", "all"]);
         }
-        command.arg("--").args(&options.command);
+        command.arg("--");
+        if scenario == Scenario::Pid1 {
+            command.args(namespace::prefix());
+        }
+        command.args(&options.command);
         let is_ours = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with("WINDDOWN_");
         for (name, _) in std::env::vars_os().filter(|(name, _)| is_ours(name)) {
             command.env_remove(name);

@@ -12,15 +12,19 @@ use crate::lifecycle::exit::WINDDOWN_FAILED;
 use crate::lifecycle::signal::{Signal, SignalSet};
 use crate::os::clock::Clock;
 use crate::os::{inbox, reason};
+use catalogue::Scenario;
 use job::Jobs;
-use observed::Observed;
+use observed::Seen;
 use options::{Options, Request};
 
 mod allow;
 pub mod catalogue;
 mod files;
+mod hold;
 mod job;
 mod judge;
+mod load;
+mod namespace;
 mod observed;
 pub mod options;
 mod output;
@@ -34,6 +38,9 @@ mod verdict;
 
 /// After an interrupt everything is cleaned up by then.
 const CLEAN_UP_MOST: Duration = Duration::from_secs(5);
+
+/// Moments of a start at which it is asked to stop.
+const STARTUP_DELAYS_MS: [u64; 6] = [0, 5, 20, 50, 100, 250];
 
 /// Why nothing was tested.
 #[derive(Debug)]
@@ -76,15 +83,34 @@ async fn whole(options: &Options, clock: Clock) -> Result<(String, u8), Refusal>
     let jobs = Jobs::default();
     let mut interrupts = interrupts();
     let signal = tokio::select! {
-        seen = run::run(options, &jobs, clock) => return told(options, &seen.map_err(|error| failed(&error))?),
+        seen = play(options, &jobs, clock) => return told(options, &seen.map_err(|error| failed(&error))?),
         signal = interrupts.recv() => signal.unwrap_or(Signal::TERM),
     };
     let _ = tokio::time::timeout(CLEAN_UP_MOST, jobs.end_all()).await;
     Ok((format!("interrupted by {signal}: everything was ended, nothing was judged\n"), signal.exit_status()))
 }
 
-fn told(options: &Options, seen: &Observed) -> Result<(String, u8), Refusal> {
-    if let Some((status, why)) = judge::not_run(seen) {
+/// Every scenario that a check needs, the plain one first.
+async fn play(options: &Options, jobs: &Jobs, clock: Clock) -> io::Result<Seen> {
+    let plain = run::run(options, Scenario::Plain, jobs, clock).await?;
+    let is_worth_more = plain.is_ready();
+    let mut seen = Seen { plain, others: Vec::new() };
+    let mut scenarios: Vec<Scenario> = options.checks.iter().map(|check| check.scenario).collect();
+    scenarios.dedup();
+    for scenario in scenarios.into_iter().filter(|scenario| is_worth_more && *scenario != Scenario::Plain) {
+        if scenario == Scenario::Startup {
+            for delay in STARTUP_DELAYS_MS.map(Duration::from_millis) {
+                seen.others.push((scenario, run::early(options, delay, jobs, clock).await?));
+            }
+        } else {
+            seen.others.push((scenario, run::run(options, scenario, jobs, clock).await?));
+        }
+    }
+    Ok(seen)
+}
+
+fn told(options: &Options, seen: &Seen) -> Result<(String, u8), Refusal> {
+    if let Some((status, why)) = judge::not_run(&seen.plain) {
         return Err(Refusal { why: why.to_owned(), status });
     }
     let verdicts = judge::judge(options, seen);

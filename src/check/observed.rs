@@ -2,8 +2,25 @@
 
 use std::fmt;
 
+use super::catalogue::Scenario;
 pub(super) use super::record::{Process, Record};
 pub(super) use crate::os::below::{Listener, Takes};
+
+/// All runs of a test.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// The stop without anything beside it but probes.
+    pub(super) plain: Observed,
+    /// The others.
+    pub(super) others: Vec<(Scenario, Observed)>,
+}
+
+impl Seen {
+    /// The runs of a scenario.
+    pub(super) fn of(&self, scenario: Scenario) -> impl Iterator<Item = &Observed> {
+        self.others.iter().filter(move |(played, _)| *played == scenario).map(|(_, observed)| observed)
+    }
+}
 
 /// One run.
 #[derive(Clone, Debug, Default)]
@@ -14,12 +31,22 @@ pub(super) struct Observed {
     pub(super) before: Option<Before>,
     /// What the main job has recorded; nothing if it left no record.
     pub(super) record: Option<Record>,
+    /// From the signal to the end of the main process, as it was seen.
+    pub(super) took_ms: u64,
     /// What was there when nothing should be left.
     pub(super) left: Left,
     /// What it printed.
     pub(super) output: Output,
     /// The probes through the stop, in order.
     pub(super) strip: Vec<Probe>,
+    /// Connections that were held through the stop.
+    pub(super) held: Vec<Held>,
+    /// Whether what the scenario needs was there; the reason, if it was not.
+    pub(super) missing: Option<Missing>,
+    /// How the next start went.
+    pub(super) restart: Option<Readiness>,
+    /// How the user's command ended, and what it said.
+    pub(super) driven: Option<(bool, Vec<String>)>,
     /// How the machine was.
     pub(super) noise: Noise,
 }
@@ -69,13 +96,22 @@ pub(super) struct Before {
     /// How it takes the stop signal.
     pub(super) takes: Option<Takes>,
     /// A shell as the main process, and the one that it waits for.
-    pub(super) shell: Option<(String, String)>,
+    pub(super) shell: Option<Shell>,
     /// Who accepts connections.
     pub(super) listeners: Vec<Listener>,
     /// Zombies when it had become ready.
     pub(super) zombies_first: usize,
     /// Zombies just before the signal.
     pub(super) zombies: usize,
+}
+
+/// A shell that stands in front of the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Shell {
+    /// Which one.
+    pub(super) program: String,
+    /// The one that it waits for.
+    pub(super) child: Process,
 }
 
 /// After the end of the main process, and the time to settle.
@@ -147,6 +183,35 @@ pub(super) struct Probe {
     pub(super) at_ms: i64,
     /// How it went.
     pub(super) outcome: Outcome,
+}
+
+/// Why a scenario could not be played.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Missing {
+    /// It does not apply here.
+    Skip(&'static str),
+    /// It was tried.
+    Inconclusive(&'static str),
+}
+
+/// One connection that was held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Held {
+    /// When it ended, from the signal on; nothing if it was open at the end.
+    pub(super) ended_ms: Option<i64>,
+    /// How.
+    pub(super) end: HeldEnd,
+}
+
+/// How a held connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum HeldEnd {
+    /// By a complete answer of this status.
+    Answered(u16),
+    /// By the server's closing it.
+    Closed,
+    /// In the middle of an answer.
+    Cut,
 }
 
 /// What the machine did to the run.

@@ -9,6 +9,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::allow::Allowance;
 use super::catalogue::{self, Check, Profile};
+use super::probe::Resource;
 use super::ready::Ready;
 use crate::cli::values::{limit, share, stop_signal, target};
 use crate::cli::{UsageError, one_line};
@@ -31,7 +32,7 @@ Exit status: 0 passed, 1 a check failed, 3 inconclusive, 125 wrong usage, 126/12
 It takes no options from the environment.";
 
 /// What is to be tested, and how it is judged.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Options {
     /// From the signal to SIGKILL.
     pub(super) limit: Duration,
@@ -53,6 +54,14 @@ pub(super) struct Options {
     pub(super) expect_exit: Vec<Exit>,
     /// What may be left.
     pub(super) allow: Vec<Allowance>,
+    /// Where requests go, if that is not to be found out.
+    pub(super) url: Option<Resource>,
+    /// A request that takes long.
+    pub(super) slow: Option<Resource>,
+    /// A request whose answer does not end.
+    pub(super) stream: Option<Resource>,
+    /// A command that loads the server.
+    pub(super) drive: Option<String>,
     /// The checks to make.
     pub(super) checks: Vec<&'static Check>,
     /// Whose failure is a warning only.
@@ -111,7 +120,13 @@ pub fn definition() -> Command {
         .next_help_heading("Readiness")
         .arg(list("ready", "READY", "When it is ready; several: all of them [default: auto]"))
         .arg(value("ready-timeout", "DURATION", "How long that may take [default: 30s]"))
+        .next_help_heading("Driving")
+        .arg(value("url", "URL", "Where probes go, or only the path [default: found out]"))
+        .arg(value("slow", "URL", "A request that takes a second or so, to be under way at the signal"))
+        .arg(value("stream", "URL", "A request whose answer does not end"))
+        .arg(value("drive", "COMMAND", "A load for under-load; it is given $URL and $PORT"))
         .next_help_heading("Judging")
+        .arg(value("profile", "quick|standard", "How much is tested [default: quick]"))
         .arg(list("only", "ID,...", "Make only these checks"))
         .arg(list("skip", "ID,...", "Leave these out"))
         .arg(list("warn", "ID,...", "Let these warn where they would fail"))
@@ -163,6 +178,11 @@ fn known(id: &str) -> Result<&'static Check, String> {
     catalogue::find(id).ok_or_else(|| "there is no such check; see winddown check --list".to_owned())
 }
 
+fn profile(name: &str) -> Result<Profile, String> {
+    let known = Profile::ALL.into_iter().find(|profile| profile.name() == name);
+    known.ok_or_else(|| "use quick or standard".to_owned())
+}
+
 fn finite(text: &str) -> Result<Duration, String> {
     match limit(text)? {
         Limit::Finite(length) if !length.is_zero() => Ok(length),
@@ -210,8 +230,9 @@ fn options(given: &Given) -> Result<Options, UsageError> {
         return Err(UsageError::Invalid(text.to_owned()));
     }
     let (only, skip) = (given.many("only", known)?, given.many("skip", known)?);
+    let profile = given.one("profile", profile)?.unwrap_or_default();
     let is_wanted = |check: &&'static Check| {
-        let is_chosen = if only.is_empty() { check.profile <= Profile::Quick } else { only.contains(check) };
+        let is_chosen = if only.is_empty() { check.profile <= profile } else { only.contains(check) };
         is_chosen && !skip.contains(check)
     };
     let checks: Vec<&'static Check> = catalogue::CHECKS.iter().filter(is_wanted).collect();
@@ -232,6 +253,10 @@ fn options(given: &Given) -> Result<Options, UsageError> {
         ready_timeout: given.one("ready-timeout", share)?.unwrap_or(DEFAULT_READY_TIMEOUT),
         settle: given.one("settle", share)?.unwrap_or(DEFAULT_SETTLE),
         watch: Given::each("watch", given.texts("watch").into_iter().map(String::as_str), directory)?,
+        url: given.one("url", Resource::parse)?,
+        slow: given.one("slow", Resource::parse)?,
+        stream: given.one("stream", Resource::parse)?,
+        drive: given.one("drive", |text| Ok(text.to_owned()))?,
         expect_exit: given.many("expect-exit", exit)?,
         allow: given.many("allow", Allowance::parse)?,
         checks,

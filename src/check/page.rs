@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::judge::{strip, time};
-use super::observed::{Observed, Readiness};
+use super::observed::{Observed, Readiness, Seen};
 use super::options::Options;
 use super::verdict::{Verdict, Word};
 use crate::lifecycle::signal::Signal;
@@ -11,11 +11,16 @@ use crate::lifecycle::signal::Signal;
 const BAR: u64 = 40;
 
 /// Everything, for a tired engineer.
-pub(super) fn page(options: &Options, seen: &Observed, verdicts: &[Verdict], colour: bool) -> String {
+pub(super) fn page(options: &Options, all: &Seen, verdicts: &[Verdict], colour: bool) -> String {
+    let seen = &all.plain;
     let mut page = String::new();
     let words: Vec<String> = options.command.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let limit = time(u64::try_from(options.limit.as_millis()).unwrap_or(u64::MAX));
-    let _ = writeln!(page, "winddown check  {}  (1 run, limit {limit})", shell_words::join(&words));
+    let runs = match all.others.len() {
+        0 => "1 run".to_owned(),
+        more => format!("{} runs", more + 1),
+    };
+    let _ = writeln!(page, "winddown check  {}  ({runs}, limit {limit})", shell_words::join(&words));
     if let Readiness::Ready { after_ms, how } = &seen.readiness {
         let _ = writeln!(page, "  ready  {:>8}  {how}", time(*after_ms));
         stop_line(&mut page, options, seen);

@@ -48,11 +48,22 @@ impl Place {
     }
 
     pub(super) async fn connect(&self) -> io::Result<Box<dyn Duplex>> {
+        self.connect_from().await.map(|(stream, _)| stream)
+    }
+
+    /// The connection, and the address that it comes from.
+    pub(super) async fn connect_from(&self) -> io::Result<(Box<dyn Duplex>, Option<SocketAddr>)> {
         Ok(match self {
-            Self::Tcp(host, port) => Box::new(TcpStream::connect((host.as_str(), *port)).await?),
+            Self::Tcp(host, port) => {
+                let stream = TcpStream::connect((host.as_str(), *port)).await?;
+                let from = stream.local_addr().ok();
+                (Box::new(stream), from)
+            }
             Self::Unix(path) => match path.strip_prefix('@') {
-                Some(name) => Box::new(UnixStream::connect(PathBuf::from(format!("\0{name}"))).await?),
-                None => Box::new(UnixStream::connect(path).await?),
+                Some(name) => {
+                    (Box::new(UnixStream::connect(PathBuf::from(format!("\0{name}"))).await?), None)
+                }
+                None => (Box::new(UnixStream::connect(path).await?), None),
             },
         })
     }
@@ -106,6 +117,31 @@ impl Url {
             headers.insert(CONNECTION, hyper::header::HeaderValue::from_static("close"));
         }
         request
+    }
+}
+
+/// A URL, or only its path: then of the server that was found.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Resource {
+    Url(Url),
+    Path(String),
+}
+
+impl Resource {
+    /// `http://127.0.0.1:8080/slow`, `/slow`.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        if text.starts_with('/') && text.parse::<hyper::Uri>().is_ok() {
+            return Ok(Self::Path(text.to_owned()));
+        }
+        Url::parse(text).map(Self::Url).map_err(|_| "use a path (/slow) or http://HOST:PORT/PATH".to_owned())
+    }
+
+    /// Where it is.
+    pub(super) fn at(&self, found: Option<&Place>) -> Option<Url> {
+        match self {
+            Self::Url(url) => Some(url.clone()),
+            Self::Path(path) => Some(Url { place: found?.clone(), path: path.clone() }),
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! The record of a run, as far as it is judged. What is not there is none.
 
+use std::fmt;
+
 use serde::Deserialize;
 
 /// docs/record.schema.json has all of it.
@@ -94,6 +96,16 @@ pub(super) struct Exit {
     pub(super) code: Option<u8>,
     /// By this signal.
     pub(super) signal: Option<String>,
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.code, &self.signal) {
+            (Some(code), _) => write!(f, "exit status {code}"),
+            (None, Some(signal)) => write!(f, "death by SIG{signal}"),
+            (None, None) => f.write_str("an unknown end"),
+        }
+    }
 }
 
 /// Why it had to be killed.

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasher;
 use std::path::PathBuf;
 
+use super::child::Handle;
 use super::look::{socket_inode, sockets};
 use super::procfs::{self, Directory, Stat, Status};
 use super::{clock, descent};
@@ -13,16 +14,27 @@ use crate::lifecycle::signal::{Signal, SignalSet};
 /// Nothing before the command runs.
 #[must_use]
 pub fn main_process(outer: i32) -> Option<(i32, i32)> {
-    let first_child = |pid: i32| {
-        let stat = procfs::stat(pid)?;
-        let children = procfs::children(&stat).unwrap_or_else(|| children_by_scan(pid));
-        children.into_iter().find(|child| procfs::stat(*child).is_some_and(|stat| stat.parent == pid))
-    };
     let inner = first_child(outer)?;
     let main = first_child(inner)?;
     // Until its exec it is a copy of its parent.
     let words = |pid: i32| std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     (words(main) != words(inner)).then_some((inner, main))
+}
+
+/// The child that a process has started first.
+#[must_use]
+pub fn first_child(pid: i32) -> Option<i32> {
+    let stat = procfs::stat(pid)?;
+    let children = procfs::children(&stat).unwrap_or_else(|| children_by_scan(pid));
+    children.into_iter().find(|child| procfs::stat(*child).is_some_and(|stat| stat.parent == pid))
+}
+
+/// A process and those of its group that are below it.
+#[must_use]
+pub fn group_of(pid: i32) -> Vec<Handle> {
+    let group = procfs::stat(pid).map(|stat| stat.group);
+    let others = tree(pid).into_iter().filter(|stat| Some(stat.group) == group).map(|stat| stat.pid);
+    std::iter::once(pid).chain(others).map(Handle::new).collect()
 }
 
 fn children_by_scan(pid: i32) -> Vec<i32> {
@@ -82,6 +94,17 @@ pub fn still_listening<S: BuildHasher>(inodes: &HashSet<u64, S>) -> Vec<Listener
         .collect();
     listeners.sort();
     listeners
+}
+
+/// The addresses from which these processes have connections whose requests they have read.
+#[must_use]
+pub fn read_from(pids: &[i32]) -> HashSet<String> {
+    let inodes = pids.iter().flat_map(|pid| targets(*pid)).filter_map(|path| socket_inode(&path)).collect();
+    let found = sockets::find(&inodes, &|| true).into_values();
+    found
+        .filter(|socket| socket.state == "established" && socket.unread == 0)
+        .map(|socket| socket.peer)
+        .collect()
 }
 
 /// Where the descriptors of a process lead.

@@ -1,12 +1,12 @@
 //! What is left after the end.
 
-use super::super::observed::{Before, LeftFile, Listener, Observed, Record};
+use super::super::observed::{Before, LeftFile, Listener, Observed, Process, Record};
 use super::super::options::Options;
 use super::super::verdict::{Verdict, Word};
 use super::count;
 
 /// Longer than this somebody else holds the output open.
-const OPEN_MS_MAX: u64 = 100;
+const OPEN_MS_MAX: u64 = 500;
 
 pub(super) fn survivors(options: &Options, seen: &Observed, record: &Record) -> Verdict {
     let told = |word, text: String| Verdict::new("survivors", word, text);
@@ -28,8 +28,7 @@ pub(super) fn survivors(options: &Options, seen: &Observed, record: &Record) -> 
             short.push(process.to_string());
         }
     }
-    let seen_later = seen.left.processes.iter().filter(|process| !is_allowed(process.name.as_ref()));
-    stayed.extend(seen_later.map(ToString::to_string));
+    stayed.extend(lingering(options, seen));
     stayed.sort();
     stayed.dedup();
     if !stayed.is_empty() {
@@ -45,6 +44,15 @@ pub(super) fn survivors(options: &Options, seen: &Observed, record: &Record) -> 
         return told(Word::Warn, text).because("wait for all children before the main process ends");
     }
     told(Word::Pass, "no process left".to_owned())
+}
+
+/// Processes that were still there at the time when nothing should be.
+pub(super) fn lingering(options: &Options, seen: &Observed) -> Vec<String> {
+    let is_allowed = |process: &&Process| {
+        let name = process.name.as_deref().unwrap_or_default();
+        options.allow.iter().any(|allowed| allowed.covers_process(name))
+    };
+    seen.left.processes.iter().filter(|process| !is_allowed(process)).map(ToString::to_string).collect()
 }
 
 pub(super) fn ports(options: &Options, seen: &Observed, before: &Before) -> Verdict {

@@ -1,11 +1,13 @@
 //! Judges what was seen. Pure: observations in, verdicts out.
 
-use super::catalogue::Check;
-use super::observed::{Observed, Readiness};
+use super::catalogue::{Check, Scenario};
+use super::observed::{Before, Observed, Readiness, Record, Seen};
 use super::options::Options;
 use super::verdict::{Verdict, Word};
 
+mod connections;
 mod left;
+mod signals;
 mod start;
 mod stop;
 mod traffic;
@@ -14,22 +16,51 @@ pub(super) use traffic::strip;
 
 /// All checks that were asked for.
 #[must_use]
-pub(super) fn judge(options: &Options, seen: &Observed) -> Vec<Verdict> {
+pub(super) fn judge(options: &Options, seen: &Seen) -> Vec<Verdict> {
     let verdicts = options.checks.iter().map(|check| verdict(check, options, seen).weighed(options));
     verdicts.collect()
 }
 
-fn verdict(check: &Check, options: &Options, seen: &Observed) -> Verdict {
-    if check.id == "ready" {
-        return start::ready(seen);
+fn verdict(check: &Check, options: &Options, all: &Seen) -> Verdict {
+    let id = check.id;
+    if id == "ready" {
+        return start::ready(&all.plain);
     }
-    let Some(before) = seen.before.as_ref().filter(|_| seen.is_ready()) else {
-        return Verdict::new(check.id, Word::Inconclusive, "it was not ready, so there was nothing to stop");
+    if !all.plain.is_ready() {
+        return Verdict::new(id, Word::Inconclusive, "it was not ready, so there was nothing to stop");
+    }
+    if check.scenario == Scenario::Startup {
+        return signals::startup(options, all.of(Scenario::Startup));
+    }
+    let played = match check.scenario {
+        Scenario::Plain => Some(&all.plain),
+        scenario => all.of(scenario).next(),
     };
-    let Some(record) = &seen.record else {
-        return Verdict::new(check.id, Word::Inconclusive, "the run left no record");
+    let Some(seen) = played else {
+        return Verdict::new(id, Word::Inconclusive, "it was not tried");
     };
-    match check.id {
+    if matches!(check.scenario, Scenario::KillRestart | Scenario::TermRestart) {
+        return signals::restart(id, seen);
+    }
+    if let Some(missing) = connections::missing(id, seen) {
+        return missing;
+    }
+    let (Some(before), Some(record)) = (&seen.before, &seen.record) else {
+        return Verdict::new(id, Word::Inconclusive, "it was not ready in the run for this");
+    };
+    judged(id, options, all, seen, before, record)
+}
+
+fn judged(
+    id: &'static str,
+    options: &Options,
+    all: &Seen,
+    seen: &Observed,
+    before: &Before,
+    record: &Record,
+) -> Verdict {
+    let plain = &all.plain;
+    match id {
         "handler" => start::handler(before),
         "zombies" => start::zombies(before),
         "shell-wrap" => start::shell_wrap(before),
@@ -40,7 +71,17 @@ fn verdict(check: &Check, options: &Options, seen: &Observed) -> Verdict {
         "ports" => left::ports(options, seen, before),
         "files" => left::files(options, seen),
         "output" => left::output(seen),
-        _ => traffic::refuse_new(seen),
+        "refuse-new" => traffic::refuse_new(seen),
+        "backlog" => connections::backlog(seen),
+        "in-flight" => connections::in_flight(seen),
+        "stream" => connections::stream(seen, plain),
+        "under-load" => connections::under_load(seen),
+        "double-term" => signals::twice(options, seen, plain, record),
+        "sigint" => signals::interrupt(options, seen, plain, before, record),
+        "ctrl-c" => signals::ctrl_c(options, seen, plain, record),
+        "pid1" => signals::pid1(options, seen, before),
+        "kill-orphans" => signals::orphans(options, seen, record),
+        _ => connections::delays(id, seen, plain),
     }
 }
 

@@ -1,6 +1,6 @@
 //! From the start to the signal.
 
-use super::super::observed::{Before, Observed, Readiness, Takes};
+use super::super::observed::{Before, Observed, Readiness, Shell, Takes};
 use super::super::verdict::{Verdict, Word};
 use super::{count, time};
 
@@ -66,13 +66,10 @@ pub(super) fn zombies(before: &Before) -> Verdict {
 }
 
 pub(super) fn shell_wrap(before: &Before) -> Verdict {
-    match &before.shell {
-        None => Verdict::new("shell-wrap", Word::Pass, "no shell in front"),
-        Some((shell, child)) => Verdict::new(
-            "shell-wrap",
-            Word::Warn,
-            format!("{shell} stands in front of {child}, and gets the signal"),
-        )
-        .because(format!("start it with exec: exec {child} ...")),
-    }
+    let Some(Shell { program, child }) = &before.shell else {
+        return Verdict::new("shell-wrap", Word::Pass, "no shell in front");
+    };
+    let child = child.name.as_deref().unwrap_or_default();
+    let text = format!("{program} stands in front of {child}, and gets the signal");
+    Verdict::new("shell-wrap", Word::Warn, text).because(format!("start it with exec: exec {child} ..."))
 }

@@ -96,11 +96,7 @@ pub(super) fn exit_status(options: &Options, record: &Record) -> Verdict {
         Exit::Code(code) => exit.code == Some(*code),
         Exit::Signal(signal) => exit.signal == Some(signal.name()),
     });
-    let text = match (exit.code, &exit.signal) {
-        (Some(code), _) => code.to_string(),
-        (None, Some(signal)) => format!("died of SIG{signal}"),
-        (None, None) => "unknown".to_owned(),
-    };
+    let text = exit.to_string();
     if is_good {
         return told(Word::Pass, text);
     }

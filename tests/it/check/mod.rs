@@ -6,10 +6,11 @@ use crate::support::running::Ended;
 
 mod command_line;
 mod quick;
+mod standard;
 
 /// The tests of all files.
 pub(crate) fn trials() -> Vec<libtest_mimic::Trial> {
-    [command_line::trials(), quick::trials()].into_iter().flatten().collect()
+    [command_line::trials(), quick::trials(), standard::trials()].into_iter().flatten().collect()
 }
 
 /// The server that stops as it is told to.

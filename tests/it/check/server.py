@@ -18,6 +18,13 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         if self.path == "/slow":
             time.sleep(1)
+        if self.path == "/stream":
+            self.send_response(200)
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            while True:
+                self.wfile.write(b"3\r\nhi\n\r\n")
+                time.sleep(0.05)
         self.send_response(200)
         self.send_header("Content-Length", "3")
         self.end_headers()
@@ -28,14 +35,18 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class Server(ThreadingHTTPServer):
-    daemon_threads = mode not in ("graceful", "joins")
+    daemon_threads = mode != "graceful"
 
 
 server = Server(("127.0.0.1", int(os.environ.get("PORT", "0"))), Handler)
 
 
 def stop(*_):
+    if mode == "exits-at-once":
+        os._exit(0)
     threading.Thread(target=server.shutdown).start()
+    if mode == "second":
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def spawn(command, **more):
@@ -62,6 +73,14 @@ elif mode == "leaves-files":
     left = socket.socket(socket.AF_UNIX)
     left.bind("server.sock")
     left.listen()
+elif mode == "no-int":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+elif mode == "aborts-int":
+    signal.signal(signal.SIGINT, lambda *_: os.abort())
+elif mode in ("pid-file", "once"):
+    if os.path.exists("server.pid"):
+        sys.exit("server.pid is there: is it running already?")
+    open("server.pid", "w").write("1\n")
 elif mode == "zombies":
     os.spawnlp(os.P_NOWAIT, "true", "true")
 server.serve_forever(poll_interval=0.02)
@@ -70,7 +89,11 @@ if mode == "accepts":
     time.sleep(1)
     os._exit(0)
 server.server_close()
-if mode == "slow":
+if mode == "pid-file":
+    os.remove("server.pid")
+elif mode == "second":
+    time.sleep(0.3)
+elif mode == "slow":
     time.sleep(float(sys.argv[2]))
 elif mode == "exits":
     sys.exit(int(sys.argv[2]))
