@@ -76,6 +76,30 @@ pub enum Scenario {
     TermRestart,
 }
 
+impl Scenario {
+    /// As it is told.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Requests => "requests",
+            Self::Stream => "stream",
+            Self::Idle => "idle",
+            Self::Half => "half",
+            Self::Silent => "silent",
+            Self::Drive => "drive",
+            Self::Twice => "twice",
+            Self::Int => "sigint",
+            Self::CtrlC => "ctrl-c",
+            Self::Startup => "startup",
+            Self::Pid1 => "pid1",
+            Self::KillRestart => "kill-restart",
+            Self::Kill => "kill",
+            Self::TermRestart => "term-restart",
+        }
+    }
+}
+
 const fn check(profile: Profile, id: &'static str, about: &'static str, more: &'static str) -> Check {
     Check { id, profile, scenario: Scenario::Plain, about, more }
 }
@@ -86,7 +110,7 @@ const fn run(scenario: Scenario, id: &'static str, about: &'static str, more: &'
 
 /// All checks, in the order in which they are told.
 #[rustfmt::skip]
-pub static CHECKS: [Check; 27] = [
+pub static CHECKS: [Check; 28] = [
     check(Profile::Quick, "ready", "it becomes ready",
         "Fails when the server exits before it is ready, or is not ready within --ready-timeout. Without --ready it is \
          ready when a socket of its processes accepts a connection, or when it sends READY=1."),
@@ -123,6 +147,9 @@ pub static CHECKS: [Check; 27] = [
     check(Profile::Quick, "refuse-new", "new connections are refused cleanly",
         "Connects steadily through the stop. Fails when requests are accepted again after the first was refused, or \
          hang until they time out: a client should get an answer or a refusal, at once."),
+    check(Profile::Quick, "baseline", "its stops have not become slower",
+        "With --baseline FILE only. Fails when the median of the stop times is more than 25 % and more than 100 ms above \
+         the one in the file; inconclusive when the machine was busy, or is another one."),
     check(Profile::Standard, "backlog", "no connection is cut in the queue",
         "Warns when probes after the signal are cut: the kernel resets what waits in the queue of a listener that is \
          closed. Clients have to try again; accept what is there before closing the listener."),

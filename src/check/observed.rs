@@ -11,11 +11,18 @@ pub(super) use crate::os::below::{Listener, Takes};
 pub(super) struct Seen {
     /// The stop without anything beside it but probes.
     pub(super) plain: Observed,
+    /// The same again, as often as was asked.
+    pub(super) again: Vec<Observed>,
     /// The others.
     pub(super) others: Vec<(Scenario, Observed)>,
 }
 
 impl Seen {
+    /// All plain runs, in order.
+    pub(super) fn plain_runs(&self) -> impl Iterator<Item = &Observed> {
+        std::iter::once(&self.plain).chain(&self.again)
+    }
+
     /// The runs of a scenario.
     pub(super) fn of(&self, scenario: Scenario) -> impl Iterator<Item = &Observed> {
         self.others.iter().filter(move |(played, _)| *played == scenario).map(|(_, observed)| observed)
@@ -219,6 +226,8 @@ pub(super) enum HeldEnd {
 pub(super) struct Noise {
     /// How long the server has waited for a CPU during the stop.
     pub(super) waited_ms: u64,
+    /// The share of time in which somebody had to wait for a CPU (pressure, average of 10 s), in percent.
+    pub(super) pressure: Option<f64>,
 }
 
 impl Observed {

@@ -8,9 +8,11 @@ use clap::builder::{OsStringValueParser, ValueParser};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::allow::Allowance;
+use super::baseline::Baseline;
 use super::catalogue::{self, Check, Profile};
 use super::probe::Resource;
 use super::ready::Ready;
+use super::reports::Report;
 use crate::cli::values::{limit, share, stop_signal, target};
 use crate::cli::{UsageError, one_line};
 use crate::lifecycle::exit::Exit;
@@ -70,6 +72,16 @@ pub(super) struct Options {
     pub(super) deny: Vec<&'static Check>,
     /// Whether every warning is a failure.
     pub(super) strict: bool,
+    /// How many plain runs.
+    pub(super) runs: usize,
+    /// Whether the first failure ends them.
+    pub(super) until_fail: bool,
+    /// Times to compare with.
+    pub(super) baseline: Option<Baseline>,
+    /// Where the times are kept.
+    pub(super) save_baseline: Option<PathBuf>,
+    /// For whom it is told.
+    pub(super) reports: Vec<Report>,
     /// The server.
     pub(super) command: Vec<OsString>,
 }
@@ -94,6 +106,10 @@ fn value(long: &'static str, name: &'static str, help: &'static str) -> Arg {
 
 fn list(long: &'static str, name: &'static str, help: &'static str) -> Arg {
     value(long, name, help).action(ArgAction::Append)
+}
+
+fn switch(long: &'static str, help: &'static str) -> Arg {
+    Arg::new(long).long(long).help(help).action(ArgAction::SetTrue)
 }
 
 /// The definition of the command line.
@@ -131,13 +147,19 @@ pub fn definition() -> Command {
         .arg(list("skip", "ID,...", "Leave these out"))
         .arg(list("warn", "ID,...", "Let these warn where they would fail"))
         .arg(list("deny", "ID,...", "Let these fail where they would warn"))
-        .arg(Arg::new("strict").long("strict").help("Let every warning fail").action(ArgAction::SetTrue))
+        .arg(switch("strict", "Let every warning fail"))
         .arg(list("expect-exit", "STATUS,...", "How it may end, e.g. 0,143,TERM [default: 0,143,TERM]"))
         .arg(list("allow", "WHAT,...", "What may be left: port:N, file:GLOB, proc:NAME"))
         .arg(value("settle", "DURATION", "When nothing may be left, after the end [default: 500ms]"))
         .arg(list("watch", "DIR", "Look for files left here, too"))
+        .next_help_heading("Repeating")
+        .arg(value("runs", "N", "Stop it so often, each time at a random moment [default: 1]"))
+        .arg(switch("until-fail", "Repeat until a check fails, at most --runs times"))
+        .arg(value("baseline", "FILE", "Fail if stops have become slower than these"))
+        .arg(value("save-baseline", "FILE", "Keep the times of these stops"))
         .next_help_heading("Telling")
-        .arg(Arg::new("list").long("list").help("List all checks").action(ArgAction::SetTrue))
+        .arg(list("report", "KIND[=FILE]", "human, json, junit or github; several [default: human]"))
+        .arg(switch("list", "List all checks"))
         .arg(value("explain", "ID", "Tell what a check is about"))
         .arg(command)
 }
@@ -176,6 +198,10 @@ impl Given {
 
 fn known(id: &str) -> Result<&'static Check, String> {
     catalogue::find(id).ok_or_else(|| "there is no such check; see winddown check --list".to_owned())
+}
+
+fn number(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|number| *number > 0).ok_or_else(|| "use a number from 1 on, e.g. 20".to_owned())
 }
 
 fn profile(name: &str) -> Result<Profile, String> {
@@ -231,14 +257,18 @@ fn options(given: &Given) -> Result<Options, UsageError> {
     }
     let (only, skip) = (given.many("only", known)?, given.many("skip", known)?);
     let profile = given.one("profile", profile)?.unwrap_or_default();
+    let has_baseline = given.0.contains_id("baseline");
     let is_wanted = |check: &&'static Check| {
         let is_chosen = if only.is_empty() { check.profile <= profile } else { only.contains(check) };
-        is_chosen && !skip.contains(check)
+        is_chosen && !skip.contains(check) && (check.id != "baseline" || has_baseline)
     };
     let checks: Vec<&'static Check> = catalogue::CHECKS.iter().filter(is_wanted).collect();
     if checks.is_empty() {
         return Err(UsageError::Invalid("check: --skip leaves no check to make; skip fewer".to_owned()));
     }
+    let until_fail = given.0.get_flag("until-fail");
+    let runs = given.one("runs", number)?.unwrap_or(if until_fail { usize::MAX } else { 1 });
+    let baseline = given.one("baseline", Baseline::read)?;
     let mut ready = Given::each("ready", given.texts("ready").into_iter().map(String::as_str), Ready::parse)?;
     if ready.is_empty() {
         ready.push(Ready::Auto);
@@ -262,6 +292,11 @@ fn options(given: &Given) -> Result<Options, UsageError> {
         checks,
         warn: given.many("warn", known)?,
         deny: given.many("deny", known)?,
+        runs,
+        until_fail,
+        baseline,
+        save_baseline: given.one("save-baseline", |text| Ok(PathBuf::from(text)))?,
+        reports: Given::each("report", given.texts("report").into_iter().map(String::as_str), Report::parse)?,
         strict: given.0.get_flag("strict"),
         command,
     })

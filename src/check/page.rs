@@ -1,10 +1,12 @@
 //! The page for people.
 
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal, Write as _};
 
-use super::judge::{strip, time};
+use super::judge::{self, strip, time};
 use super::observed::{Observed, Readiness, Seen};
 use super::options::Options;
+use super::statistics::Times;
 use super::verdict::{Verdict, Word};
 use crate::lifecycle::signal::Signal;
 
@@ -16,7 +18,7 @@ pub(super) fn page(options: &Options, all: &Seen, verdicts: &[Verdict], colour: 
     let mut page = String::new();
     let words: Vec<String> = options.command.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let limit = time(u64::try_from(options.limit.as_millis()).unwrap_or(u64::MAX));
-    let runs = match all.others.len() {
+    let runs = match all.others.len() + all.again.len() {
         0 => "1 run".to_owned(),
         more => format!("{} runs", more + 1),
     };
@@ -28,6 +30,10 @@ pub(super) fn page(options: &Options, all: &Seen, verdicts: &[Verdict], colour: 
             let signal = options.signal.unwrap_or(Signal::TERM).name();
             let _ = writeln!(page, "  probes           {}", shortened(&strip(seen, &signal)));
         }
+    }
+    if !all.again.is_empty() {
+        let failed = all.plain_runs().filter(|run| judge::fails(options, all, run)).count();
+        page.push_str(&Times::of(all).told(failed));
     }
     for (at, verdict) in verdicts.iter().enumerate().filter(|(_, verdict)| verdict.word != Word::Pass) {
         let is_alike = |other: &Verdict| other.word == verdict.word && other.summary == verdict.summary;
@@ -48,6 +54,15 @@ pub(super) fn page(options: &Options, all: &Seen, verdicts: &[Verdict], colour: 
     }
     let _ = writeln!(page, "{}", sum(verdicts));
     page
+}
+
+/// A line for each run, while it is waited for.
+pub(super) fn progress(scenario: &str, seen: &Observed) {
+    let mut err = io::stderr();
+    if err.is_terminal() {
+        let took = seen.stop_ms().map_or_else(|| "-".to_owned(), time);
+        let _ = writeln!(err, "winddown: {scenario}: {took}");
+    }
 }
 
 fn stop_line(page: &mut String, options: &Options, seen: &Observed) {

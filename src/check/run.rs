@@ -67,10 +67,11 @@ struct Pids {
     main: i32,
 }
 
-/// Plays one scenario.
+/// Plays one scenario; the signal comes so much later.
 pub(super) async fn run(
     options: &Options,
     scenario: Scenario,
+    delay: Duration,
     jobs: &Jobs,
     clock: Clock,
 ) -> std::io::Result<Observed> {
@@ -89,6 +90,7 @@ pub(super) async fn run(
         run.observed.output.last = run.job.output.last(LAST_LINES);
         return Ok(run.observed);
     };
+    tokio::time::sleep(delay).await;
     run.stop(pids).await;
     if matches!(scenario, Scenario::KillRestart | Scenario::TermRestart) {
         let mut next = jobs.start(options, Scenario::Plain, clock)?;
@@ -186,7 +188,7 @@ impl<'a> Run<'a> {
         let waited = self.watch_stop(&main_handle, inner).await;
         let end_at = now_ms(self.clock);
         self.observed.took_ms = end_at.saturating_sub(signal_at);
-        self.observed.noise = Noise { waited_ms: waited.saturating_sub(waited_before) };
+        self.observed.noise = Noise { waited_ms: waited.saturating_sub(waited_before), pressure: pressure() };
         self.look_at_rest(&main_handle, inner, &listeners, end_at).await;
         self.job.ended().await;
         if let Some(strip) = strip {
@@ -371,4 +373,10 @@ fn shell(main: i32) -> Option<Shell> {
     };
     let child = Process { pid: child.pid, name: Some(child.name.clone()) };
     SHELLS.contains(&program.as_str()).then_some(Shell { program, child })
+}
+
+/// `some avg10=1.23 ...`
+fn pressure() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/pressure/cpu").ok()?;
+    text.split_whitespace().find_map(|word| word.strip_prefix("avg10="))?.parse().ok()
 }

@@ -19,6 +19,19 @@ pub(super) enum Word {
     Fail,
 }
 
+impl Word {
+    /// As it is told.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Skip => "skip",
+            Self::Warn => "warn",
+            Self::Inconclusive => "inconclusive",
+            Self::Fail => "fail",
+        }
+    }
+}
+
 /// One verdict.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Verdict {
@@ -40,6 +53,11 @@ impl Verdict {
     pub(super) fn because(mut self, line: impl Into<String>) -> Self {
         self.evidence.push(line.into());
         self
+    }
+
+    /// The summary, and what it rests on.
+    pub(super) fn lines(&self) -> Vec<&str> {
+        std::iter::once(&self.summary).chain(&self.evidence).map(String::as_str).collect()
     }
 
     /// As severe as the user wants it.

@@ -1,8 +1,10 @@
 //! Judges what was seen. Pure: observations in, verdicts out.
 
+use super::baseline::Baseline;
 use super::catalogue::{Check, Scenario};
 use super::observed::{Before, Observed, Readiness, Record, Seen};
 use super::options::Options;
+use super::statistics::Times;
 use super::verdict::{Verdict, Word};
 
 mod connections;
@@ -22,18 +24,47 @@ pub(super) fn judge(options: &Options, seen: &Seen) -> Vec<Verdict> {
 }
 
 fn verdict(check: &Check, options: &Options, all: &Seen) -> Verdict {
+    if let Some(baseline) = options.baseline.as_ref().filter(|_| check.id == "baseline") {
+        let is_starved = all.plain_runs().any(Observed::is_starved);
+        return baseline.judge(&Baseline::of(&Times::of(all)), is_starved);
+    }
+    if check.scenario != Scenario::Plain || all.again.is_empty() {
+        return once(check, options, all, &all.plain);
+    }
+    let verdicts: Vec<Verdict> = all.plain_runs().map(|run| once(check, options, all, run)).collect();
+    let Some(mut worst) = verdicts.iter().max_by_key(|verdict| verdict.word).cloned() else {
+        return Verdict::new(check.id, Word::Inconclusive, "it was not tried");
+    };
+    if matches!(worst.word, Word::Fail | Word::Warn | Word::Inconclusive) {
+        let alike = verdicts.iter().filter(|verdict| verdict.word == worst.word).count();
+        worst.summary = format!("in {alike} of {} runs: {}", verdicts.len(), worst.summary);
+    }
+    worst
+}
+
+/// Whether any check of a plain run fails.
+pub(super) fn fails(options: &Options, all: &Seen, plain: &Observed) -> bool {
+    let checks =
+        options.checks.iter().filter(|check| check.scenario == Scenario::Plain && check.id != "baseline");
+    checks
+        .map(|check| once(check, options, all, plain).weighed(options))
+        .any(|verdict| verdict.word == Word::Fail)
+}
+
+/// With one plain run.
+fn once(check: &Check, options: &Options, all: &Seen, plain: &Observed) -> Verdict {
     let id = check.id;
     if id == "ready" {
-        return start::ready(&all.plain);
+        return start::ready(plain);
     }
-    if !all.plain.is_ready() {
+    if !plain.is_ready() {
         return Verdict::new(id, Word::Inconclusive, "it was not ready, so there was nothing to stop");
     }
     if check.scenario == Scenario::Startup {
         return signals::startup(options, all.of(Scenario::Startup));
     }
     let played = match check.scenario {
-        Scenario::Plain => Some(&all.plain),
+        Scenario::Plain => Some(plain),
         scenario => all.of(scenario).next(),
     };
     let Some(seen) = played else {

@@ -6,11 +6,15 @@ use crate::support::running::Ended;
 
 mod command_line;
 mod quick;
+mod reports;
 mod standard;
 
 /// The tests of all files.
 pub(crate) fn trials() -> Vec<libtest_mimic::Trial> {
-    [command_line::trials(), quick::trials(), standard::trials()].into_iter().flatten().collect()
+    [command_line::trials(), quick::trials(), reports::trials(), standard::trials()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// The server that stops as it is told to.
@@ -21,7 +25,11 @@ fn server(mode: &str) -> Vec<String> {
 
 /// Checks a command in a directory of its own.
 fn check(options: &str, command: &[String]) -> Ended {
-    let place = TempDir::new();
+    check_in(&TempDir::new(), options, command)
+}
+
+/// Checks a command in this directory.
+fn check_in(place: &TempDir, options: &str, command: &[String]) -> Ended {
     let words = std::iter::once("check").chain(options.split_ascii_whitespace());
     Winddown::new().args(words).command(command).directory(place.path()).run().expect_nothing_left()
 }
