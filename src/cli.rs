@@ -93,6 +93,9 @@ pub enum Request {
     /// The subcommand `report`, the same way.
     #[cfg(feature = "report")]
     Report,
+    /// The subcommand `check`, the same way.
+    #[cfg(feature = "check")]
+    Check,
 }
 
 /// Why nothing was started: one line that names the option, the value and the remedy.
@@ -109,7 +112,7 @@ pub enum UsageError {
     NotBuilt(String),
 }
 
-/// The words that will be subcommands when they come first.
+/// The words that are subcommands when they come first, where they are built.
 const SUBCOMMANDS: [&str; 2] = ["check", "report"];
 
 /// Reads the command line, and the variables for what it does not say.
@@ -127,6 +130,10 @@ pub fn parse(
     #[cfg(feature = "report")]
     if arguments.get(1).is_some_and(|word| word == "report") {
         return Ok(Request::Report);
+    }
+    #[cfg(feature = "check")]
+    if arguments.get(1).is_some_and(|word| word == "check") {
+        return Ok(Request::Check);
     }
     if let Some(word) =
         arguments.get(1).and_then(|word| word.to_str()).filter(|word| SUBCOMMANDS.contains(word))

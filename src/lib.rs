@@ -12,10 +12,13 @@
 //! - [`postmortem`] says why a workload did not stop.
 //! - `report` tells the story of recorded runs.
 //! - [`start`] puts a run together.
+//! - `check` tests how a server shuts down.
 //! - [`token`] is the workload's view of a stop.
 //!
 //! `docs/architecture.md` has the bird's-eye view and the invariants.
 
+#[cfg(feature = "check")]
+pub mod check;
 pub mod cli;
 pub mod guard;
 pub mod lifecycle;

@@ -62,6 +62,14 @@ pub fn main(mask: SignalSet) -> u8 {
                 Err(error) => refuse(clock, error.to_string()),
             }
         }
+        #[cfg(feature = "check")]
+        Ok(Request::Check) => match crate::check::run(&arguments[1..], clock) {
+            Ok((text, status)) => print(&text, status, clock),
+            Err(refusal) => {
+                refuse(clock, refusal.why);
+                refusal.status
+            }
+        },
         Err(error) => refuse(clock, error.to_string()),
     }
 }

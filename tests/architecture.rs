@@ -119,12 +119,15 @@ fn signals_are_consumed_in_one_file() {
 #[test]
 fn children_are_waited_for_in_one_file() {
     assert_at_home(&["waitpid", "waitid", "libc::wait4"], &["src/os/reap.rs"]);
-    assert_nowhere(&["wait_with_output", "try_wait", "process::Command", "tokio::process"]);
+    // `check` has the main job as its child, and waits for it as for any other program.
+    assert_at_home(&["process::Command"], &["src/os/child.rs"]);
+    assert_nowhere(&["wait_with_output", "try_wait", "tokio::process"]);
 }
 
 /// Invariants 4 and 7: the parent-death signal is per thread, and so is the one that may wait.
 #[test]
 fn the_main_job_has_one_thread() {
+    assert_at_home(&["tokio", "spawn_blocking"], &["src/check/"]);
     assert_nowhere(&["thread::spawn", "thread::Builder", "thread::scope", "pthread_create"]);
 }
 

@@ -73,7 +73,7 @@ pub(super) fn token(file: OsString) -> Result<PathBuf, String> {
 }
 
 /// `30s`, `1m30s`, `250ms`, plain seconds, `0`.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     const REMEDY: &str = "use e.g. 10s, 250ms, 1m30s, plain seconds, 0 or infinity";
     let is_plain = text.bytes().any(|byte| byte.is_ascii_digit())
         && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
@@ -105,7 +105,7 @@ pub(crate) fn share(text: &str) -> Result<Duration, String> {
     }
 }
 
-pub(super) fn limit(text: &str) -> Result<Limit, String> {
+pub(crate) fn limit(text: &str) -> Result<Limit, String> {
     if text == "infinity" { Ok(Limit::Infinite) } else { duration(text).map(Limit::Finite) }
 }
 
@@ -116,12 +116,12 @@ pub(super) fn run_limit(text: &str) -> Result<Limit, String> {
     }
 }
 
-pub(super) fn signal(text: &str) -> Result<Signal, String> {
+pub(crate) fn signal(text: &str) -> Result<Signal, String> {
     text.trim().parse().map_err(|error| format!("{error}"))
 }
 
 /// Stop signals must be able to reach a process and end it.
-pub(super) fn stop_signal(text: &str) -> Result<Signal, String> {
+pub(crate) fn stop_signal(text: &str) -> Result<Signal, String> {
     let signal = signal(text)?;
     let useless = !signal.is_forwardable() && signal != Signal::KILL;
     if useless || signal == Signal::CONT {
@@ -165,7 +165,7 @@ pub(super) fn format(text: &str) -> Result<Format, String> {
     }
 }
 
-pub(super) fn target(text: &str) -> Result<Target, String> {
+pub(crate) fn target(text: &str) -> Result<Target, String> {
     match text {
         "main" => Ok(Target::Main),
         "all" => Ok(Target::All),

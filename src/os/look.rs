@@ -11,7 +11,10 @@ mod calls;
 mod files;
 mod locks;
 mod process;
-mod sockets;
+pub(super) mod sockets;
+
+#[cfg(feature = "check")]
+pub(super) use files::socket_inode;
 
 /// So many processes are looked at; the others are counted.
 const PROCESSES_MAX: usize = 32;

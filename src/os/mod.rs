@@ -2,8 +2,12 @@
 
 use std::io;
 
+#[cfg(feature = "check")]
+pub mod below;
 pub mod by_id;
 pub mod cgroup;
+#[cfg(feature = "check")]
+pub mod child;
 pub mod clock;
 pub mod datagram;
 mod descent;

@@ -5,6 +5,7 @@
 //! what belongs to the process (directory, mask, dispositions); a child's state is set in the child.
 
 mod activation;
+mod check;
 mod cli;
 mod container_limits;
 mod containers;
@@ -64,6 +65,7 @@ fn main() {
     let arguments = libtest_mimic::Arguments::from_args();
     let trials = [
         activation::trials(),
+        check::trials(),
         cli::trials(),
         container_limits::trials(),
         containers::trials(),

@@ -57,7 +57,7 @@ pub(super) fn connections(pids: &[i32], has_time: &dyn Fn() -> bool) -> Option<u
     has_time().then(|| outward.count())
 }
 
-fn socket_inode(target: &str) -> Option<u64> {
+pub(in crate::os) fn socket_inode(target: &str) -> Option<u64> {
     target.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
 }
 

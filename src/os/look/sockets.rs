@@ -18,7 +18,7 @@ const UNIX_INODE: usize = 6;
 type Table = (&'static str, usize, fn(&str) -> Option<Socket>);
 
 /// Looks up the wanted inodes, as long as there is time.
-pub(super) fn find(wanted: &HashSet<u64>, has_time: &dyn Fn() -> bool) -> HashMap<u64, Socket> {
+pub(in crate::os) fn find(wanted: &HashSet<u64>, has_time: &dyn Fn() -> bool) -> HashMap<u64, Socket> {
     const TABLES: [Table; 3] = [
         ("/proc/net/tcp", TCP_INODE, parse_tcp),
         ("/proc/net/tcp6", TCP_INODE, parse_tcp),

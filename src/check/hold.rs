@@ -1,0 +1,169 @@
+//! Connections that are held through a stop.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use http_body_util::BodyExt;
+use hyper::client::conn::http1::handshake;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::task::JoinHandle;
+
+use super::catalogue::Scenario;
+use super::observed::{Held, HeldEnd, Missing};
+use super::output::now_ms;
+use super::probe::{Duplex, Place, Url};
+use crate::os::below;
+use crate::os::clock::Clock;
+
+/// How many requests are under way.
+const REQUESTS: usize = 3;
+/// Until they are at the server.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How long they may outlive the server.
+const REST: Duration = Duration::from_millis(500);
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// One task for each connection; what it comes to, and when.
+pub(super) struct Holding {
+    tasks: Vec<JoinHandle<(u64, HeldEnd)>>,
+    from: Vec<SocketAddr>,
+}
+
+/// What is to be held, and where.
+pub(super) struct Wanted<'a> {
+    pub(super) scenario: Scenario,
+    pub(super) place: Option<&'a Place>,
+    pub(super) http: Option<&'a Url>,
+    pub(super) slow: Option<&'a Url>,
+    pub(super) stream: Option<&'a Url>,
+}
+
+impl Holding {
+    /// Opens what the scenario needs.
+    pub(super) async fn open(wanted: &Wanted<'_>, clock: Clock) -> Result<Self, Missing> {
+        let mut holding = Self { tasks: Vec::new(), from: Vec::new() };
+        let broken = |_| Missing::Inconclusive("the connection could not be opened before the signal");
+        match wanted.scenario {
+            Scenario::Requests => {
+                let url = wanted.slow.ok_or(Missing::Skip("no slow request to hold: --slow URL"))?;
+                holding.requests(url, clock).await.map_err(broken)?;
+            }
+            // With requests where there are any: what they lose counts.
+            Scenario::Twice | Scenario::Int => {
+                if let Some(url) = wanted.slow {
+                    holding.requests(url, clock).await.map_err(broken)?;
+                }
+            }
+            Scenario::Stream => {
+                let url = wanted.stream.ok_or(Missing::Skip("no endless answer to hold: --stream URL"))?;
+                holding.request(url, clock).await.map_err(broken)?;
+            }
+            Scenario::Idle => {
+                let url = wanted.http.ok_or(Missing::Skip("it speaks no HTTP"))?;
+                holding.idle(url, clock).await.map_err(broken)?;
+            }
+            Scenario::Half => {
+                let url = wanted.http.ok_or(Missing::Skip("it speaks no HTTP"))?;
+                holding.silent(&url.place, b"GET / HT", clock).await.map_err(broken)?;
+            }
+            Scenario::Silent => {
+                let place = wanted.place.ok_or(Missing::Skip("it listens nowhere"))?;
+                holding.silent(place, b"", clock).await.map_err(broken)?;
+            }
+            _ => {}
+        }
+        Ok(holding)
+    }
+
+    async fn requests(&mut self, url: &Url, clock: Clock) -> io::Result<()> {
+        for _ in 0..REQUESTS {
+            self.request(url, clock).await?;
+        }
+        Ok(())
+    }
+
+    async fn request(&mut self, url: &Url, clock: Clock) -> io::Result<()> {
+        let (stream, from) = url.place.connect_from().await?;
+        self.from.extend(from);
+        let (mut client, connection) = handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+        tokio::spawn(connection);
+        let request = url.request(false);
+        self.tasks.push(tokio::spawn(async move {
+            let answer = client.send_request(request).await;
+            let end = match answer {
+                Ok(answer) => {
+                    let status = answer.status().as_u16();
+                    answer.into_body().collect().await.map_or(HeldEnd::Cut, |_| HeldEnd::Answered(status))
+                }
+                Err(_) => HeldEnd::Cut,
+            };
+            (now_ms(clock), end)
+        }));
+        Ok(())
+    }
+
+    async fn idle(&mut self, url: &Url, clock: Clock) -> io::Result<()> {
+        let stream = url.place.connect().await?;
+        let (mut client, connection) = handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+        let connection = tokio::spawn(connection);
+        let answer = client.send_request(url.request(true)).await.map_err(io::Error::other)?;
+        let _ = answer.into_body().collect().await;
+        self.tasks.push(tokio::spawn(async move {
+            let _ = connection.await;
+            drop(client);
+            (now_ms(clock), HeldEnd::Closed)
+        }));
+        Ok(())
+    }
+
+    async fn silent(&mut self, place: &Place, bytes: &'static [u8], clock: Clock) -> io::Result<()> {
+        let (mut stream, from) = place.connect_from().await?;
+        self.from.extend(from);
+        stream.write_all(bytes).await?;
+        self.tasks.push(tokio::spawn(async move { (closed_at_ms(stream, clock).await, HeldEnd::Closed) }));
+        Ok(())
+    }
+
+    /// Waits until the server has everything, and says whether it is still under way then.
+    pub(super) async fn is_under_way(&self, pids: &[i32], clock: Clock) -> bool {
+        let until = clock.now().saturating_add(PATIENCE);
+        let is_there = || {
+            if self.from.is_empty() {
+                return true;
+            }
+            let read = below::read_from(pids);
+            self.from.iter().all(|from| read.contains(&from.to_string()))
+        };
+        while !is_there() {
+            if clock.now() > until {
+                return false;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        !self.tasks.iter().any(JoinHandle::is_finished)
+    }
+
+    /// How each ended, once the server has.
+    pub(super) async fn finish(self, signal_at_ms: u64) -> Vec<Held> {
+        let mut held = Vec::new();
+        for task in self.tasks {
+            held.push(match tokio::time::timeout(REST, task).await {
+                Ok(Ok((at_ms, end))) => {
+                    let ended_ms = at_ms.cast_signed().saturating_sub(signal_at_ms.cast_signed());
+                    Held { ended_ms: Some(ended_ms), end }
+                }
+                _ => Held { ended_ms: None, end: HeldEnd::Cut },
+            });
+        }
+        held
+    }
+}
+
+/// Reads until the other end closes.
+async fn closed_at_ms(mut stream: Box<dyn Duplex>, clock: Clock) -> u64 {
+    let mut buffer = [0; 1024];
+    while let Ok(1..) = stream.read(&mut buffer).await {}
+    now_ms(clock)
+}

@@ -1,0 +1,136 @@
+//! Judges what was seen. Pure: observations in, verdicts out.
+
+use super::baseline::Baseline;
+use super::catalogue::{Check, Scenario};
+use super::observed::{Before, Observed, Readiness, Record, Seen};
+use super::options::Options;
+use super::statistics::Times;
+use super::verdict::{Verdict, Word};
+
+mod connections;
+mod left;
+mod signals;
+mod start;
+mod stop;
+mod traffic;
+
+pub(super) use traffic::strip;
+
+/// All checks that were asked for.
+#[must_use]
+pub(super) fn judge(options: &Options, seen: &Seen) -> Vec<Verdict> {
+    let verdicts = options.checks.iter().map(|check| verdict(check, options, seen).weighed(options));
+    verdicts.collect()
+}
+
+fn verdict(check: &Check, options: &Options, all: &Seen) -> Verdict {
+    if let Some(baseline) = options.baseline.as_ref().filter(|_| check.id == "baseline") {
+        let is_starved = all.plain_runs().any(Observed::is_starved);
+        return baseline.judge(&Baseline::of(&Times::of(all)), is_starved);
+    }
+    if check.scenario != Scenario::Plain || all.again.is_empty() {
+        return once(check, options, all, &all.plain);
+    }
+    let verdicts: Vec<Verdict> = all.plain_runs().map(|run| once(check, options, all, run)).collect();
+    let Some(mut worst) = verdicts.iter().max_by_key(|verdict| verdict.word).cloned() else {
+        return Verdict::new(check.id, Word::Inconclusive, "it was not tried");
+    };
+    if matches!(worst.word, Word::Fail | Word::Warn | Word::Inconclusive) {
+        let alike = verdicts.iter().filter(|verdict| verdict.word == worst.word).count();
+        worst.summary = format!("in {alike} of {} runs: {}", verdicts.len(), worst.summary);
+    }
+    worst
+}
+
+/// Whether any check of a plain run fails.
+pub(super) fn fails(options: &Options, all: &Seen, plain: &Observed) -> bool {
+    let checks =
+        options.checks.iter().filter(|check| check.scenario == Scenario::Plain && check.id != "baseline");
+    checks
+        .map(|check| once(check, options, all, plain).weighed(options))
+        .any(|verdict| verdict.word == Word::Fail)
+}
+
+/// With one plain run.
+fn once(check: &Check, options: &Options, all: &Seen, plain: &Observed) -> Verdict {
+    let id = check.id;
+    if id == "ready" {
+        return start::ready(plain);
+    }
+    if !plain.is_ready() {
+        return Verdict::new(id, Word::Inconclusive, "it was not ready, so there was nothing to stop");
+    }
+    if check.scenario == Scenario::Startup {
+        return signals::startup(options, all.of(Scenario::Startup));
+    }
+    let played = match check.scenario {
+        Scenario::Plain => Some(plain),
+        scenario => all.of(scenario).next(),
+    };
+    let Some(seen) = played else {
+        return Verdict::new(id, Word::Inconclusive, "it was not tried");
+    };
+    if matches!(check.scenario, Scenario::KillRestart | Scenario::TermRestart) {
+        return signals::restart(id, seen);
+    }
+    if let Some(missing) = connections::missing(id, seen) {
+        return missing;
+    }
+    let (Some(before), Some(record)) = (&seen.before, &seen.record) else {
+        return Verdict::new(id, Word::Inconclusive, "it was not ready in the run for this");
+    };
+    judged(id, options, all, seen, before, record)
+}
+
+fn judged(
+    id: &'static str,
+    options: &Options,
+    all: &Seen,
+    seen: &Observed,
+    before: &Before,
+    record: &Record,
+) -> Verdict {
+    let plain = &all.plain;
+    match id {
+        "handler" => start::handler(before),
+        "zombies" => start::zombies(before),
+        "shell-wrap" => start::shell_wrap(before),
+        "stops" => stop::stops(options, seen, record),
+        "margin" => stop::margin(options, seen, record),
+        "exit-status" => stop::exit_status(options, record),
+        "survivors" => left::survivors(options, seen, record),
+        "ports" => left::ports(options, seen, before),
+        "files" => left::files(options, seen),
+        "output" => left::output(seen),
+        "refuse-new" => traffic::refuse_new(seen),
+        "backlog" => connections::backlog(seen),
+        "in-flight" => connections::in_flight(seen),
+        "stream" => connections::stream(seen, plain),
+        "under-load" => connections::under_load(seen),
+        "double-term" => signals::twice(options, seen, plain, record),
+        "sigint" => signals::interrupt(options, seen, plain, before, record),
+        "ctrl-c" => signals::ctrl_c(options, seen, plain, record),
+        "pid1" => signals::pid1(options, seen, before),
+        "kill-orphans" => signals::orphans(options, seen, record),
+        _ => connections::delays(id, seen, plain),
+    }
+}
+
+/// A server that never ran: nothing was tested.
+#[must_use]
+pub(super) fn not_run(seen: &Observed) -> Option<(u8, &str)> {
+    match &seen.readiness {
+        Readiness::NotRun { status, why } => Some((*status, why)),
+        _ => None,
+    }
+}
+
+/// `1 process`, `2 processes`.
+fn count(number: usize, one: &str, more: &str) -> String {
+    if number == 1 { format!("1 {one}") } else { format!("{number} {more}") }
+}
+
+/// `0.24 s`, `3 ms`.
+pub(super) fn time(ms: u64) -> String {
+    if ms < 1000 { format!("{ms} ms") } else { format!("{}.{:02} s", ms / 1000, ms % 1000 / 10) }
+}

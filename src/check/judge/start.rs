@@ -1,0 +1,75 @@
+//! From the start to the signal.
+
+use super::super::observed::{Before, Observed, Readiness, Shell, Takes};
+use super::super::verdict::{Verdict, Word};
+use super::{count, time};
+
+pub(super) fn ready(seen: &Observed) -> Verdict {
+    let told = |word, text: String| Verdict::new("ready", word, text);
+    match &seen.readiness {
+        Readiness::Ready { after_ms, how } => told(Word::Pass, format!("after {}: {how}", time(*after_ms))),
+        Readiness::Ended { how } => seen
+            .output
+            .last
+            .iter()
+            .fold(told(Word::Fail, format!("it {how} before it was ready")), |verdict, line| {
+                verdict.because(format!("| {line}"))
+            }),
+        Readiness::TimedOut { after_ms, seen: what } => seen.output.last.iter().fold(
+            told(Word::Inconclusive, format!("not ready after {}: {what}", time(*after_ms)))
+                .because("say how it is ready (--ready), or give it more time (--ready-timeout)"),
+            |verdict, line| verdict.because(format!("| {line}")),
+        ),
+        Readiness::NotRun { why, .. } => told(Word::Inconclusive, why.clone()),
+    }
+}
+
+pub(super) fn handler(before: &Before) -> Verdict {
+    let main = &before.main;
+    let (word, text, remedy) = match before.takes {
+        None => (Word::Inconclusive, "the main process had ended before the signal", ""),
+        Some(Takes::Caught) => (Word::Pass, "the stop signal is caught", ""),
+        Some(Takes::Read) => (Word::Pass, "the stop signal is blocked, and read", ""),
+        Some(Takes::Ignored) => (
+            Word::Fail,
+            "the stop signal is ignored",
+            "install a handler; a shell that starts it in the background or nohup may have passed this on",
+        ),
+        Some(Takes::Blocked) => (
+            Word::Fail,
+            "the stop signal is blocked, and nobody reads it",
+            "unblock it (pthread_sigmask), or read it in a thread (sigwait) or by signalfd",
+        ),
+        Some(Takes::Default) => (
+            Word::Warn,
+            "no handler: the stop signal ends it at once, in the middle of its work",
+            "install a handler that finishes what is under way",
+        ),
+        Some(Takes::Dropped) => (
+            Word::Fail,
+            "no handler, and as PID 1 of its namespace it does not get the signal",
+            "install a handler, or put an init in front of it, such as winddown",
+        ),
+    };
+    let verdict = Verdict::new("handler", word, text);
+    if remedy.is_empty() { verdict } else { verdict.because(format!("{main}: {remedy}")) }
+}
+
+pub(super) fn zombies(before: &Before) -> Verdict {
+    let told = |word| Verdict::new("zombies", word, count(before.zombies, "zombie", "zombies"));
+    match before.zombies {
+        0 => told(Word::Pass),
+        number if number > before.zombies_first && before.zombies_first > 0 => told(Word::Fail)
+            .because("and they grow: wait for children, or run it under an init such as winddown"),
+        _ => told(Word::Warn).because("wait for children, or run it under an init such as winddown"),
+    }
+}
+
+pub(super) fn shell_wrap(before: &Before) -> Verdict {
+    let Some(Shell { program, child }) = &before.shell else {
+        return Verdict::new("shell-wrap", Word::Pass, "no shell in front");
+    };
+    let child = child.name.as_deref().unwrap_or_default();
+    let text = format!("{program} stands in front of {child}, and gets the signal");
+    Verdict::new("shell-wrap", Word::Warn, text).because(format!("start it with exec: exec {child} ..."))
+}

@@ -1,0 +1,172 @@
+//! `winddown check`: starts a server under the main job, stops it, and judges how it stopped.
+
+use std::ffi::OsString;
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, IsTerminal};
+use std::time::Duration;
+
+use tokio::runtime::Builder;
+use tokio::sync::mpsc;
+
+use crate::cli::UsageError;
+use crate::lifecycle::exit::WINDDOWN_FAILED;
+use crate::lifecycle::signal::{Signal, SignalSet};
+use crate::os::clock::Clock;
+use crate::os::{inbox, reason};
+use baseline::Baseline;
+use catalogue::Scenario;
+use job::Jobs;
+use observed::Seen;
+use options::{Options, Request};
+use reports::Results;
+use statistics::Times;
+
+mod allow;
+mod baseline;
+pub mod catalogue;
+mod files;
+mod hold;
+mod job;
+mod judge;
+mod load;
+mod namespace;
+mod observed;
+pub mod options;
+mod output;
+mod page;
+mod probe;
+mod ready;
+mod record;
+mod reports;
+mod run;
+mod statistics;
+mod strip;
+mod verdict;
+
+/// After an interrupt everything is cleaned up by then.
+const CLEAN_UP_MOST: Duration = Duration::from_secs(5);
+
+/// A repeated stop is asked up to so much later.
+const RANDOM_DELAY_MS: u64 = 1000;
+
+/// Moments of a start at which it is asked to stop.
+const STARTUP_DELAYS_MS: [u64; 6] = [0, 5, 20, 50, 100, 250];
+
+/// Why nothing was tested.
+#[derive(Debug)]
+pub struct Refusal {
+    /// In one line.
+    pub why: String,
+    /// The exit status for it.
+    pub status: u8,
+}
+
+impl From<UsageError> for Refusal {
+    fn from(error: UsageError) -> Self {
+        Self { why: error.to_string(), status: WINDDOWN_FAILED }
+    }
+}
+
+/// What is to be printed, and the exit status.
+///
+/// # Errors
+/// When the words can't be understood, or nothing could be started.
+pub fn run(words: &[OsString], clock: Clock) -> Result<(String, u8), Refusal> {
+    inbox::set_ignored(Signal::CHLD, false);
+    let options = match options::parse(words)? {
+        Request::Check(options) => options,
+        Request::Print(text) => return Ok((text, 0)),
+    };
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| failed(&error))?;
+    let result = runtime.block_on(whole(&options, clock));
+    // Does not wait for threads of helpers that hang.
+    runtime.shutdown_background();
+    result
+}
+
+fn failed(error: &io::Error) -> Refusal {
+    Refusal { why: format!("check: cannot start: {}", reason(error)), status: WINDDOWN_FAILED }
+}
+
+/// The whole test, or its end by a signal.
+async fn whole(options: &Options, clock: Clock) -> Result<(String, u8), Refusal> {
+    let jobs = Jobs::default();
+    let mut interrupts = interrupts();
+    let signal = tokio::select! {
+        seen = play(options, &jobs, clock) => return told(options, &seen.map_err(|error| failed(&error))?),
+        signal = interrupts.recv() => signal.unwrap_or(Signal::TERM),
+    };
+    let _ = tokio::time::timeout(CLEAN_UP_MOST, jobs.end_all()).await;
+    Ok((format!("interrupted by {signal}: everything was ended, nothing was judged\n"), signal.exit_status()))
+}
+
+/// Every scenario that a check needs, the plain one first.
+async fn play(options: &Options, jobs: &Jobs, clock: Clock) -> io::Result<Seen> {
+    let none = Duration::ZERO;
+    let plain = run::run(options, Scenario::Plain, none, jobs, clock).await?;
+    let is_worth_more = plain.is_ready();
+    let mut seen = Seen { plain, ..Seen::default() };
+    page::progress("plain", &seen.plain);
+    while is_worth_more && seen.again.len() + 1 < options.runs {
+        let last = seen.again.last().unwrap_or(&seen.plain);
+        if options.until_fail && judge::fails(options, &seen, last) {
+            break;
+        }
+        let run = run::run(options, Scenario::Plain, random_delay(), jobs, clock).await?;
+        page::progress("plain", &run);
+        seen.again.push(run);
+    }
+    let mut scenarios: Vec<Scenario> = options.checks.iter().map(|check| check.scenario).collect();
+    scenarios.dedup();
+    for scenario in scenarios.into_iter().filter(|scenario| is_worth_more && *scenario != Scenario::Plain) {
+        let delays = if scenario == Scenario::Startup { &STARTUP_DELAYS_MS[..] } else { &[0] };
+        for delay in delays.iter().copied().map(Duration::from_millis) {
+            let run = match scenario {
+                Scenario::Startup => run::early(options, delay, jobs, clock).await?,
+                _ => run::run(options, scenario, none, jobs, clock).await?,
+            };
+            page::progress(scenario.name(), &run);
+            seen.others.push((scenario, run));
+        }
+    }
+    Ok(seen)
+}
+
+/// Up to a second: a server does other things at other moments.
+fn random_delay() -> Duration {
+    Duration::from_millis(RandomState::new().hash_one(0) % RANDOM_DELAY_MS)
+}
+
+fn told(options: &Options, seen: &Seen) -> Result<(String, u8), Refusal> {
+    if let Some((status, why)) = judge::not_run(&seen.plain) {
+        return Err(Refusal { why: why.to_owned(), status });
+    }
+    let verdicts = judge::judge(options, seen);
+    let status = verdict::status(&verdicts);
+    let plain = page::page(options, seen, &verdicts, false);
+    let coloured = page::page(options, seen, &verdicts, io::stdout().is_terminal());
+    let results = Results { options, seen, verdicts: &verdicts, page: &plain, status };
+    let (mut text, mut problems) = reports::write(&options.reports, &results, &coloured);
+    if let Some(path) = &options.save_baseline
+        && let Err(error) = Baseline::of(&Times::of(seen)).write(path)
+    {
+        problems.push(format!("--save-baseline {}: {}", path.display(), reason(&error)));
+    }
+    text.extend(problems.iter().map(|problem| format!("cannot write: {problem}\n")));
+    Ok((text, if problems.is_empty() { status } else { WINDDOWN_FAILED }))
+}
+
+/// The signals that end a test, taken by a thread of their own.
+fn interrupts() -> mpsc::UnboundedReceiver<Signal> {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let wanted: SignalSet = [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT].into_iter().collect();
+    tokio::task::spawn_blocking(move || {
+        while !sender.is_closed() {
+            let taken = inbox::take(wanted, None);
+            if let Some(delivery) = taken {
+                let _ = sender.send(delivery.signal);
+            }
+        }
+    });
+    receiver
+}

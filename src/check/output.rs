@@ -1,0 +1,131 @@
+//! What a server prints: read for ever, or it would freeze at a full pipe; the last lines are kept.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::io::AsyncReadExt;
+use tokio::net::unix::pipe::Receiver;
+use tokio::sync::Notify;
+
+use crate::os::clock::Clock;
+
+const LINES_MAX: usize = 5000;
+const LINE_BYTES_MAX: usize = 4096;
+
+/// Both streams of a server.
+#[derive(Clone)]
+pub(super) struct Output {
+    kept: Arc<Mutex<Kept>>,
+    news: Arc<Notify>,
+}
+
+#[derive(Default)]
+struct Kept {
+    lines: VecDeque<Line>,
+    open: usize,
+    closed_at_ms: Option<u64>,
+}
+
+#[derive(Clone)]
+pub(super) struct Line {
+    pub(super) at_ms: u64,
+    pub(super) text: String,
+}
+
+impl Output {
+    /// Reads the streams from now on, as long as anybody has them open.
+    pub(super) fn read(streams: impl Iterator<Item = OwnedFd>, clock: Clock) -> io::Result<Self> {
+        let output = Self { kept: Arc::default(), news: Arc::default() };
+        for stream in streams {
+            let pipe = Receiver::from_owned_fd(stream)?;
+            output.kept().open += 1;
+            tokio::spawn(output.clone().follow(pipe, clock));
+        }
+        Ok(output)
+    }
+
+    async fn follow(self, mut pipe: Receiver, clock: Clock) {
+        let mut buffer = vec![0; 1 << 16];
+        let mut started = Vec::new();
+        while let Ok(length @ 1..) = pipe.read(&mut buffer).await {
+            started.extend_from_slice(&buffer[..length]);
+            let at_ms = now_ms(clock);
+            while let Some(end) = started.iter().position(|byte| *byte == b'\n') {
+                self.push(&started[..end], at_ms);
+                started.drain(..=end);
+            }
+            if started.len() > LINE_BYTES_MAX {
+                self.push(&started, at_ms);
+                started.clear();
+            }
+            self.news.notify_waiters();
+        }
+        if !started.is_empty() {
+            self.push(&started, now_ms(clock));
+        }
+        let mut kept = self.kept();
+        kept.open -= 1;
+        if kept.open == 0 {
+            kept.closed_at_ms = Some(now_ms(clock));
+        }
+        drop(kept);
+        self.news.notify_waiters();
+    }
+
+    fn push(&self, bytes: &[u8], at_ms: u64) {
+        let text = String::from_utf8_lossy(&bytes[..bytes.len().min(LINE_BYTES_MAX)]);
+        let text = text.trim_end_matches('\r').to_owned();
+        let mut kept = self.kept();
+        if kept.lines.len() == LINES_MAX {
+            kept.lines.pop_front();
+        }
+        kept.lines.push_back(Line { at_ms, text });
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Something was printed, or a stream was closed.
+    pub(super) async fn news(&self) {
+        self.news.notified().await;
+    }
+
+    /// Waits until the last stream is closed, for so long.
+    pub(super) async fn closed(&self, patience: Duration) {
+        let closed = async {
+            loop {
+                let news = self.news.notified();
+                if self.closed_at_ms().is_some() {
+                    break;
+                }
+                news.await;
+            }
+        };
+        let _ = tokio::time::timeout(patience, closed).await;
+    }
+
+    /// When the last stream was closed.
+    pub(super) fn closed_at_ms(&self) -> Option<u64> {
+        self.kept().closed_at_ms
+    }
+
+    /// What is kept.
+    pub(super) fn lines(&self) -> Vec<Line> {
+        self.kept().lines.iter().cloned().collect()
+    }
+
+    /// The last lines.
+    pub(super) fn last(&self, count: usize) -> Vec<String> {
+        let lines = self.lines();
+        lines[lines.len().saturating_sub(count)..].iter().map(|line| line.text.clone()).collect()
+    }
+}
+
+/// Milliseconds of check's own clock.
+pub(super) fn now_ms(clock: Clock) -> u64 {
+    u64::try_from(clock.now().as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,382 @@
+//! One run: start, ready, signal, end, and a look at what is left.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use super::catalogue::Scenario;
+use super::files::Files;
+use super::hold::{Holding, Wanted};
+use super::job::{Job, Jobs};
+use super::load::Load;
+use super::namespace;
+use super::observed::{Before, Left, Listener, Missing, Noise, Observed, Output, Process, Readiness, Shell};
+use super::options::Options;
+use super::output::now_ms;
+use super::probe::{Place, Resource, Url, ask};
+use super::ready;
+use super::strip::Strip;
+use crate::lifecycle::signal::Signal;
+use crate::os::below::{self, Takes};
+use crate::os::child::Handle;
+use crate::os::clock::Clock;
+
+/// How long a server may take to install its handler once it is ready.
+const HANDLER_PATIENCE: Duration = Duration::from_millis(300);
+/// How long probes run before the signal.
+const BEFORE_SIGNAL: Duration = Duration::from_millis(500);
+/// Between looks whether the command runs.
+const START_PAUSE: Duration = Duration::from_millis(1);
+/// A second signal comes so long after the first.
+const SECOND_SIGNAL: Duration = Duration::from_millis(2);
+/// And a second Ctrl+C.
+const SECOND_KEY: Duration = Duration::from_millis(50);
+/// So many looks in a row must find the signal blocked.
+const BLOCKED_LOOKS: usize = 10;
+const LOOK_PAUSE: Duration = Duration::from_millis(5);
+/// How long the output may stay open before that is told.
+const OUTPUT_PATIENCE: Duration = Duration::from_secs(1);
+/// An answer to the question whether HTTP is spoken.
+const HTTP_PATIENCE: Duration = Duration::from_secs(2);
+const LAST_LINES: usize = 20;
+
+/// What is printed by programs that fall apart.
+const ALARMING: [&str; 7] = [
+    "panicked at",
+    "panic:",
+    "Traceback (most recent call last)",
+    "Sanitizer:",
+    "Segmentation fault",
+    "SIGSEGV",
+    "core dumped",
+];
+
+/// One run under way.
+struct Run<'a> {
+    options: &'a Options,
+    scenario: Scenario,
+    clock: Clock,
+    job: Job,
+    files: Files,
+    observed: Observed,
+}
+
+/// Whom it is about: the process that supervises, and the main process.
+#[derive(Clone, Copy)]
+struct Pids {
+    inner: i32,
+    main: i32,
+}
+
+/// Plays one scenario; the signal comes so much later.
+pub(super) async fn run(
+    options: &Options,
+    scenario: Scenario,
+    delay: Duration,
+    jobs: &Jobs,
+    clock: Clock,
+) -> std::io::Result<Observed> {
+    if scenario == Scenario::Pid1 && !namespace::is_possible().await {
+        let missing = Some(Missing::Skip("no PID namespace can be made here"));
+        return Ok(Observed { missing, ..Observed::default() });
+    }
+    if scenario == Scenario::Drive && options.drive.is_none() {
+        let missing = Some(Missing::Skip("no load to run: --drive COMMAND"));
+        return Ok(Observed { missing, ..Observed::default() });
+    }
+    let (mut run, pids) = Run::start(options, scenario, jobs, clock).await?;
+    run.observed.readiness = ready::wait(&mut run.job, &options.ready, options.ready_timeout, clock).await;
+    let Some(pids) = pids.filter(|_| run.observed.is_ready()) else {
+        run.job.end_now().await;
+        run.observed.output.last = run.job.output.last(LAST_LINES);
+        return Ok(run.observed);
+    };
+    tokio::time::sleep(delay).await;
+    run.stop(pids).await;
+    if matches!(scenario, Scenario::KillRestart | Scenario::TermRestart) {
+        let mut next = jobs.start(options, Scenario::Plain, clock)?;
+        run.observed.restart =
+            Some(ready::wait(&mut next, &options.ready, options.ready_timeout, clock).await);
+        run.observed.output.last = next.output.last(LAST_LINES);
+        next.outer.signal(Signal::TERM);
+        next.ended().await;
+    }
+    Ok(run.observed)
+}
+
+/// Asks it so long after its start, ready or not.
+pub(super) async fn early(
+    options: &Options,
+    delay: Duration,
+    jobs: &Jobs,
+    clock: Clock,
+) -> std::io::Result<Observed> {
+    let (mut run, pids) = Run::start(options, Scenario::Startup, jobs, clock).await?;
+    let _ = tokio::time::timeout(delay, run.job.ended()).await;
+    run.observed.readiness = Readiness::Ready { after_ms: 0, how: "not waited for".to_owned() };
+    if let Some(pids) = pids {
+        run.stop(pids).await;
+    }
+    Ok(run.observed)
+}
+
+impl<'a> Run<'a> {
+    /// Up to the moment at which the command runs.
+    async fn start(
+        options: &'a Options,
+        scenario: Scenario,
+        jobs: &Jobs,
+        clock: Clock,
+    ) -> std::io::Result<(Self, Option<Pids>)> {
+        let files = Files::look(&options.watch);
+        let job = jobs.start(options, scenario, clock)?;
+        let mut run = Self { options, scenario, clock, job, files, observed: Observed::default() };
+        loop {
+            let found = below::main_process(run.job.outer.pid);
+            let main = match scenario {
+                Scenario::Pid1 => found.and_then(|(_, unshare)| below::first_child(unshare)),
+                _ => found.map(|(_, main)| main),
+            };
+            if let (Some((inner, _)), Some(main)) = (found, main) {
+                return Ok((run, Some(Pids { inner, main })));
+            }
+            if run.job.status().is_some() {
+                return Ok((run, None));
+            }
+            let _ = tokio::time::timeout(START_PAUSE, run.job.ended()).await;
+        }
+    }
+
+    fn signal(&self) -> Signal {
+        match self.scenario {
+            Scenario::Int | Scenario::CtrlC => Signal::INT,
+            _ => self.options.signal.unwrap_or(Signal::TERM),
+        }
+    }
+
+    async fn stop(&mut self, Pids { inner, main }: Pids) {
+        let main_handle = Handle::new(main);
+        let (zombies_first, shell_first) = (zombies(inner), shell(main));
+        if self.scenario != Scenario::Startup {
+            self.wait_for_handler(main).await;
+        }
+        let pids = pids(inner);
+        let listeners = below::listeners(&pids);
+        let needs_http = matches!(self.scenario, Scenario::Plain | Scenario::Idle | Scenario::Half);
+        let http = if needs_http { self.http(&listeners).await } else { None };
+        let strip =
+            (self.scenario == Scenario::Plain).then(|| Strip::start(&listeners, http.clone(), self.clock));
+        let holding = self.hold(&listeners, http.as_ref(), &pids).await;
+        let load = self.load(&listeners);
+        if strip.is_some() || load.is_some() {
+            tokio::time::sleep(BEFORE_SIGNAL).await;
+        }
+        self.files.note(&pids, &listeners);
+        self.observed.before = Some(Before {
+            main: Process { pid: main, name: below::stat(main).map(|stat| stat.name) },
+            takes: self.takes(main).await,
+            shell: shell(main).filter(|shell| Some(shell) == shell_first.as_ref()),
+            zombies_first,
+            zombies: zombies(inner),
+            listeners: listeners.clone(),
+        });
+        if load.as_ref().is_some_and(Load::is_over) {
+            self.observed.missing = Some(Missing::Inconclusive("the load had ended before the signal"));
+        }
+        let waited_before = below::waited_for_cpu_ms(&pids);
+        let signal_at = now_ms(self.clock);
+        self.ask(&main_handle).await;
+        let waited = self.watch_stop(&main_handle, inner).await;
+        let end_at = now_ms(self.clock);
+        self.observed.took_ms = end_at.saturating_sub(signal_at);
+        self.observed.noise = Noise { waited_ms: waited.saturating_sub(waited_before), pressure: pressure() };
+        self.look_at_rest(&main_handle, inner, &listeners, end_at).await;
+        self.job.ended().await;
+        if let Some(strip) = strip {
+            self.observed.strip = strip.finish(signal_at).await;
+        }
+        if let Some(holding) = holding {
+            self.observed.held = holding.finish(signal_at).await;
+        }
+        if let Some(load) = load {
+            self.observed.driven = load.finish().await;
+        }
+        self.observed.record = self.job.record();
+        self.observed.output = self.output(signal_at, end_at).await;
+        self.observed.left.files = self.files.left();
+    }
+
+    /// Where requests can go.
+    async fn http(&self, listeners: &[Listener]) -> Option<Url> {
+        match &self.options.url {
+            Some(url) => url.at(listeners.iter().find_map(Place::of).as_ref()),
+            None => http(listeners).await,
+        }
+    }
+
+    /// What the scenario holds; what is missing for it is noted.
+    async fn hold(&mut self, listeners: &[Listener], http: Option<&Url>, pids: &[i32]) -> Option<Holding> {
+        let place = listeners.iter().find_map(Place::of);
+        let at = |resource: &Option<Resource>| resource.as_ref().and_then(|one| one.at(place.as_ref()));
+        let (slow, stream) = (at(&self.options.slow), at(&self.options.stream));
+        let wanted = Wanted {
+            scenario: self.scenario,
+            place: place.as_ref(),
+            http,
+            slow: slow.as_ref(),
+            stream: stream.as_ref(),
+        };
+        match Holding::open(&wanted, self.clock).await {
+            Ok(holding) => {
+                if !holding.is_under_way(pids, self.clock).await {
+                    self.observed.missing =
+                        Some(Missing::Inconclusive("nothing was under way at the signal"));
+                }
+                Some(holding)
+            }
+            Err(missing) => {
+                self.observed.missing = Some(missing);
+                None
+            }
+        }
+    }
+
+    fn load(&self, listeners: &[Listener]) -> Option<Load> {
+        let command = self.options.drive.as_ref().filter(|_| self.scenario == Scenario::Drive)?;
+        Some(Load::start(command, listeners.iter().find_map(Place::of).as_ref()))
+    }
+
+    /// Has it stop, as the scenario wants it.
+    async fn ask(&mut self, main: &Handle) {
+        match self.scenario {
+            Scenario::Kill | Scenario::KillRestart => main.signal(Signal::KILL),
+            Scenario::Pid1 => main.signal(self.signal()),
+            Scenario::Twice => {
+                self.job.outer.signal(Signal::TERM);
+                tokio::time::sleep(SECOND_SIGNAL).await;
+                if main.is_gone() {
+                    self.observed.missing = Some(Missing::Skip("it had ended before a second signal"));
+                }
+                main.signal(self.signal());
+            }
+            Scenario::CtrlC => {
+                let group = below::group_of(main.pid);
+                self.job.outer.signal(Signal::TERM);
+                for one in group.iter().filter(|one| one.pid != main.pid) {
+                    one.signal(Signal::INT);
+                }
+                tokio::time::sleep(SECOND_KEY).await;
+                for one in &group {
+                    one.signal(Signal::INT);
+                }
+            }
+            _ => self.job.outer.signal(Signal::TERM),
+        }
+    }
+
+    /// A server may accept connections before it is done with its start.
+    async fn wait_for_handler(&self, main: i32) {
+        let until = self.clock.now().saturating_add(HANDLER_PATIENCE);
+        let is_set = || below::takes(main, self.signal()).is_some_and(|takes| takes != Takes::Default);
+        while !is_set() && self.clock.now() < until {
+            tokio::time::sleep(LOOK_PAUSE).await;
+        }
+    }
+
+    /// A shell that forks blocks its signals for a moment: what is blocked for good stays so.
+    async fn takes(&self, main: i32) -> Option<Takes> {
+        for _ in 0..BLOCKED_LOOKS {
+            let takes = below::takes(main, self.signal());
+            if takes != Some(Takes::Blocked) {
+                return takes;
+            }
+            tokio::time::sleep(LOOK_PAUSE).await;
+        }
+        Some(Takes::Blocked)
+    }
+
+    /// Until the main process has ended; how long the tree has waited for a CPU.
+    async fn watch_stop(&mut self, main: &Handle, inner: i32) -> u64 {
+        let mut waited = 0;
+        // What the main job was not asked to stop, it does not end at the limit either.
+        let until = self.clock.now().saturating_add(self.options.limit);
+        let is_ours = self.scenario == Scenario::Pid1;
+        while !main.is_gone() && self.job.status().is_none() {
+            if is_ours && self.clock.now() > until {
+                self.job.end_now().await;
+                break;
+            }
+            waited = waited.max(below::waited_for_cpu_ms(&pids(inner)));
+            let _ = tokio::time::timeout(LOOK_PAUSE, self.job.ended()).await;
+        }
+        waited
+    }
+
+    /// What is still there when everything should be gone.
+    async fn look_at_rest(&mut self, main: &Handle, inner: i32, listeners: &[Listener], end_at: u64) {
+        let settled =
+            end_at.saturating_add(u64::try_from(self.options.settle.as_millis()).unwrap_or(u64::MAX));
+        let _ = tokio::time::timeout(self.options.settle, self.job.ended()).await;
+        let left: Vec<Process> = below::tree(inner)
+            .into_iter()
+            .filter(|stat| stat.pid != main.pid && !stat.is_gone())
+            .map(|stat| Process { pid: stat.pid, name: Some(stat.name) })
+            .collect();
+        let inodes: HashSet<u64> = listeners.iter().map(|listener| listener.inode).collect();
+        while now_ms(self.clock) < settled && !below::still_listening(&inodes).is_empty() {
+            tokio::time::sleep(LOOK_PAUSE).await;
+        }
+        let listeners = below::still_listening(&inodes);
+        self.observed.left = Left { processes: left, listeners, files: Vec::new() };
+    }
+
+    async fn output(&self, signal_at: u64, end_at: u64) -> Output {
+        self.job.output.closed(OUTPUT_PATIENCE).await;
+        let lines = self.job.output.lines().into_iter();
+        let is_alarming = |text: &str| ALARMING.iter().any(|pattern| text.contains(pattern));
+        let alarming = lines.filter(|line| line.at_ms >= signal_at && is_alarming(&line.text));
+        Output {
+            alarming: alarming.map(|line| line.text).take(5).collect(),
+            last: self.job.output.last(LAST_LINES),
+            open_ms: self.job.output.closed_at_ms().map(|at| at.saturating_sub(end_at)),
+        }
+    }
+}
+
+fn pids(inner: i32) -> Vec<i32> {
+    below::tree(inner).iter().map(|stat| stat.pid).collect()
+}
+
+/// Where requests can go, if one of the listeners answers to one.
+async fn http(listeners: &[Listener]) -> Option<Url> {
+    for place in listeners.iter().filter_map(Place::of) {
+        let url = Url { place, path: "/".to_owned() };
+        if matches!(tokio::time::timeout(HTTP_PATIENCE, ask(&url)).await, Ok(Ok(_))) {
+            return Some(url);
+        }
+    }
+    None
+}
+
+fn zombies(inner: i32) -> usize {
+    below::tree(inner).iter().filter(|stat| stat.is_gone()).count()
+}
+
+/// A shell that waits for one child.
+fn shell(main: i32) -> Option<Shell> {
+    const SHELLS: [&str; 6] = ["sh", "bash", "dash", "ash", "ksh", "zsh"];
+    let program = crate::os::procfs::executable(main)?;
+    let children = below::tree(main);
+    let [child] =
+        children.iter().filter(|stat| stat.parent == main && !stat.is_gone()).collect::<Vec<_>>()[..]
+    else {
+        return None;
+    };
+    let child = Process { pid: child.pid, name: Some(child.name.clone()) };
+    SHELLS.contains(&program.as_str()).then_some(Shell { program, child })
+}
+
+/// `some avg10=1.23 ...`
+fn pressure() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/pressure/cpu").ok()?;
+    text.split_whitespace().find_map(|word| word.strip_prefix("avg10="))?.parse().ok()
+}

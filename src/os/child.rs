@@ -1,0 +1,96 @@
+//! Programs that `winddown check` starts: alone in a session, with default dispositions and an empty mask, so
+//! that a verdict does not depend on who called.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use std::process::Stdio;
+
+use super::inbox;
+use super::procfs::Directory;
+use super::signalling;
+use crate::lifecycle::signal::{Signal, SignalSet};
+
+/// A command without a standard input that is started that way. The descriptor, if there is one, is inherited.
+#[must_use]
+pub fn command(program: impl AsRef<OsStr>, inherits: Option<RawFd>) -> Command {
+    let mut command = Command::new(program);
+    command.stdin(Stdio::null());
+    let prepare = move || {
+        // SAFETY: concerns only this process, which has just been forked.
+        unsafe { libc::setsid() };
+        (1..=64).filter_map(Signal::new).for_each(|signal| inbox::set_ignored(signal, false));
+        inbox::set_mask(SignalSet::default());
+        // SAFETY: concerns only this process's descriptor.
+        let kept = inherits.is_none_or(|number| unsafe { libc::fcntl(number, libc::F_SETFD, 0) } == 0);
+        if kept { Ok(()) } else { Err(io::Error::last_os_error()) }
+    };
+    // SAFETY: all that is called is safe between fork and exec: plain system calls, no allocation.
+    unsafe { command.pre_exec(prepare) };
+    command
+}
+
+/// A shell command of check's own, which dies with the thread that started it.
+#[must_use]
+pub fn shell(text: &str) -> Command {
+    let mut shell = command("/bin/sh", None);
+    shell.arg("-c").arg(text);
+    let prepare = || {
+        // SAFETY: concerns only this process, which has just been forked.
+        unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+        Ok(())
+    };
+    // SAFETY: one plain system call.
+    unsafe { shell.pre_exec(prepare) };
+    shell
+}
+
+/// A file in memory, which goes with its last user.
+///
+/// # Errors
+/// As `memfd_create(2)`.
+pub fn memory_file() -> io::Result<File> {
+    Ok(nix::sys::memfd::memfd_create(c"winddown-record", nix::sys::memfd::MFdFlags::MFD_CLOEXEC)?.into())
+}
+
+/// The number under which a child can inherit it.
+#[must_use]
+pub fn number(file: &File) -> RawFd {
+    file.as_raw_fd()
+}
+
+/// A process that can be signalled as long as it is there, whoever has its id by then.
+#[derive(Debug)]
+pub struct Handle {
+    /// Its id.
+    pub pid: i32,
+    directory: Option<Directory>,
+}
+
+impl Handle {
+    /// To a process that is there.
+    #[must_use]
+    pub fn new(pid: i32) -> Self {
+        Self { pid, directory: Directory::open(pid) }
+    }
+
+    /// Sends a signal, if it is there.
+    pub fn signal(&self, signal: Signal) {
+        let Some(directory) = &self.directory else { return };
+        let refused = directory.signal(signal).err().and_then(|error| error.raw_os_error());
+        // A profile that refuses the call: then by its id, while it is there.
+        if matches!(refused, Some(libc::ENOSYS | libc::EPERM)) && self.pid > 1 && directory.stat().is_some() {
+            let _ = signalling::send(self.pid, signal);
+        }
+    }
+
+    /// Whether it has ended, reaped or not.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        let stat = self.directory.as_ref().and_then(Directory::stat);
+        stat.is_none_or(|stat| stat.is_gone())
+    }
+}

@@ -1,0 +1,110 @@
+//! The command line of `winddown check`, its readiness, and its end.
+
+use super::{check, server};
+use crate::support::builder::Winddown;
+use crate::support::{TempDir, eventually, trials};
+
+trials![
+    wrong_words_are_refused,
+    the_checks_are_listed_and_explained,
+    a_command_that_cannot_run_has_its_status,
+    needs("python3") => every_readiness_holds,
+    the_environment_sets_nothing,
+    the_server_has_default_signals,
+    an_interrupt_ends_everything,
+    killed_itself_it_leaves_nothing,
+];
+
+fn sleeper() -> Vec<String> {
+    ["sh", "-c", "trap '' TERM INT; echo up; sleep 60 & wait; sleep 60"].map(str::to_owned).to_vec()
+}
+
+fn wrong_words_are_refused() {
+    let refused = [
+        (vec!["check"], "no command given"),
+        (vec!["check", "--only", "x", "true"], "'x' for '--only': there is no such check"),
+        (vec!["check", "--ready", "x", "true"], "'x' for '--ready': use auto, notify"),
+        (vec!["check", "-t", "infinity", "true"], "a test needs an end"),
+        (vec!["check", "--allow", "x", "true"], "use port:9090"),
+        (vec!["check", "--watch", "/nowhere", "true"], "there is no such directory"),
+        (vec!["check", "--expect-exit", "300", "true"], "use exit statuses"),
+        (vec!["check", "--nonsense", "true"], "there is no option '--nonsense'"),
+    ];
+    for (words, message) in refused {
+        let ended = Winddown::new().args(&words).run().expect_code(125);
+        let err = ended.err();
+        assert!(err.len() == 1 && err[0].contains(message), "{words:?}: {err:?}");
+    }
+}
+
+fn the_checks_are_listed_and_explained() {
+    let list = Winddown::new().args(["check", "--list"]).run().expect_code(0).out();
+    assert!(list.iter().any(|line| line.trim_start().starts_with("exit-status ")), "{list:?}");
+    let about = Winddown::new().args(["check", "--explain", "ports"]).run().expect_code(0).out();
+    assert!(about[0].starts_with("ports (quick): "), "{about:?}");
+}
+
+fn a_command_that_cannot_run_has_its_status() {
+    let ended = check("", &["/nowhere/server".to_owned()]).expect_code(127);
+    assert!(ended.err()[0].contains("cannot run '/nowhere/server'"), "{:?}", ended.err());
+    check("", &["/etc/passwd".to_owned()]).expect_code(126);
+}
+
+fn every_readiness_holds() {
+    let place = TempDir::new();
+    let file = place.write("there", "");
+    let script = "python3 - <<'E'\nimport os,socket,signal\ns=socket.socket(socket.AF_UNIX,socket.SOCK_DGRAM)\n\
+                  a=os.environ['NOTIFY_SOCKET']\ns.sendto(b'READY=1',('\\0'+a[1:]) if a[0]=='@' else a)\n\
+                  signal.pause()\nE";
+    let sends = ["sh", "-c", script].map(str::to_owned);
+    let ended = check("--only ready --ready notify", &sends).expect_code(0);
+    assert!(ended.told().contains("READY=1"), "{}", ended.told());
+    let options = format!("--only ready --ready auto --ready file:{file} --ready cmd:true --ready log:^up$");
+    let script = format!("echo up; exec {}", server("good").join(" "));
+    let ended = check(&options, &["sh", "-c", &script].map(str::to_owned)).expect_code(0);
+    assert!(ended.told().contains("listening on 127.0.0.1:"), "{}", ended.told());
+    let ended = check("--only ready --ready tcp:127.0.0.1:1 --ready-timeout 500ms", &server("good"));
+    let told = ended.expect_code(3).told();
+    assert!(told.contains("listens on 127.0.0.1:") && told.contains("tcp:127.0.0.1:1"), "{told}");
+}
+
+fn the_environment_sets_nothing() {
+    let place = TempDir::new();
+    let words = ["sh", "-c", "env > env; trap 'exit 0' TERM; while :; do sleep 0.02; done"];
+    let run = Winddown::new().args(["check", "--ready", "file:env"]).command(words);
+    let run = run.env("WINDDOWN_TIME_LIMIT", "nonsense").env("OTHER", "1").directory(place.path());
+    run.run().expect_code(0);
+    let seen = std::fs::read_to_string(place.file("env")).expect("the environment");
+    assert!(seen.contains("OTHER=1") && !seen.contains("WINDDOWN_"), "{seen}");
+}
+
+fn the_server_has_default_signals() {
+    let place = TempDir::new();
+    let words =
+        ["sh", "-c", "grep -E '^Sig(Ign|Blk)' /proc/self/status > signals; while :; do sleep 0.02; done"];
+    let run = Winddown::new().args(["check", "--ready", "file:signals"]).command(words);
+    let run = run.ignored([libc::SIGTERM, libc::SIGHUP]).blocked([libc::SIGUSR1]).directory(place.path());
+    run.run();
+    let seen = std::fs::read_to_string(place.file("signals")).expect("the masks");
+    assert_eq!(seen, "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
+}
+
+fn an_interrupt_ends_everything() {
+    for signal in [libc::SIGINT, libc::SIGTERM] {
+        let run =
+            Winddown::new().args(["check", "-t", "60s", "--ready", "log:never"]).command(sleeper()).start();
+        eventually("the server is there", || run.tag().living().iter().any(|one| one.name == "sleep"));
+        let asked = run.signal(signal);
+        let ended = run.wait().expect_code(128 + signal).expect_nothing_left();
+        assert!(ended.since(asked).as_secs() < 5, "{}", ended.told());
+    }
+}
+
+fn killed_itself_it_leaves_nothing() {
+    let options = ["check", "-t", "1s", "--ready", "log:never"];
+    let run = Winddown::new().args(options).command(sleeper()).start();
+    eventually("the server is there", || run.tag().living().iter().any(|one| one.name == "sleep"));
+    run.signal(libc::SIGKILL);
+    let ended = run.wait().expect_signal(libc::SIGKILL);
+    eventually("nothing is left", || ended.tag().living().is_empty());
+}

@@ -1,0 +1,103 @@
+"""A server that stops well, or badly: server.py MODE."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+mode = sys.argv[1]
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        if self.path == "/slow":
+            time.sleep(1)
+        if self.path == "/stream":
+            self.send_response(200)
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            while True:
+                self.wfile.write(b"3\r\nhi\n\r\n")
+                time.sleep(0.05)
+        self.send_response(200)
+        self.send_header("Content-Length", "3")
+        self.end_headers()
+        self.wfile.write(b"hi\n")
+
+    def log_message(self, *_):
+        pass
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = mode != "graceful"
+
+
+server = Server(("127.0.0.1", int(os.environ.get("PORT", "0"))), Handler)
+
+
+def stop(*_):
+    if mode == "exits-at-once":
+        os._exit(0)
+    threading.Thread(target=server.shutdown).start()
+    if mode == "second":
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def spawn(command, **more):
+    return subprocess.Popen(command, start_new_session=True, **more)
+
+
+signal.signal(signal.SIGTERM, stop)
+signal.signal(signal.SIGINT, stop)
+if mode == "ignores":
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+elif mode == "no-handler":
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+elif mode == "blocks":
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+elif mode == "leaves-child":
+    spawn(["sleep", "60"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+elif mode == "leaves-output":
+    spawn(["sh", "-c", "trap '' TERM; sleep 60"])
+elif mode == "leaves-port":
+    os.set_inheritable(server.fileno(), True)
+    spawn(["sh", "-c", "trap '' TERM; sleep 60"], close_fds=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+elif mode == "leaves-files":
+    open("server.pid", "w").write(f"{os.getpid()}\n")
+    left = socket.socket(socket.AF_UNIX)
+    left.bind("server.sock")
+    left.listen()
+elif mode == "no-int":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+elif mode == "aborts-int":
+    signal.signal(signal.SIGINT, lambda *_: os.abort())
+elif mode in ("pid-file", "once"):
+    if os.path.exists("server.pid"):
+        sys.exit("server.pid is there: is it running already?")
+    open("server.pid", "w").write("1\n")
+elif mode == "zombies":
+    os.spawnlp(os.P_NOWAIT, "true", "true")
+server.serve_forever(poll_interval=0.02)
+if mode == "accepts":
+    # Taken by the kernel's queue until the end, and never answered.
+    time.sleep(1)
+    os._exit(0)
+server.server_close()
+if mode == "pid-file":
+    os.remove("server.pid")
+elif mode == "second":
+    time.sleep(0.3)
+elif mode == "slow":
+    time.sleep(float(sys.argv[2]))
+elif mode == "exits":
+    sys.exit(int(sys.argv[2]))
+elif mode == "aborts":
+    os.abort()
+elif mode == "traceback":
+    raise RuntimeError("boom")

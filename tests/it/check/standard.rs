@@ -1,0 +1,113 @@
+//! The checks that need runs of their own.
+
+use super::{check, expect, server, tells_apart};
+use crate::support::trials;
+
+trials![
+    needs("python3") => in_flight,
+    needs("python3") => stream,
+    needs("python3") => connections_without_a_request,
+    needs("python3") => backlog,
+    needs("python3") => under_load,
+    needs("python3") => double_term,
+    needs("python3") => sigint_and_ctrl_c,
+    needs("python3") => startup,
+    needs("python3", "pid-namespace") => pid1,
+    needs("python3") => restarts,
+    needs("python3") => kill_orphans,
+    needs("python3") => a_good_server_passes_the_profile,
+    needs("python3") => without_what_they_need_they_are_skipped,
+    needs("node") => node_close_does_not_end_a_silent_connection,
+];
+
+fn in_flight() {
+    tells_apart("in-flight", "--slow /slow", &server("graceful"), &server("exits-at-once"));
+    // Over before the signal: nothing was tested.
+    let ended = check("--only in-flight --slow /quick", &server("good")).expect_code(3);
+    assert!(ended.told().contains("nothing was under way"), "{}", ended.told());
+}
+
+fn stream() {
+    let ended = check("--only stream --stream /stream", &server("good")).expect_code(0);
+    expect(&ended, "warn", "stream");
+    let ended = check("--only stream --stream /stream -t 2s", &server("graceful")).expect_code(1);
+    expect(&ended, "FAIL", "stream");
+}
+
+fn connections_without_a_request() {
+    for id in ["idle-conn", "half-request", "silent-conn"] {
+        tells_apart(id, "-t 2s", &server("good"), &server("graceful"));
+    }
+}
+
+fn backlog() {
+    expect(&check("--only backlog", &server("accepts")).expect_code(0), "warn", "backlog");
+}
+
+fn under_load() {
+    let load = |command: &str| check(&format!("--only under-load --drive {command}"), &server("good"));
+    expect(&load("sleep${IFS}1.5").expect_code(0), "ok", "under-load");
+    expect(&load("sleep${IFS}1.5;false").expect_code(1), "FAIL", "under-load");
+    expect(&load("true").expect_code(3), "???", "under-load");
+}
+
+fn double_term() {
+    tells_apart("double-term", "--slow /slow", &server("graceful"), &server("second"));
+}
+
+fn sigint_and_ctrl_c() {
+    tells_apart("sigint", "", &server("good"), &server("no-int"));
+    tells_apart("ctrl-c", "", &server("good"), &server("aborts-int"));
+}
+
+fn startup() {
+    tells_apart(
+        "startup",
+        "-t 1s",
+        &server("good"),
+        &["sh", "-c", "trap '' TERM; exec \"$@\"", "sh"]
+            .map(str::to_owned)
+            .into_iter()
+            .chain(server("ignores"))
+            .collect::<Vec<_>>(),
+    );
+}
+
+fn pid1() {
+    tells_apart("pid1", "-t 1s", &server("good"), &server("no-handler"));
+    let ended = check("--only pid1 -t 1s", &server("no-handler")).expect_code(1);
+    assert!(ended.told().contains("the kernel drops the signal"), "{}", ended.told());
+}
+
+fn restarts() {
+    tells_apart("kill-restart", "", &server("good"), &server("pid-file"));
+    tells_apart("term-restart", "", &server("pid-file"), &server("once"));
+    let ended = check("--only term-restart", &server("once")).expect_code(1);
+    assert!(ended.told().contains("is it running already?"), "{}", ended.told());
+}
+
+fn kill_orphans() {
+    tells_apart("kill-orphans", "", &server("good"), &server("leaves-child"));
+}
+
+fn a_good_server_passes_the_profile() {
+    let options = "--profile standard --slow /slow --skip backlog,idle-conn,half-request,silent-conn";
+    check(options, &server("graceful")).expect_code(0);
+}
+
+fn without_what_they_need_they_are_skipped() {
+    let ended = check("--only in-flight,stream,under-load", &server("good")).expect_code(0);
+    for id in ["in-flight", "stream", "under-load"] {
+        expect(&ended, "skip", id);
+    }
+}
+
+/// A known truth: the textbook stop waits for a client that has never sent a byte.
+fn node_close_does_not_end_a_silent_connection() {
+    let script = "const s = require('http').createServer((q, r) => r.end()).listen(0, '127.0.0.1'); \
+                  process.on('SIGTERM', () => s.close())";
+    let node = ["node", "-e", script].map(str::to_owned);
+    let ended = check("--only stops,silent-conn,idle-conn -t 2s", &node).expect_code(1);
+    expect(&ended, "FAIL", "silent-conn");
+    expect(&ended, "ok", "idle-conn");
+}
