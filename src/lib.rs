@@ -30,7 +30,7 @@ pub mod postmortem;
 #[cfg(feature = "report")]
 pub mod report;
 pub mod start;
-#[cfg(feature = "report")]
+#[cfg(any(feature = "check", feature = "report"))]
 pub mod statistics;
 pub mod supervise;
 pub mod token;
