@@ -1,5 +1,6 @@
 //! Connections that are held through a stop.
 
+use std::collections::HashSet;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -20,15 +21,18 @@ use crate::os::clock::Clock;
 /// How many requests are under way.
 const REQUESTS: usize = 3;
 /// Until they are at the server.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_millis(500);
 /// How long they may outlive the server.
 const REST: Duration = Duration::from_millis(500);
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// One task for each connection; what it comes to, and when.
-pub(super) struct Holding {
-    tasks: Vec<JoinHandle<(u64, HeldEnd)>>,
-    from: Vec<SocketAddr>,
+/// A task for each connection; what it comes to, and when.
+pub(super) struct Holding(Vec<One>);
+
+struct One {
+    task: JoinHandle<(u64, HeldEnd)>,
+    /// The address that it comes from; nothing if it has had its answer, or there is none.
+    from: Option<SocketAddr>,
 }
 
 /// What is to be held, and where.
@@ -43,7 +47,7 @@ pub(super) struct Wanted<'a> {
 impl Holding {
     /// Opens what the scenario needs.
     pub(super) async fn open(wanted: &Wanted<'_>, clock: Clock) -> Result<Self, Missing> {
-        let mut holding = Self { tasks: Vec::new(), from: Vec::new() };
+        let mut holding = Self(Vec::new());
         let broken = |_| Missing::Inconclusive("the connection could not be opened before the signal");
         match wanted.scenario {
             Scenario::Requests => {
@@ -86,11 +90,10 @@ impl Holding {
 
     async fn request(&mut self, url: &Url, clock: Clock) -> io::Result<()> {
         let (stream, from) = url.place.connect_from().await?;
-        self.from.extend(from);
         let (mut client, connection) = handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
         tokio::spawn(connection);
         let request = url.request(false);
-        self.tasks.push(tokio::spawn(async move {
+        let task = tokio::spawn(async move {
             let answer = client.send_request(request).await;
             let end = match answer {
                 Ok(answer) => {
@@ -100,7 +103,8 @@ impl Holding {
                 Err(_) => HeldEnd::Cut,
             };
             (now_ms(clock), end)
-        }));
+        });
+        self.0.push(One { task, from });
         Ok(())
     }
 
@@ -110,45 +114,49 @@ impl Holding {
         let connection = tokio::spawn(connection);
         let answer = client.send_request(url.request(true)).await.map_err(io::Error::other)?;
         let _ = answer.into_body().collect().await;
-        self.tasks.push(tokio::spawn(async move {
+        let task = tokio::spawn(async move {
             let _ = connection.await;
             drop(client);
             (now_ms(clock), HeldEnd::Closed)
-        }));
+        });
+        self.0.push(One { task, from: None });
         Ok(())
     }
 
     async fn silent(&mut self, place: &Place, bytes: &'static [u8], clock: Clock) -> io::Result<()> {
         let (mut stream, from) = place.connect_from().await?;
-        self.from.extend(from);
         stream.write_all(bytes).await?;
-        self.tasks.push(tokio::spawn(async move { (closed_at_ms(stream, clock).await, HeldEnd::Closed) }));
+        let task = tokio::spawn(async move { (closed_at_ms(stream, clock).await, HeldEnd::Closed) });
+        self.0.push(One { task, from });
         Ok(())
     }
 
-    /// Waits until the server has everything, and says whether it is still under way then.
-    pub(super) async fn is_under_way(&self, pids: &[i32], clock: Clock) -> bool {
+    /// Waits until the server has everything, keeps what is under way there, and says whether anything is. A
+    /// connection in the kernel's queue is not.
+    pub(super) async fn is_under_way(&mut self, pids: &[i32], clock: Clock) -> bool {
         let until = clock.now().saturating_add(PATIENCE);
-        let is_there = || {
-            if self.from.is_empty() {
-                return true;
-            }
-            let read = below::read_from(pids);
-            self.from.iter().all(|from| read.contains(&from.to_string()))
+        let is_read = |one: &One, read: &HashSet<String>| {
+            one.from.is_none_or(|from| read.contains(&from.to_string())) && !one.task.is_finished()
         };
-        while !is_there() {
-            if clock.now() > until {
-                return false;
+        let wanted = self.0.len();
+        if wanted == 0 {
+            return true;
+        }
+        loop {
+            let read = below::read_from(pids);
+            let count = self.0.iter().filter(|one| is_read(one, &read)).count();
+            if count == wanted || clock.now() > until {
+                self.0.retain(|one| is_read(one, &read));
+                return count > 0;
             }
             tokio::time::sleep(PAUSE).await;
         }
-        !self.tasks.iter().any(JoinHandle::is_finished)
     }
 
     /// How each ended, once the server has.
     pub(super) async fn finish(self, signal_at_ms: u64) -> Vec<Held> {
         let mut held = Vec::new();
-        for task in self.tasks {
+        for One { task, .. } in self.0 {
             held.push(match tokio::time::timeout(REST, task).await {
                 Ok(Ok((at_ms, end))) => {
                     let ended_ms = at_ms.cast_signed().saturating_sub(signal_at_ms.cast_signed());

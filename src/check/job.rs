@@ -72,6 +72,9 @@ impl Jobs {
         for (name, _) in std::env::vars_os().filter(|(name, _)| is_ours(name)) {
             command.env_remove(name);
         }
+        if let Some(port) = options.port {
+            command.env("PORT", port.to_string());
+        }
         let (notify, socket) = notify_socket().unzip();
         match &socket {
             Some(name) => command.env("NOTIFY_SOCKET", format!("@{name}")),

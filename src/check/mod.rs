@@ -34,6 +34,7 @@ mod observed;
 pub mod options;
 mod output;
 mod page;
+mod port;
 mod probe;
 mod ready;
 mod record;

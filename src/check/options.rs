@@ -10,6 +10,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use super::allow::Allowance;
 use super::baseline::Baseline;
 use super::catalogue::{self, Check, Profile};
+use super::port;
 use super::probe::Resource;
 use super::ready::Ready;
 use super::reports::Report;
@@ -82,6 +83,8 @@ pub(super) struct Options {
     pub(super) save_baseline: Option<PathBuf>,
     /// For whom it is told.
     pub(super) reports: Vec<Report>,
+    /// The port that it is given.
+    pub(super) port: Option<u16>,
     /// The server.
     pub(super) command: Vec<OsString>,
 }
@@ -134,6 +137,7 @@ pub fn definition() -> Command {
         .arg(value("to", "main|all", "Who is asked first [default: main]"))
         .arg(value("within", "DURATION", "A longer stop fails, also within the limit"))
         .next_help_heading("Readiness")
+        .arg(value("port", "auto|N", "Give it a port: as $PORT, and for {port} in its words"))
         .arg(list("ready", "READY", "When it is ready; several: all of them [default: auto]"))
         .arg(value("ready-timeout", "DURATION", "How long that may take [default: 30s]"))
         .next_help_heading("Driving")
@@ -266,6 +270,11 @@ fn options(given: &Given) -> Result<Options, UsageError> {
     if checks.is_empty() {
         return Err(UsageError::Invalid("check: --skip leaves no check to make; skip fewer".to_owned()));
     }
+    let port = given.one("port", port::parse)?;
+    let command = match port {
+        Some(port) => command.iter().map(|word| port::fill(word, port)).collect(),
+        None => command,
+    };
     let until_fail = given.0.get_flag("until-fail");
     let runs = given.one("runs", number)?.unwrap_or(if until_fail { usize::MAX } else { 1 });
     let baseline = given.one("baseline", Baseline::read)?;
@@ -296,6 +305,7 @@ fn options(given: &Given) -> Result<Options, UsageError> {
         until_fail,
         baseline,
         save_baseline: given.one("save-baseline", |text| Ok(PathBuf::from(text)))?,
+        port,
         reports: Given::each("report", given.texts("report").into_iter().map(String::as_str), Report::parse)?,
         strict: given.0.get_flag("strict"),
         command,

@@ -142,10 +142,14 @@ impl Record {
     /// From the request to the end of the main process.
     #[must_use]
     pub(super) fn stop_ms(&self) -> Option<u64> {
-        let took = self.main_end_ms()? - self.stop.as_ref()?.at_ms;
-        // What doesn't fit is cut off by the cast.
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it saturates")]
-        Some(took.max(0.0).round() as u64)
+        Some(rounded(self.main_end_ms()? - self.stop.as_ref()?.at_ms))
+    }
+
+    /// From the request to the end of everything.
+    #[must_use]
+    pub(super) fn whole_ms(&self) -> Option<u64> {
+        let stopped = self.phases.iter().find(|phase| phase.phase == "stopped")?;
+        Some(rounded(stopped.at_ms - self.stop.as_ref()?.at_ms))
     }
 
     /// Processes that had to be asked after the main process had ended, with the end of each.
@@ -158,4 +162,9 @@ impl Record {
         let asked = asked.filter(move |target| Some(target.pid) != main);
         asked.map(|target| (target, self.ends.iter().find(|end| end.pid == target.pid)))
     }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the cast saturates")]
+fn rounded(ms: f64) -> u64 {
+    ms.max(0.0).round() as u64
 }

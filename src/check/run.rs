@@ -226,7 +226,7 @@ impl<'a> Run<'a> {
             stream: stream.as_ref(),
         };
         match Holding::open(&wanted, self.clock).await {
-            Ok(holding) => {
+            Ok(mut holding) => {
                 if !holding.is_under_way(pids, self.clock).await {
                     self.observed.missing =
                         Some(Missing::Inconclusive("nothing was under way at the signal"));

@@ -1,6 +1,6 @@
 //! Connections that were open at the signal.
 
-use super::super::observed::{Held, HeldEnd, Missing, Observed, Outcome};
+use super::super::observed::{Held, HeldEnd, Missing, Observed, Outcome, Record};
 use super::super::verdict::{Verdict, Word};
 use super::time;
 
@@ -21,7 +21,8 @@ pub(super) fn delays(id: &'static str, seen: &Observed, plain: &Observed) -> Ver
     if was_killed(plain) {
         return Verdict::new(id, Word::Inconclusive, "it does not stop without one either");
     }
-    let (with, without) = (seen.stop_ms().unwrap_or_default(), plain.stop_ms().unwrap_or_default());
+    let whole_ms = |seen: &Observed| seen.record.as_ref().and_then(Record::whole_ms).unwrap_or_default();
+    let (with, without) = (whole_ms(seen), whole_ms(plain));
     let text = format!("{} with one, {} without", time(with), time(without));
     if !was_killed(seen) && with.saturating_sub(without) <= DELAY_MS_MAX {
         return Verdict::new(id, Word::Pass, text);

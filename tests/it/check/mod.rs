@@ -7,11 +7,12 @@ use crate::support::running::Ended;
 mod command_line;
 mod quick;
 mod reports;
+mod servers;
 mod standard;
 
 /// The tests of all files.
 pub(crate) fn trials() -> Vec<libtest_mimic::Trial> {
-    [command_line::trials(), quick::trials(), reports::trials(), standard::trials()]
+    [command_line::trials(), quick::trials(), reports::trials(), servers::trials(), standard::trials()]
         .into_iter()
         .flatten()
         .collect()
