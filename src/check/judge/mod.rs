@@ -134,3 +134,6 @@ fn count(number: usize, one: &str, more: &str) -> String {
 pub(super) fn time(ms: u64) -> String {
     if ms < 1000 { format!("{ms} ms") } else { format!("{}.{:02} s", ms / 1000, ms % 1000 / 10) }
 }
+
+#[cfg(test)]
+mod tests;
