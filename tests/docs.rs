@@ -9,6 +9,9 @@ use std::{env, fs};
 
 use clap_complete::Shell;
 
+#[cfg(feature = "check")]
+#[path = "docs/checks.rs"]
+mod checks;
 #[path = "docs/definition.rs"]
 mod definition;
 #[path = "docs/man.rs"]
@@ -95,6 +98,12 @@ fn the_table_of_causes_is_up_to_date() {
 #[test]
 fn the_table_of_options_is_up_to_date() {
     expect(OPTIONS, &table::page());
+}
+
+#[cfg(feature = "check")]
+#[test]
+fn the_page_of_checks_is_up_to_date() {
+    expect("checks.md", &checks::page());
 }
 
 #[test]

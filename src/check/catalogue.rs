@@ -10,11 +10,13 @@ pub enum Profile {
     Quick,
     /// Also what needs runs of its own.
     Standard,
+    /// Also what few servers meet.
+    Full,
 }
 
 impl Profile {
     /// All of them, the smallest first.
-    pub const ALL: [Self; 2] = [Self::Quick, Self::Standard];
+    pub const ALL: [Self; 3] = [Self::Quick, Self::Standard, Self::Full];
 
     /// As it is given on the command line.
     #[must_use]
@@ -22,6 +24,7 @@ impl Profile {
         match self {
             Self::Quick => "quick",
             Self::Standard => "standard",
+            Self::Full => "full",
         }
     }
 }
@@ -74,6 +77,16 @@ pub enum Scenario {
     Kill,
     /// Started again at once.
     TermRestart,
+    /// By SIGHUP.
+    Hup,
+    /// With the signal to the whole group at once.
+    Group,
+    /// Suspended when the signal comes.
+    Stopped,
+    /// With a child that has been killed.
+    WorkerKilled,
+    /// With something that it depends on gone.
+    Broken,
 }
 
 impl Scenario {
@@ -96,6 +109,11 @@ impl Scenario {
             Self::KillRestart => "kill-restart",
             Self::Kill => "kill",
             Self::TermRestart => "term-restart",
+            Self::Hup => "sighup",
+            Self::Group => "group",
+            Self::Stopped => "stopped",
+            Self::WorkerKilled => "worker-killed",
+            Self::Broken => "broken",
         }
     }
 }
@@ -104,13 +122,17 @@ const fn check(profile: Profile, id: &'static str, about: &'static str, more: &'
     Check { id, profile, scenario: Scenario::Plain, about, more }
 }
 
+const fn full(scenario: Scenario, id: &'static str, about: &'static str, more: &'static str) -> Check {
+    Check { id, profile: Profile::Full, scenario, about, more }
+}
+
 const fn run(scenario: Scenario, id: &'static str, about: &'static str, more: &'static str) -> Check {
     Check { id, profile: Profile::Standard, scenario, about, more }
 }
 
 /// All checks, in the order in which they are told.
 #[rustfmt::skip]
-pub static CHECKS: [Check; 28] = [
+pub static CHECKS: [Check; 33] = [
     check(Profile::Quick, "ready", "it becomes ready",
         "Fails when the server exits before it is ready, or is not ready within --ready-timeout. Without --ready it is \
          ready when a socket of its processes accepts a connection, or when it sends READY=1."),
@@ -189,6 +211,19 @@ pub static CHECKS: [Check; 28] = [
     run(Scenario::TermRestart, "term-restart", "it starts again at once",
         "Stops it and starts it again at once. Fails when it does not become ready: 'address already in use' is the usual \
          reason, and SO_REUSEADDR the usual remedy."),
+    full(Scenario::Hup, "sighup", "what SIGHUP does is told",
+        "Sends SIGHUP instead of the stop signal, and tells what came of it: some servers read their configuration again, \
+         others die of it. Never fails."),
+    full(Scenario::Group, "group-vs-leader", "the signal may go to all of its processes",
+        "Sends the stop signal to the whole process group at once, as some service managers do, with requests under way \
+         if there is --slow. Fails when it ends worse than by a signal to the main process."),
+    full(Scenario::Stopped, "stopped", "it stops also when it was suspended",
+        "Suspends the main process (SIGSTOP), asks, and continues it. Fails when it ends worse than usually."),
+    full(Scenario::WorkerKilled, "worker-killed", "it stops after a child was killed",
+        "Kills one of its children, and asks. Fails when it ends worse than usually. Skipped where it has no children."),
+    full(Scenario::Broken, "dependency-gone", "it stops when its database is gone",
+        "Runs --break COMMAND (which stops a database, say) before the signal. Fails when it ends worse than usually: \
+         closing a pool of connections is where it hangs. Without --break it is skipped."),
 ];
 
 /// The check of that name.

@@ -55,7 +55,7 @@ impl Holding {
                 holding.requests(url, clock).await.map_err(broken)?;
             }
             // With requests where there are any: what they lose counts.
-            Scenario::Twice | Scenario::Int => {
+            Scenario::Twice | Scenario::Int | Scenario::Group => {
                 if let Some(url) = wanted.slow {
                     holding.requests(url, clock).await.map_err(broken)?;
                 }

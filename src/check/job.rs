@@ -55,6 +55,7 @@ impl Jobs {
         command.arg("-t").arg(format!("{}ms", options.limit.as_millis()));
         let asks_with = match scenario {
             Scenario::Int | Scenario::CtrlC => Some(Signal::INT),
+            Scenario::Hup => Some(Signal::HUP),
             _ => options.signal,
         };
         if let Some(signal) = asks_with {

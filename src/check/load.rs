@@ -12,6 +12,18 @@ use crate::os::child;
 const PATIENCE: Duration = Duration::from_secs(30);
 const LAST_LINES: usize = 10;
 
+/// Runs the command that takes away what the server depends on, up to its end.
+pub(super) async fn break_it(command: &str) -> Result<(), &'static str> {
+    let mut shell = child::shell(command);
+    shell.stdout(Stdio::null()).stderr(Stdio::null());
+    let status = spawn_blocking(move || shell.status());
+    match tokio::time::timeout(PATIENCE, status).await {
+        Ok(Ok(Ok(status))) if status.success() => Ok(()),
+        Ok(_) => Err("the command of --break failed"),
+        Err(_) => Err("the command of --break did not end within 30 s"),
+    }
+}
+
 /// The command under way.
 pub(super) struct Load(JoinHandle<std::io::Result<Output>>);
 

@@ -65,6 +65,8 @@ pub(super) struct Options {
     pub(super) stream: Option<Resource>,
     /// A command that loads the server.
     pub(super) drive: Option<String>,
+    /// A command that takes away what the server depends on.
+    pub(super) breaks: Option<String>,
     /// The checks to make.
     pub(super) checks: Vec<&'static Check>,
     /// Whose failure is a warning only.
@@ -145,8 +147,9 @@ pub fn definition() -> Command {
         .arg(value("slow", "URL", "A request that takes a second or so, to be under way at the signal"))
         .arg(value("stream", "URL", "A request whose answer does not end"))
         .arg(value("drive", "COMMAND", "A load for under-load; it is given $URL and $PORT"))
+        .arg(value("break", "COMMAND", "For dependency-gone: takes away what it depends on"))
         .next_help_heading("Judging")
-        .arg(value("profile", "quick|standard", "How much is tested [default: quick]"))
+        .arg(value("profile", "quick|standard|full", "How much is tested [default: quick]"))
         .arg(list("only", "ID,...", "Make only these checks"))
         .arg(list("skip", "ID,...", "Leave these out"))
         .arg(list("warn", "ID,...", "Let these warn where they would fail"))
@@ -210,7 +213,7 @@ fn number(text: &str) -> Result<usize, String> {
 
 fn profile(name: &str) -> Result<Profile, String> {
     let known = Profile::ALL.into_iter().find(|profile| profile.name() == name);
-    known.ok_or_else(|| "use quick or standard".to_owned())
+    known.ok_or_else(|| "use quick, standard or full".to_owned())
 }
 
 fn finite(text: &str) -> Result<Duration, String> {
@@ -295,6 +298,7 @@ fn options(given: &Given) -> Result<Options, UsageError> {
         url: given.one("url", Resource::parse)?,
         slow: given.one("slow", Resource::parse)?,
         stream: given.one("stream", Resource::parse)?,
+        breaks: given.one("break", |text| Ok(text.to_owned()))?,
         drive: given.one("drive", |text| Ok(text.to_owned()))?,
         expect_exit: given.many("expect-exit", exit)?,
         allow: given.many("allow", Allowance::parse)?,

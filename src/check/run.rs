@@ -26,10 +26,6 @@ const HANDLER_PATIENCE: Duration = Duration::from_millis(300);
 const BEFORE_SIGNAL: Duration = Duration::from_millis(500);
 /// Between looks whether the command runs.
 const START_PAUSE: Duration = Duration::from_millis(1);
-/// A second signal comes so long after the first.
-const SECOND_SIGNAL: Duration = Duration::from_millis(2);
-/// And a second Ctrl+C.
-const SECOND_KEY: Duration = Duration::from_millis(50);
 /// So many looks in a row must find the signal blocked.
 const BLOCKED_LOOKS: usize = 10;
 const LOOK_PAUSE: Duration = Duration::from_millis(5);
@@ -49,6 +45,8 @@ const ALARMING: [&str; 7] = [
     "SIGSEGV",
     "core dumped",
 ];
+
+mod ask;
 
 /// One run under way.
 struct Run<'a> {
@@ -81,6 +79,10 @@ pub(super) async fn run(
     }
     if scenario == Scenario::Drive && options.drive.is_none() {
         let missing = Some(Missing::Skip("no load to run: --drive COMMAND"));
+        return Ok(Observed { missing, ..Observed::default() });
+    }
+    if scenario == Scenario::Broken && options.breaks.is_none() {
+        let missing = Some(Missing::Skip("nothing to take away: --break COMMAND"));
         return Ok(Observed { missing, ..Observed::default() });
     }
     let (mut run, pids) = Run::start(options, scenario, jobs, clock).await?;
@@ -149,6 +151,7 @@ impl<'a> Run<'a> {
     fn signal(&self) -> Signal {
         match self.scenario {
             Scenario::Int | Scenario::CtrlC => Signal::INT,
+            Scenario::Hup => Signal::HUP,
             _ => self.options.signal.unwrap_or(Signal::TERM),
         }
     }
@@ -243,34 +246,6 @@ impl<'a> Run<'a> {
     fn load(&self, listeners: &[Listener]) -> Option<Load> {
         let command = self.options.drive.as_ref().filter(|_| self.scenario == Scenario::Drive)?;
         Some(Load::start(command, listeners.iter().find_map(Place::of).as_ref()))
-    }
-
-    /// Has it stop, as the scenario wants it.
-    async fn ask(&mut self, main: &Handle) {
-        match self.scenario {
-            Scenario::Kill | Scenario::KillRestart => main.signal(Signal::KILL),
-            Scenario::Pid1 => main.signal(self.signal()),
-            Scenario::Twice => {
-                self.job.outer.signal(Signal::TERM);
-                tokio::time::sleep(SECOND_SIGNAL).await;
-                if main.is_gone() {
-                    self.observed.missing = Some(Missing::Skip("it had ended before a second signal"));
-                }
-                main.signal(self.signal());
-            }
-            Scenario::CtrlC => {
-                let group = below::group_of(main.pid);
-                self.job.outer.signal(Signal::TERM);
-                for one in group.iter().filter(|one| one.pid != main.pid) {
-                    one.signal(Signal::INT);
-                }
-                tokio::time::sleep(SECOND_KEY).await;
-                for one in &group {
-                    one.signal(Signal::INT);
-                }
-            }
-            _ => self.job.outer.signal(Signal::TERM),
-        }
     }
 
     /// A server may accept connections before it is done with its start.

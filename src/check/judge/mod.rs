@@ -110,6 +110,10 @@ fn judged(
         "double-term" => signals::twice(options, seen, plain, record),
         "sigint" => signals::interrupt(options, seen, plain, before, record),
         "ctrl-c" => signals::ctrl_c(options, seen, plain, record),
+        "sighup" => signals::hang_up(record),
+        "group-vs-leader" | "stopped" | "worker-killed" | "dependency-gone" => {
+            signals::as_good(id, options, seen, plain, record)
+        }
         "pid1" => signals::pid1(options, seen, before),
         "kill-orphans" => signals::orphans(options, seen, record),
         _ => connections::delays(id, seen, plain),

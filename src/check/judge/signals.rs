@@ -18,7 +18,7 @@ fn worst(options: &Options, seen: &Observed, record: &Record) -> Option<Verdict>
 }
 
 /// As good as a plain stop, or what was worse.
-fn as_good(
+pub(super) fn as_good(
     id: &'static str,
     options: &Options,
     seen: &Observed,
@@ -55,6 +55,16 @@ pub(super) fn twice(options: &Options, seen: &Observed, plain: &Observed, record
         }
         _ => verdict,
     }
+}
+
+/// For information only.
+pub(super) fn hang_up(record: &Record) -> Verdict {
+    let text = match &record.exit {
+        _ if !record.killed.is_empty() => "SIGHUP does not stop it".to_owned(),
+        Some(exit) => format!("SIGHUP ends it: {exit}"),
+        None => "SIGHUP does not stop it".to_owned(),
+    };
+    Verdict::new("sighup", Word::Pass, text)
 }
 
 pub(super) fn interrupt(

@@ -5,6 +5,7 @@ use crate::support::builder::Winddown;
 use crate::support::running::Ended;
 
 mod command_line;
+mod full;
 mod quick;
 mod reports;
 mod servers;
@@ -12,10 +13,17 @@ mod standard;
 
 /// The tests of all files.
 pub(crate) fn trials() -> Vec<libtest_mimic::Trial> {
-    [command_line::trials(), quick::trials(), reports::trials(), servers::trials(), standard::trials()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        command_line::trials(),
+        full::trials(),
+        quick::trials(),
+        reports::trials(),
+        servers::trials(),
+        standard::trials(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// The server that stops as it is told to.

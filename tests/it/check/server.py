@@ -53,6 +53,7 @@ def spawn(command, **more):
     return subprocess.Popen(command, start_new_session=True, **more)
 
 
+stopped = []
 signal.signal(signal.SIGTERM, stop)
 signal.signal(signal.SIGINT, stop)
 if mode == "ignores":
@@ -81,6 +82,25 @@ elif mode in ("pid-file", "once"):
     if os.path.exists("server.pid"):
         sys.exit("server.pid is there: is it running already?")
     open("server.pid", "w").write("1\n")
+elif mode in ("has-child", "needs-child"):
+    child_was_gone = False
+    child = subprocess.Popen(["sleep", "60"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    stop_alone = stop
+
+    def stop(*_):
+        global child_was_gone
+        time.sleep(0.1)
+        child_was_gone = child.poll() is not None
+        if not child_was_gone:
+            child.terminate()
+            child.wait()
+        stop_alone()
+
+    signal.signal(signal.SIGTERM, stop)
+elif mode == "needs-file":
+    open("database", "w").close()
+elif mode == "was-stopped":
+    signal.signal(signal.SIGCONT, lambda *_: stopped.append(1))
 elif mode == "zombies":
     os.spawnlp(os.P_NOWAIT, "true", "true")
 server.serve_forever(poll_interval=0.02)
@@ -89,7 +109,13 @@ if mode == "accepts":
     time.sleep(1)
     os._exit(0)
 server.server_close()
-if mode == "pid-file":
+if mode == "needs-child" and child_was_gone:
+    time.sleep(60)
+elif mode == "needs-file" and not os.path.exists("database"):
+    time.sleep(60)
+elif mode == "was-stopped" and stopped:
+    time.sleep(60)
+elif mode == "pid-file":
     os.remove("server.pid")
 elif mode == "second":
     time.sleep(0.3)
