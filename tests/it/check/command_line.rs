@@ -75,7 +75,11 @@ fn the_environment_sets_nothing() {
     let place = TempDir::new();
     let words = ["sh", "-c", "env > env; trap 'exit 0' TERM; while :; do sleep 0.02; done"];
     let run = Winddown::new().args(["check", "--ready", "file:env"]).command(words);
-    let run = run.env("WINDDOWN_TIME_LIMIT", "nonsense").env("OTHER", "1").directory(place.path());
+    let run = run
+        .env("WINDDOWN_RUN_LIMIT", "nonsense")
+        .env("WINDDOWN_X", "1")
+        .env("OTHER", "1")
+        .directory(place.path());
     run.run().expect_code(0);
     let seen = std::fs::read_to_string(place.file("env")).expect("the environment");
     assert!(seen.contains("OTHER=1") && !seen.contains("WINDDOWN_"), "{seen}");
