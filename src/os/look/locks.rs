@@ -11,8 +11,10 @@ pub(super) fn holder(pid: i32) -> Option<Holder> {
 
 /// Waiters follow the lock that they wait for, each with an arrow:
 ///
-///     3: FLOCK  ADVISORY  WRITE 4711 fe:00:753923 0 EOF
-///     3: -> FLOCK  ADVISORY  WRITE 4720 fe:00:753923 0 EOF
+/// ```text
+/// 3: FLOCK  ADVISORY  WRITE 4711 fe:00:753923 0 EOF
+/// 3: -> FLOCK  ADVISORY  WRITE 4720 fe:00:753923 0 EOF
+/// ```
 fn find(text: &str, waiter: i32) -> Option<i32> {
     let mut holder = None;
     for line in text.lines() {
