@@ -64,7 +64,6 @@ fn a_jvm_tells_its_stacks_and_goes_on() {
     assert!(ended.out().iter().any(|line| line.contains("\"hangs-here\"")), "{}", ended.told());
     assert_eq!(record["outcome"], "killed");
     expect_told(&ended, "dump asked of java (pid ");
-    expect_told(&ended, "why (");
 }
 
 fn a_go_program_tells_its_stacks_and_exits() {
@@ -82,7 +81,6 @@ fn a_go_program_tells_its_stacks_and_exits() {
     let ended = run.wait().expect_code(2).expect_nothing_left();
     expect_told(&ended, "SIGQUIT: quit");
     expect_told(&ended, "dump asked of docker (pid ");
-    expect_told(&ended, "why (");
 }
 
 fn others_are_spared_by_auto() {
@@ -106,8 +104,6 @@ fn a_core_is_waited_for() {
     // Whole: an ELF file says in its header how long it is.
     let end = std::fs::read(core).unwrap();
     assert_eq!(&end[..4], b"\x7fELF");
-    let told = &record["findings"][0]["code"];
-    assert_eq!(told, "W15", "{}", ended.told());
 }
 
 fn everybody_left_is_dumped() {

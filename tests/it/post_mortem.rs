@@ -40,6 +40,7 @@ trials![
     alone needs("python3") => no_workload_is_too_large_to_be_killed_in_time,
     the_log_for_machines_has_the_findings,
     at_most_twenty_lines_are_told,
+    needs("python3") => who_ends_by_a_dump_is_told_of_too,
 ];
 
 /// What a run was found to be.
@@ -554,4 +555,27 @@ fn at_most_twenty_lines_are_told() {
     let kill = lines.iter().position(|line| line.contains("SIGKILL after")).unwrap();
     let end = lines.iter().position(|line| line.contains("killed in")).unwrap();
     assert!((3..=21).contains(&(end - kill)), "{}", ended.told());
+}
+
+/// The last look comes before the dump, which changes the picture.
+fn who_ends_by_a_dump_is_told_of_too() {
+    let place = TempDir::new();
+    let record = place.file("record");
+    let program = "import signal,time\n\
+                   signal.signal(15, lambda *a: time.sleep(300))\n\
+                   print('up', flush=True)\n\
+                   time.sleep(300)";
+    let winddown = Winddown::new().args(["-t", "2s", "--dump-signal", "ABRT", "--record", record.as_str()]);
+    let run = winddown.limit(libc::RLIMIT_CORE, 0).command(["python3", "-c", program]).start();
+    run.wait_out("up");
+    run.signal(libc::SIGTERM);
+    let ended = run.wait().expect_nothing_left();
+    let record = read_json(&record);
+    assert_eq!(record["exit"]["signal"], "ABRT", "{}", ended.told());
+    assert_eq!(record["findings"][0]["code"], "W15", "{}", ended.told());
+    assert_eq!(ended.err().iter().filter(|line| line.contains("why (")).count(), 1, "{}", ended.told());
+    let looks = record["looks"].as_array().unwrap();
+    let (last, dump) = (looks.last().unwrap(), &record["steps"][0]);
+    assert_eq!((&last["moment"], &dump["action"]), (&"last".into(), &"dump".into()), "{record:#}");
+    assert!(last["at_ms"].as_f64() <= dump["at_ms"].as_f64(), "{record:#}");
 }
