@@ -35,6 +35,13 @@ impl Oracle {
             "it comes before anything is done",
         )?;
         rule(taken.is_empty() || !kills, "nobody is looked at when SIGKILL is due")?;
+        let place = |wanted: fn(&Effect) -> bool| turn.effects.iter().position(wanted);
+        let last = place(|effect| *effect == Effect::Look(Moment::Last));
+        let dump = place(|effect| matches!(effect, Effect::Dump(_)));
+        rule(
+            last.zip(dump).is_none_or(|(last, dump)| last < dump),
+            "a dump changes the picture: the look comes first",
+        )?;
         let Some(stop) = self.stop.as_mut().filter(|_| turn.after.phase() == Phase::Terminating) else {
             return Ok(());
         };
