@@ -171,10 +171,7 @@ fn lock(series: &Series<'_>) -> Option<Hit> {
 }
 
 fn full_pipe(series: &Series<'_>) -> Option<Hit> {
-    let writes = |thread: &&Thread| {
-        thread.state == 'S'
-            && thread.call.as_ref().is_some_and(|call| ["write", "writev"].contains(&call.name.as_str()))
-    };
+    let writes = |thread: &&Thread| thread.state == 'S' && thread.is_in(&["write", "writev"]);
     let call = series.last.threads.iter().find(writes)?.call.as_ref()?;
     let file = series.file_of(call).filter(|file| file.target.starts_with("pipe:"))?;
     let is_stream = matches!(file.number, 1 | 2);
@@ -184,9 +181,7 @@ fn full_pipe(series: &Series<'_>) -> Option<Hit> {
 }
 
 fn waits_for_child(series: &Series<'_>) -> Option<Hit> {
-    let waits = series.last.threads.iter().any(|thread| {
-        thread.call.as_ref().is_some_and(|call| ["wait4", "waitid"].contains(&call.name.as_str()))
-    });
+    let waits = series.last.threads.iter().any(|thread| thread.is_in(&["wait4", "waitid"]));
     let child = series.children().next().filter(|_| waits)?;
     let got = if series.last.asked_with.is_some() { "got the signal and " } else { "" };
     let unasked = if child.asked_with.is_none() { ", which was not asked" } else { "" };
@@ -245,8 +240,7 @@ fn is_of_jvm(name: &str) -> bool {
 }
 
 fn is_in_loop(series: &Series<'_>) -> bool {
-    let in_loop =
-        |thread: &Thread| thread.call.as_ref().is_some_and(|call| LOOPS.contains(&call.name.as_str()));
+    let in_loop = |thread: &Thread| thread.is_in(&LOOPS);
     series.last.threads.iter().any(in_loop)
 }
 
@@ -309,9 +303,7 @@ fn thread_join(series: &Series<'_>) -> Option<Hit> {
 
 /// It still waits for new clients.
 fn serving(series: &Series<'_>) -> Option<Hit> {
-    let accepts = |thread: &Thread| {
-        thread.call.as_ref().is_some_and(|call| ["accept", "accept4"].contains(&call.name.as_str()))
-    };
+    let accepts = |thread: &Thread| thread.is_in(&["accept", "accept4"]);
     let goes_on = is_in_loop(series) || series.last.threads.iter().any(accepts);
     listening(series).filter(|_| goes_on)
 }

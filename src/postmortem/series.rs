@@ -82,7 +82,7 @@ impl<'a> Series<'a> {
 
     /// The main thread is in one of these calls.
     pub(super) fn main_is_in(&self, calls: &[&str]) -> bool {
-        self.main_call().is_some_and(|call| calls.contains(&call.name.as_str()))
+        self.main_thread().is_some_and(|thread| thread.is_in(calls))
     }
 
     pub(super) fn file_of(&self, call: &Call) -> Option<&'a File> {
@@ -96,6 +96,13 @@ impl<'a> Series<'a> {
 
     pub(super) fn parent(&self) -> Option<&'a Seen> {
         self.all.iter().find(|seen| seen.pid == self.last.parent)
+    }
+}
+
+impl Thread {
+    /// It is in one of these calls.
+    pub(super) fn is_in(&self, calls: &[&str]) -> bool {
+        self.call.as_ref().is_some_and(|call| calls.contains(&call.name.as_str()))
     }
 }
 

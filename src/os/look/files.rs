@@ -52,9 +52,12 @@ pub(super) fn connections(pids: &[i32], has_time: &dyn Fn() -> bool) -> Option<u
     }
     let found = super::sockets::find(&wanted, has_time);
     let inside: HashSet<&str> = found.values().map(|socket| socket.local.as_str()).collect();
-    let outward =
-        found.values().filter(|socket| socket.is_connected() && !inside.contains(socket.peer.as_str()));
-    has_time().then(|| outward.count())
+    has_time().then(|| found.values().filter(|socket| leads_out(socket, &inside)).count())
+}
+
+/// Whether somebody is at the other end who is none of those looked at.
+fn leads_out(socket: &Socket, inside: &HashSet<&str>) -> bool {
+    socket.is_connected() && !inside.contains(socket.peer.as_str())
 }
 
 pub(in crate::os) fn socket_inode(target: &str) -> Option<u64> {
@@ -68,9 +71,7 @@ fn resolve(seen: &mut Seen, known: &HashMap<u64, Socket>, inside: &HashSet<&str>
     let sockets = || seen.files.iter().filter_map(|file| file.socket.as_ref());
     seen.sockets = Sockets {
         listening: sockets().filter(|socket| socket.state == "listen").count(),
-        connected: sockets()
-            .filter(|socket| socket.is_connected() && !inside.contains(socket.peer.as_str()))
-            .count(),
+        connected: sockets().filter(|socket| leads_out(socket, inside)).count(),
     };
 }
 
