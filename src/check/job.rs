@@ -17,11 +17,11 @@ use super::catalogue::Scenario;
 use super::namespace;
 use super::options::Options;
 use super::output::Output;
-use super::record::Record;
 use crate::lifecycle::plan::Target;
 use crate::lifecycle::signal::Signal;
 use crate::os::child::{self, Handle};
 use crate::os::clock::Clock;
+use crate::report::record::Record;
 
 /// A second INT within less counts as the same.
 const BETWEEN_INTS: Duration = Duration::from_millis(250);

@@ -1,10 +1,9 @@
 //! What one run has shown, as plain values: all that the judgement knows.
 
-use std::fmt;
-
 use super::catalogue::Scenario;
-pub(super) use super::record::{Process, Record};
+
 pub(super) use crate::os::below::{Listener, Takes};
+pub(super) use crate::report::record::{Process, Record};
 
 /// All runs of a test.
 #[derive(Debug, Default)]
@@ -248,11 +247,5 @@ impl Observed {
     pub(super) fn is_starved(&self) -> bool {
         let stop_ms = self.stop_ms().unwrap_or_default();
         self.noise.waited_ms > 100 && self.noise.waited_ms.saturating_mul(5) > stop_ms
-    }
-}
-
-impl fmt::Display for Process {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (pid {})", self.name.as_deref().unwrap_or("a process"), self.pid)
     }
 }

@@ -77,7 +77,8 @@ impl Output {
 
     fn push(&self, bytes: &[u8], at_ms: u64) {
         let text = String::from_utf8_lossy(&bytes[..bytes.len().min(LINE_BYTES_MAX)]);
-        let text = text.trim_end_matches('\r').to_owned();
+        // A page is no terminal: colours would command it, and no pattern of the user's would match.
+        let text = strip_ansi_escapes::strip_str(text.replace('\t', "    "));
         let mut kept = self.kept();
         if kept.lines.len() == LINES_MAX {
             kept.lines.pop_front();

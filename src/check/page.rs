@@ -4,11 +4,12 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write as _};
 
 use super::judge::{self, strip, time};
-use super::observed::{Observed, Readiness, Seen};
+use super::observed::{Observed, Readiness, Record, Seen};
 use super::options::Options;
 use super::statistics::Times;
 use super::verdict::{Verdict, Word};
 use crate::lifecycle::signal::Signal;
+use crate::observe::log::printable;
 
 const BAR: u64 = 40;
 
@@ -22,9 +23,10 @@ pub(super) fn page(options: &Options, all: &Seen, verdicts: &[Verdict], colour: 
         0 => "1 run".to_owned(),
         more => format!("{} runs", more + 1),
     };
-    let _ = writeln!(page, "winddown check  {}  ({runs}, limit {limit})", shell_words::join(&words));
+    let command = printable(&shell_words::join(&words));
+    let _ = writeln!(page, "winddown check  {command}  ({runs}, limit {limit})");
     if let Readiness::Ready { after_ms, how } = &seen.readiness {
-        let _ = writeln!(page, "  ready  {:>8}  {how}", time(*after_ms));
+        let _ = writeln!(page, "  ready  {:>8}  {}", time(*after_ms), printable(how));
         stop_line(&mut page, options, seen);
         if !seen.strip.is_empty() {
             let signal = options.signal.unwrap_or(Signal::TERM).name();
@@ -71,7 +73,7 @@ fn stop_line(page: &mut String, options: &Options, seen: &Observed) {
     let filled = took.saturating_mul(BAR).div_ceil(limit).min(BAR);
     let bar: String = (0..BAR).map(|at| if at < filled { '#' } else { '-' }).collect();
     let record = seen.record.as_ref();
-    let was_killed = record.is_some_and(|record| !record.killed.is_empty());
+    let was_killed = record.is_some_and(Record::was_killed);
     let end = if was_killed { "KILL" } else { "" };
     let _ = writeln!(page, "  stop   {:>8}  {bar} {end}", time(took));
 }

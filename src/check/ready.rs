@@ -12,6 +12,7 @@ use super::job::Job;
 use super::observed::{Listener, Readiness};
 use super::output::now_ms;
 use super::probe::{Place, Url, ask, tcp_place};
+use crate::lifecycle::exit::WINDDOWN_FAILED;
 use crate::os::clock::Clock;
 use crate::os::{below, child};
 
@@ -122,10 +123,10 @@ async fn ended(job: &mut Job) -> Option<Readiness> {
     job.status()?;
     job.output.closed(OUTPUT_PATIENCE).await;
     let record = job.record().unwrap_or_default();
-    if record.outcome == "not-started" {
+    if record.outcome.as_deref() == Some("not-started") {
         let why = job.output.last(1).pop().unwrap_or_default();
         let why = why.strip_prefix("winddown: ").unwrap_or(&why).to_owned();
-        return Some(Readiness::NotRun { status: record.exit_status, why });
+        return Some(Readiness::NotRun { status: record.exit_status.unwrap_or(WINDDOWN_FAILED), why });
     }
     let exit = record.exit.unwrap_or_default();
     let how = match (exit.code, exit.signal) {

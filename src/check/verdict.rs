@@ -3,6 +3,8 @@
 use super::catalogue::{self, Check};
 use super::options::Options;
 use crate::lifecycle::exit;
+use crate::observe::log::printable;
+use crate::report::record::Record;
 
 /// One word.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -46,13 +48,27 @@ pub(super) struct Verdict {
 }
 
 impl Verdict {
-    pub(super) fn new(id: &'static str, word: Word, summary: impl Into<String>) -> Self {
-        Self { id, word, summary: summary.into(), evidence: Vec::new() }
+    pub(super) fn new(id: &'static str, word: Word, summary: impl AsRef<str>) -> Self {
+        Self { id, word, summary: printable(summary.as_ref()), evidence: Vec::new() }
     }
 
-    pub(super) fn because(mut self, line: impl Into<String>) -> Self {
-        self.evidence.push(line.into());
+    pub(super) fn because(mut self, line: impl AsRef<str>) -> Self {
+        self.evidence.push(printable(line.as_ref()));
         self
+    }
+
+    /// With lines that the server or a command has printed.
+    pub(super) fn said(self, lines: &[String]) -> Self {
+        lines.iter().fold(self, |verdict, line| verdict.because(format!("| {line}")))
+    }
+
+    /// With what the post-mortem found, and its remedies.
+    pub(super) fn explained(self, record: &Record) -> Self {
+        record.findings.iter().fold(self, |verdict, finding| {
+            verdict
+                .because(format!("{} {}: {}", finding.code, finding.name, finding.text_with_others()))
+                .because(format!("try: {}", finding.remedy))
+        })
     }
 
     /// The summary, and what it rests on.

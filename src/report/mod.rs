@@ -5,7 +5,7 @@ mod explain;
 mod options;
 mod paint;
 mod read;
-mod record;
+pub(crate) mod record;
 mod several;
 mod story;
 mod timeline;

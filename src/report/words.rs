@@ -161,7 +161,7 @@ pub(super) fn verdict(record: &Record) -> String {
 fn survivors(record: &Record) -> String {
     let told = record.survivors.iter().map(|one| {
         let why = if one.reason.is_empty() { String::new() } else { format!(", {}", printable(&one.reason)) };
-        format!("{}{why}", named(one.pid, one.name.as_deref()))
+        format!("{}{why}", named(one.process.pid, one.process.name.as_deref()))
     });
     told.collect::<Vec<_>>().join("; ")
 }

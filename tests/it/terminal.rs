@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{PATIENCE, Pty, eventually, holds_within, processes, trials};
+use crate::support::{PATIENCE, Pty, holds_within, processes, trials};
 
 trials![
     needs("bash") => the_workload_reads_the_keyboard,

@@ -17,7 +17,7 @@ pub(super) fn missing(id: &'static str, seen: &Observed) -> Option<Verdict> {
 
 /// A connection must not keep the server.
 pub(super) fn delays(id: &'static str, seen: &Observed, plain: &Observed) -> Verdict {
-    let was_killed = |seen: &Observed| seen.record.as_ref().is_some_and(|record| !record.killed.is_empty());
+    let was_killed = |seen: &Observed| seen.record.as_ref().is_some_and(Record::was_killed);
     if was_killed(plain) {
         return Verdict::new(id, Word::Inconclusive, "it does not stop without one either");
     }
@@ -31,10 +31,8 @@ pub(super) fn delays(id: &'static str, seen: &Observed, plain: &Observed) -> Ver
         return Verdict::new(id, Word::Inconclusive, format!("{text}; but the machine starved it"));
     }
     let text = if was_killed(seen) { format!("one keeps it until it is killed: {text}") } else { text };
-    let findings = seen.record.iter().flat_map(|record| &record.findings).take(1);
-    let verdict = findings.fold(Verdict::new(id, Word::Fail, text), |verdict, finding| {
-        verdict.because(format!("{} {}: {}", finding.code, finding.name, finding.text))
-    });
+    let verdict = Verdict::new(id, Word::Fail, text);
+    let verdict = seen.record.iter().fold(verdict, Verdict::explained);
     verdict.because("close connections that have no request under way, silent ones too, or all of them after a drain limit")
 }
 
@@ -81,8 +79,6 @@ pub(super) fn under_load(seen: &Observed) -> Verdict {
     match &seen.driven {
         None => told(Word::Inconclusive, "the load did not end by itself within 30 s of the stop"),
         Some((true, _)) => told(Word::Pass, "the load ended well"),
-        Some((false, lines)) => lines
-            .iter()
-            .fold(told(Word::Fail, "the load failed"), |verdict, line| verdict.because(format!("| {line}"))),
+        Some((false, lines)) => told(Word::Fail, "the load failed").said(lines),
     }
 }

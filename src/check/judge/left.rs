@@ -18,7 +18,7 @@ pub(super) fn survivors(options: &Options, seen: &Observed, record: &Record) -> 
     let mut stayed: Vec<String> = Vec::new();
     let mut short: Vec<String> = Vec::new();
     for (process, end) in record.stragglers().filter(|(process, _)| !is_allowed(process.name.as_ref())) {
-        let by_signal = end.and_then(|end| end.exit.as_ref()).is_none_or(|exit| exit.signal.is_some());
+        let by_signal = end.is_none_or(|end| end.exit.signal.is_some());
         let late = end.is_none_or(|end| end.at_ms - ended > settled_ms);
         // A shell does not wait: whoever is behind it was not even told.
         let is_behind_a_shell = seen.before.as_ref().is_some_and(|before| before.shell.is_some());
@@ -87,12 +87,7 @@ pub(super) fn files(options: &Options, seen: &Observed) -> Verdict {
 pub(super) fn output(seen: &Observed) -> Verdict {
     let told = |word, text: String| Verdict::new("output", word, text);
     if !seen.output.alarming.is_empty() {
-        let verdict = told(Word::Fail, "it fell apart after the signal".to_owned());
-        return seen
-            .output
-            .alarming
-            .iter()
-            .fold(verdict, |verdict, line| verdict.because(format!("| {line}")));
+        return told(Word::Fail, "it fell apart after the signal".to_owned()).said(&seen.output.alarming);
     }
     match seen.output.open_ms {
         Some(0..=OPEN_MS_MAX) => told(Word::Pass, "closed at the end, nothing alarming".to_owned()),

@@ -2,9 +2,10 @@
 
 use super::super::observed::{Before, Observed, Readiness, Record, Takes};
 use super::super::options::Options;
-use super::super::record::Exit;
 use super::super::verdict::{Verdict, Word};
 use super::{connections, left, stop, time};
+use crate::lifecycle::signal::Signal;
+use crate::report::record::Exit;
 
 /// The first of its usual checks that does not pass.
 fn worst(options: &Options, seen: &Observed, record: &Record) -> Option<Verdict> {
@@ -60,7 +61,7 @@ pub(super) fn twice(options: &Options, seen: &Observed, plain: &Observed, record
 /// For information only.
 pub(super) fn hang_up(record: &Record) -> Verdict {
     let text = match &record.exit {
-        _ if !record.killed.is_empty() => "SIGHUP does not stop it".to_owned(),
+        _ if record.was_killed() => "SIGHUP does not stop it".to_owned(),
         Some(exit) => format!("SIGHUP ends it: {exit}"),
         None => "SIGHUP does not stop it".to_owned(),
     };
@@ -77,7 +78,7 @@ pub(super) fn interrupt(
     let is_default = before.takes == Some(Takes::Default);
     let is_worse =
         is_default && plain.before.as_ref().is_some_and(|before| before.takes != Some(Takes::Default));
-    let options = &Options { signal: Some(crate::lifecycle::signal::Signal::INT), ..options.clone() };
+    let options = &Options { signal: Some(Signal::INT), ..options.clone() };
     let verdict = as_good("sigint", options, seen, plain, record);
     if verdict.word == Word::Pass && is_worse {
         return Verdict::new(
@@ -91,7 +92,7 @@ pub(super) fn interrupt(
 }
 
 pub(super) fn ctrl_c(options: &Options, seen: &Observed, plain: &Observed, record: &Record) -> Verdict {
-    let options = &Options { signal: Some(crate::lifecycle::signal::Signal::INT), ..options.clone() };
+    let options = &Options { signal: Some(Signal::INT), ..options.clone() };
     as_good("ctrl-c", options, seen, plain, record)
 }
 
@@ -100,15 +101,11 @@ pub(super) fn startup<'a>(options: &Options, runs: impl Iterator<Item = &'a Obse
     for seen in runs {
         all += 1;
         let Some(record) = &seen.record else { continue };
-        let was_killed = !record.killed.is_empty();
+        let was_killed = record.was_killed();
         starved += usize::from(was_killed && seen.is_starved());
         if was_killed && !seen.is_starved() {
-            let verdict = Verdict::new("startup", Word::Fail, "asked during its start it had to be killed");
-            return record.findings.iter().fold(verdict, |verdict, finding| {
-                verdict
-                    .because(format!("{} {}: {}", finding.code, finding.name, finding.text))
-                    .because(format!("try: {}", finding.remedy))
-            });
+            let text = "asked during its start it had to be killed";
+            return Verdict::new("startup", Word::Fail, text).explained(record);
         }
         let (lingering, files) = (left::lingering(options, seen), left::files(options, seen));
         if !lingering.is_empty() {
@@ -160,13 +157,9 @@ pub(super) fn orphans(options: &Options, seen: &Observed, record: &Record) -> Ve
 
 pub(super) fn restart(id: &'static str, seen: &Observed) -> Verdict {
     let told = |word, text: String| {
-        let lines = seen.output.last.iter().rev().take(5).rev();
+        let last = &seen.output.last;
         let verdict = Verdict::new(id, word, text);
-        if word == Word::Pass {
-            verdict
-        } else {
-            lines.fold(verdict, |verdict, line| verdict.because(format!("| {line}")))
-        }
+        if word == Word::Pass { verdict } else { verdict.said(&last[last.len().saturating_sub(5)..]) }
     };
     // A first start that fails meets what the run before has left.
     match seen.restart.as_ref().or(Some(&seen.readiness).filter(|_| !seen.is_ready())) {

@@ -8,18 +8,14 @@ pub(super) fn ready(seen: &Observed) -> Verdict {
     let told = |word, text: String| Verdict::new("ready", word, text);
     match &seen.readiness {
         Readiness::Ready { after_ms, how } => told(Word::Pass, format!("after {}: {how}", time(*after_ms))),
-        Readiness::Ended { how } => seen
-            .output
-            .last
-            .iter()
-            .fold(told(Word::Fail, format!("it {how} before it was ready")), |verdict, line| {
-                verdict.because(format!("| {line}"))
-            }),
-        Readiness::TimedOut { after_ms, seen: what } => seen.output.last.iter().fold(
+        Readiness::Ended { how } => {
+            told(Word::Fail, format!("it {how} before it was ready")).said(&seen.output.last)
+        }
+        Readiness::TimedOut { after_ms, seen: what } => {
             told(Word::Inconclusive, format!("not ready after {}: {what}", time(*after_ms)))
-                .because("say how it is ready (--ready), or give it more time (--ready-timeout)"),
-            |verdict, line| verdict.because(format!("| {line}")),
-        ),
+                .because("say how it is ready (--ready), or give it more time (--ready-timeout)")
+                .said(&seen.output.last)
+        }
         Readiness::NotRun { why, .. } => told(Word::Inconclusive, why.clone()),
     }
 }

@@ -12,6 +12,9 @@ const CRASHES: [&str; 7] = ["SEGV", "ABRT", "BUS", "ILL", "FPE", "SYS", "TRAP"];
 /// A good exit status, and the way in which many servers die of the stop signal.
 const GOOD: [Exit; 3] = [Exit::Code(0), Exit::Code(143), Exit::Signal(Signal::TERM)];
 
+/// Of more that were killed only these are named.
+const NAMES_MAX: usize = 5;
+
 /// Milliseconds, as long as anybody can wait.
 fn ms(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
@@ -23,20 +26,17 @@ pub(super) fn stops(options: &Options, seen: &Observed, record: &Record) -> Verd
         return told(Word::Fail, "it ended before it was asked to".to_owned());
     }
     let took = record.stop_ms().unwrap_or_default();
-    if !record.killed.is_empty() || !record.survivors.is_empty() {
+    if record.was_killed() || !record.survivors.is_empty() {
         if seen.is_starved() {
             return starved("stops", seen, took);
         }
+        let survivors = record.survivors.iter().map(|survivor| &survivor.process);
         let names: Vec<String> =
-            record.killed.iter().chain(&record.survivors).take(5).map(ToString::to_string).collect();
+            record.killed.iter().chain(survivors).take(NAMES_MAX).map(ToString::to_string).collect();
         let word = record.progress.as_deref().map(|word| format!(" ({word})")).unwrap_or_default();
         let text =
             format!("still there after {}, killed{word}: {}", time(ms(options.limit)), names.join(", "));
-        return record.findings.iter().fold(told(Word::Fail, text), |verdict, finding| {
-            verdict
-                .because(format!("{} {}: {}", finding.code, finding.name, finding.text))
-                .because(format!("try: {}", finding.remedy))
-        });
+        return told(Word::Fail, text).explained(record);
     }
     match options.within {
         Some(within) if took > ms(within) && seen.is_starved() => starved("stops", seen, took),
@@ -61,7 +61,7 @@ fn starved(id: &'static str, seen: &Observed, took: u64) -> Verdict {
 pub(super) fn margin(options: &Options, seen: &Observed, record: &Record) -> Verdict {
     let took = record.stop_ms().unwrap_or_default();
     let percent = took.saturating_mul(100) / ms(options.limit).max(1);
-    if !record.killed.is_empty() {
+    if record.was_killed() {
         return Verdict::new("margin", Word::Skip, "the limit was over, see stops");
     }
     let text = format!("{percent} % of the limit of {}", time(ms(options.limit)));
@@ -93,7 +93,7 @@ pub(super) fn exit_status(options: &Options, record: &Record) -> Verdict {
     let good: Vec<Exit> =
         if options.expect_exit.is_empty() { usual.collect() } else { options.expect_exit.clone() };
     let is_good = good.iter().any(|good| match good {
-        Exit::Code(code) => exit.code == Some(*code),
+        Exit::Code(code) => exit.code == Some(i32::from(*code)),
         Exit::Signal(signal) => exit.signal == Some(signal.name()),
     });
     let text = exit.to_string();

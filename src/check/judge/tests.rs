@@ -2,9 +2,9 @@ use super::super::baseline::Baseline;
 use super::super::catalogue::find;
 use super::super::observed::{Before, Held, HeldEnd, Listener, Missing, Outcome, Probe, Process, Takes};
 use super::super::options::{self, Request};
-use super::super::record::{End, Exit, Finding, Phase, Sent, Stop};
 use super::super::verdict::status;
 use super::*;
+use crate::report::record::{End, Exit, Finding, Phase, Sent, Stop};
 
 fn options(words: &[&str]) -> Options {
     let words = ["check"].iter().chain(words).chain(&["server"]).map(Into::into).collect::<Vec<_>>();
@@ -18,7 +18,7 @@ fn process(pid: i32, name: &str) -> Process {
     Process { pid, name: Some(name.to_owned()) }
 }
 
-fn exit(code: u8) -> Exit {
+fn exit(code: i32) -> Exit {
     Exit { code: Some(code), signal: None }
 }
 
@@ -28,11 +28,11 @@ fn good() -> Observed {
     let phase = |phase: &str, at_ms| Phase { phase: phase.to_owned(), at_ms };
     let record = Record {
         main: Some(main.clone()),
-        stop: Some(Stop { at_ms: 1000.0 }),
+        stop: Some(Stop { at_ms: 1000.0, ..Stop::default() }),
         phases: vec![phase("terminating", 1000.0), phase("stopped", 1100.0)],
-        ends: vec![End { at_ms: 1100.0, pid: 10, exit: Some(exit(0)) }],
+        ends: vec![End { at_ms: 1100.0, pid: 10, exit: exit(0), ..End::default() }],
         exit: Some(exit(0)),
-        outcome: "stopped".to_owned(),
+        outcome: Some("stopped".to_owned()),
         ..Record::default()
     };
     let listener = Listener { protocol: "tcp".to_owned(), address: "127.0.0.1:80".to_owned(), inode: 1 };
@@ -139,9 +139,10 @@ fn stragglers_count_by_how_they_end() {
     let straggler = |at_ms: f64, end: Exit| {
         changed(|seen| {
             let record = seen.record.as_mut().expect("a record");
-            let sent = Sent { at_ms: 1100.0, target: Some(process(11, "worker")), purpose: "ask".to_owned() };
+            let target = process(11, "worker");
+            let sent = Sent { at_ms: 1100.0, target, purpose: "ask".to_owned(), ..Sent::default() };
             record.signals.push(sent);
-            record.ends.push(End { at_ms, pid: 11, exit: Some(end) });
+            record.ends.push(End { at_ms, pid: 11, exit: end, ..End::default() });
         })
     };
     expect(&[], straggler(1150.0, exit(0)), "survivors", Word::Warn);

@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     fn an_annotation_is_one_line() {
-        let verdict = Verdict::new("stops", Word::Fail, "100 %").because("a\nb");
+        let verdict = Verdict::new("stops", Word::Fail, "100 %").because("a").because("b");
         assert_eq!(annotation("error", &verdict), "::error title=winddown check%3A stops::100 %25%0Aa%0Ab\n");
     }
 }

@@ -82,7 +82,8 @@ pub(super) fn bars(record: &Record, end_ms: f64) -> (Vec<Bar>, usize) {
         bar.end = End::Killed;
     }
     for survivor in &record.survivors {
-        let bar = bars.entry(survivor.pid).or_insert_with(|| new(record, survivor.pid, end_ms));
+        let bar =
+            bars.entry(survivor.process.pid).or_insert_with(|| new(record, survivor.process.pid, end_ms));
         bar.to_ms = end_ms.max(bar.from_ms);
         bar.end = End::Survived;
     }
