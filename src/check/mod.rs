@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use crate::cli::UsageError;
 use crate::lifecycle::exit::WINDDOWN_FAILED;
 use crate::lifecycle::signal::{Signal, SignalSet};
+use crate::os::beside::beside;
 use crate::os::clock::Clock;
 use crate::os::{inbox, reason};
 use baseline::Baseline;
@@ -78,11 +79,18 @@ pub fn run(words: &[OsString], clock: Clock) -> Result<(String, u8), Refusal> {
         Request::Check(options) => options,
         Request::Print(text) => return Ok((text, 0)),
     };
-    let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| failed(&error))?;
-    let result = runtime.block_on(whole(&options, clock));
-    // Does not wait for threads of helpers that hang.
-    runtime.shutdown_background();
-    result
+    let (interrupt, mut interrupts) = mpsc::unbounded_channel();
+    let test = || {
+        let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| failed(&error))?;
+        let result = runtime.block_on(whole(&options, &mut interrupts, clock));
+        // Does not wait for threads of helpers that hang.
+        runtime.shutdown_background();
+        result
+    };
+    let interrupting: SignalSet =
+        [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT].into_iter().collect();
+    let on_signal = |signal| interrupt.send(signal).unwrap_or_default();
+    beside("probes", interrupting, test, on_signal).map_err(|error| failed(&error))?
 }
 
 fn failed(error: &io::Error) -> Refusal {
@@ -90,9 +98,12 @@ fn failed(error: &io::Error) -> Refusal {
 }
 
 /// The whole test, or its end by a signal.
-async fn whole(options: &Options, clock: Clock) -> Result<(String, u8), Refusal> {
+async fn whole(
+    options: &Options,
+    interrupts: &mut mpsc::UnboundedReceiver<Signal>,
+    clock: Clock,
+) -> Result<(String, u8), Refusal> {
     let jobs = Jobs::default();
-    let mut interrupts = interrupts();
     let signal = tokio::select! {
         seen = play(options, &jobs, clock) => return told(options, &seen.map_err(|error| failed(&error))?),
         signal = interrupts.recv() => signal.unwrap_or(Signal::TERM),
@@ -155,19 +166,4 @@ fn told(options: &Options, seen: &Seen) -> Result<(String, u8), Refusal> {
     }
     text.extend(problems.iter().map(|problem| format!("cannot write: {problem}\n")));
     Ok((text, if problems.is_empty() { status } else { WINDDOWN_FAILED }))
-}
-
-/// The signals that end a test, taken by a thread of their own.
-fn interrupts() -> mpsc::UnboundedReceiver<Signal> {
-    let (sender, receiver) = mpsc::unbounded_channel();
-    let wanted: SignalSet = [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT].into_iter().collect();
-    tokio::task::spawn_blocking(move || {
-        while !sender.is_closed() {
-            let taken = inbox::take(wanted, None);
-            if let Some(delivery) = taken {
-                let _ = sender.send(delivery.signal);
-            }
-        }
-    });
-    receiver
 }

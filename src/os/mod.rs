@@ -4,6 +4,8 @@ use std::io;
 
 #[cfg(feature = "check")]
 pub mod below;
+#[cfg(feature = "check")]
+pub mod beside;
 pub mod by_id;
 pub mod cgroup;
 #[cfg(feature = "check")]
