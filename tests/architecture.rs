@@ -120,7 +120,7 @@ fn signals_are_consumed_in_one_file() {
 fn children_are_waited_for_in_one_file() {
     assert_at_home(&["waitpid", "waitid", "libc::wait4"], &["src/os/reap.rs"]);
     // `check` has the main job as its child, and waits for it as for any other program.
-    assert_at_home(&["process::Command"], &["src/os/child.rs"]);
+    assert_at_home(&["process::Command", "process::{Command"], &["src/os/child.rs", "src/check/"]);
     assert_nowhere(&["wait_with_output", "try_wait", "tokio::process"]);
 }
 
@@ -128,7 +128,9 @@ fn children_are_waited_for_in_one_file() {
 #[test]
 fn the_main_job_has_one_thread() {
     assert_at_home(&["tokio", "spawn_blocking"], &["src/check/"]);
-    assert_nowhere(&["thread::spawn", "thread::Builder", "thread::scope", "pthread_create"]);
+    assert_at_home(&["thread::Builder", "thread::scope"], &["src/os/beside.rs"]);
+    assert_at_home(&["beside::beside"], &["src/check/"]);
+    assert_nowhere(&["thread::spawn", "pthread_create"]);
 }
 
 /// Invariant 5: the ways to send a signal are few, each with its guard against stale ids and groups.

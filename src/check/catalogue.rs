@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use crate::lifecycle::signal::Signal;
+
 /// How much is tested.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub enum Profile {
@@ -79,6 +81,8 @@ pub enum Scenario {
     TermRestart,
     /// By SIGHUP.
     Hup,
+    /// By SIGQUIT.
+    Quit,
     /// With the signal to the whole group at once.
     Group,
     /// Suspended when the signal comes.
@@ -87,6 +91,10 @@ pub enum Scenario {
     WorkerKilled,
     /// With something that it depends on gone.
     Broken,
+    /// With nobody who reads what it prints.
+    FullOutput,
+    /// With other kinds of a standard input.
+    Stdin,
 }
 
 impl Scenario {
@@ -110,10 +118,24 @@ impl Scenario {
             Self::Kill => "kill",
             Self::TermRestart => "term-restart",
             Self::Hup => "sighup",
+            Self::Quit => "sigquit",
             Self::Group => "group",
             Self::Stopped => "stopped",
             Self::WorkerKilled => "worker-killed",
             Self::Broken => "broken",
+            Self::FullOutput => "stdout-full",
+            Self::Stdin => "stdin",
+        }
+    }
+
+    /// The signal that it is about, if it is not the stop signal.
+    #[must_use]
+    pub const fn signal(self) -> Option<Signal> {
+        match self {
+            Self::Int | Self::CtrlC => Some(Signal::INT),
+            Self::Hup => Some(Signal::HUP),
+            Self::Quit => Some(Signal::QUIT),
+            _ => None,
         }
     }
 }
@@ -132,7 +154,7 @@ const fn run(scenario: Scenario, id: &'static str, about: &'static str, more: &'
 
 /// All checks, in the order in which they are told.
 #[rustfmt::skip]
-pub static CHECKS: [Check; 33] = [
+pub static CHECKS: [Check; 37] = [
     check(Profile::Quick, "ready", "it becomes ready",
         "Fails when the server exits before it is ready, or is not ready within --ready-timeout. Without --ready it is \
          ready when a socket of its processes accepts a connection, or when it sends READY=1."),
@@ -214,6 +236,9 @@ pub static CHECKS: [Check; 33] = [
     full(Scenario::Hup, "sighup", "what SIGHUP does is told",
         "Sends SIGHUP instead of the stop signal, and tells what came of it: some servers read their configuration again, \
          others die of it. Never fails."),
+    full(Scenario::Quit, "sigquit", "what SIGQUIT does is told",
+        "Sends SIGQUIT instead of the stop signal, and tells what came of it: some servers stop gracefully by it, a JVM \
+         prints its threads, most programs die of it with a core. Never fails."),
     full(Scenario::Group, "group-vs-leader", "the signal may go to all of its processes",
         "Sends the stop signal to the whole process group at once, as some service managers do, with requests under way \
          if there is --slow. Fails when it ends worse than by a signal to the main process."),
@@ -224,6 +249,15 @@ pub static CHECKS: [Check; 33] = [
     full(Scenario::Broken, "dependency-gone", "it stops when its database is gone",
         "Runs --break COMMAND (which stops a database, say) before the signal. Fails when it ends worse than usually: \
          closing a pool of connections is where it hangs. Without --break it is skipped."),
+    full(Scenario::FullOutput, "stdout-full", "it stops though nobody reads what it prints",
+        "Reads stdout and stderr no more and lets their pipes be full before the signal, as a log shipper that hangs \
+         does. Fails when it ends worse than usually: whoever prints during the stop then waits for ever."),
+    full(Scenario::Stdin, "stdin", "any standard input will do",
+        "Starts it with a closed stdin, with a pipe that stays open (docker run -i), and with a terminal (docker run -t), \
+         beside the empty one of all other runs. Fails when it does not become ready, ends by itself, or stops worse."),
+    check(Profile::Full, "notify", "what it says by sd_notify is told",
+        "Tells which messages came after the signal (STOPPING=1, EXTEND_TIMEOUT_USEC=). Never fails. Skipped when it \
+         sends none at all."),
 ];
 
 /// The check of that name.

@@ -1,22 +1,22 @@
 //! The server under winddown's own main job, as a child of ours.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read, Seek};
-use std::os::linux::net::SocketAddrExt;
-use std::os::unix::net::{SocketAddr, UnixDatagram as StdDatagram};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{ExitStatus, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::net::UnixDatagram;
 use tokio::sync::watch;
 
 use super::catalogue::Scenario;
+use super::messages::Messages;
 use super::namespace;
 use super::options::Options;
 use super::output::Output;
+use super::stdin::Input;
 use crate::lifecycle::plan::Target;
 use crate::lifecycle::signal::Signal;
 use crate::os::child::{self, Handle};
@@ -32,9 +32,11 @@ const KILL_PATIENCE: Duration = Duration::from_secs(3);
 pub(super) struct Job {
     pub(super) outer: Arc<Handle>,
     pub(super) output: Output,
-    pub(super) notify: Option<UnixDatagram>,
+    pub(super) messages: Messages,
     ended: Ended,
     record: File,
+    /// Open as long as this is.
+    _stdin: Option<OwnedFd>,
 }
 
 /// All runs, so that none is left.
@@ -46,39 +48,19 @@ type Ended = watch::Receiver<Option<ExitStatus>>;
 
 impl Jobs {
     /// Starts the server.
-    pub(super) fn start(&self, options: &Options, scenario: Scenario, clock: Clock) -> io::Result<Job> {
+    pub(super) fn start(
+        &self,
+        options: &Options,
+        scenario: Scenario,
+        input: Input,
+        clock: Clock,
+    ) -> io::Result<Job> {
         let record = child::memory_file()?;
-        let descriptor = child::number(&record);
-        let mut command = child::command("/proc/self/exe", Some(descriptor));
-        command.arg0("winddown");
-        command.args(["-q", "--stop-with-parent", "--record", &format!("fd:{descriptor}")]);
-        command.arg("-t").arg(format!("{}ms", options.limit.as_millis()));
-        let asks_with = match scenario {
-            Scenario::Int | Scenario::CtrlC => Some(Signal::INT),
-            Scenario::Hup => Some(Signal::HUP),
-            _ => options.signal,
-        };
-        if let Some(signal) = asks_with {
-            command.args(["-s", &signal.name()]);
-        }
-        if options.to == Some(Target::All) {
-            command.args(["--to", "all"]);
-        }
-        command.arg("--");
-        if scenario == Scenario::Pid1 {
-            command.args(namespace::prefix());
-        }
-        command.args(&options.command);
-        let is_ours = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with("WINDDOWN_");
-        for (name, _) in std::env::vars_os().filter(|(name, _)| is_ours(name)) {
-            command.env_remove(name);
-        }
-        if let Some(port) = options.port {
-            command.env("PORT", port.to_string());
-        }
-        let (notify, socket) = notify_socket().unzip();
-        match &socket {
-            Some(name) => command.env("NOTIFY_SOCKET", format!("@{name}")),
+        let mut command = command(options, scenario, &record);
+        let stdin = input.give(&mut command)?;
+        let (messages, socket) = Messages::listen(clock).unzip();
+        match socket {
+            Some(name) => command.env("NOTIFY_SOCKET", name),
             None => command.env_remove("NOTIFY_SOCKET"),
         };
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
@@ -92,7 +74,7 @@ impl Jobs {
         });
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.push((Arc::clone(&outer), ended.clone()));
-        Ok(Job { outer, output, notify, ended, record })
+        Ok(Job { outer, output, messages: messages.unwrap_or_default(), ended, record, _stdin: stdin })
     }
 
     /// Kills what still runs, and waits for it.
@@ -102,6 +84,34 @@ impl Jobs {
             end(&outer, &mut ended).await;
         }
     }
+}
+
+/// The main job in front of the server.
+fn command(options: &Options, scenario: Scenario, record: &File) -> Command {
+    let descriptor = child::number(record);
+    let mut command = child::command("/proc/self/exe", Some(descriptor));
+    command.arg0("winddown");
+    command.args(["-q", "--stop-with-parent", "--record", &format!("fd:{descriptor}")]);
+    command.arg("-t").arg(format!("{}ms", options.limit.as_millis()));
+    if let Some(signal) = scenario.signal().or(options.signal) {
+        command.args(["-s", &signal.name()]);
+    }
+    if options.to == Some(Target::All) {
+        command.args(["--to", "all"]);
+    }
+    command.arg("--");
+    if scenario == Scenario::Pid1 {
+        command.args(namespace::prefix());
+    }
+    command.args(&options.command);
+    let is_ours = |name: &OsStr| name.to_string_lossy().starts_with("WINDDOWN_");
+    for (name, _) in std::env::vars_os().filter(|(name, _)| is_ours(name)) {
+        command.env_remove(name);
+    }
+    if let Some(port) = options.port {
+        command.env("PORT", port.to_string());
+    }
+    command
 }
 
 /// By a repeated INT, at which the main job kills at once.
@@ -127,16 +137,10 @@ impl Job {
 
     /// A line, a message, or the end.
     pub(super) async fn news(&mut self) {
-        let Self { output, notify, ended, .. } = self;
-        let message = async {
-            match notify {
-                Some(socket) => drop(socket.readable().await),
-                None => std::future::pending().await,
-            }
-        };
+        let Self { output, messages, ended, .. } = self;
         tokio::select! {
             () = output.news() => {}
-            () = message => {}
+            () = messages.news() => {}
             _ = ended.wait_for(Option::is_some) => {}
         }
     }
@@ -158,14 +162,4 @@ impl Job {
         self.record.read_to_string(&mut text).ok()?;
         serde_json::from_str(&text).ok()
     }
-}
-
-/// A socket for `sd_notify`, and its abstract name: nothing is left of it.
-fn notify_socket() -> Option<(UnixDatagram, String)> {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    let name = format!("winddown-check-{}-{count}", std::process::id());
-    let socket = StdDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).ok()?).ok()?;
-    socket.set_nonblocking(true).ok()?;
-    Some((UnixDatagram::from_std(socket).ok()?, name))
 }

@@ -1,7 +1,6 @@
 //! `winddown check`: starts a server under the main job, stops it, and judges how it stopped.
 
 use std::ffi::OsString;
-use std::hash::{BuildHasher, RandomState};
 use std::io::{self, IsTerminal};
 use std::time::Duration;
 
@@ -15,7 +14,6 @@ use crate::os::beside::beside;
 use crate::os::clock::Clock;
 use crate::os::{inbox, reason};
 use baseline::Baseline;
-use catalogue::Scenario;
 use job::Jobs;
 use observed::Seen;
 use options::{Options, Request};
@@ -30,11 +28,13 @@ mod hold;
 mod job;
 mod judge;
 mod load;
+mod messages;
 mod namespace;
 mod observed;
 pub mod options;
 mod output;
 mod page;
+mod play;
 mod port;
 mod probe;
 mod ready;
@@ -42,17 +42,12 @@ mod record;
 mod reports;
 mod run;
 mod statistics;
+mod stdin;
 mod strip;
 mod verdict;
 
 /// After an interrupt everything is cleaned up by then.
 const CLEAN_UP_MOST: Duration = Duration::from_secs(5);
-
-/// A repeated stop is asked up to so much later.
-const RANDOM_DELAY_MS: u64 = 1000;
-
-/// Moments of a start at which it is asked to stop.
-const STARTUP_DELAYS_MS: [u64; 6] = [0, 5, 20, 50, 100, 250];
 
 /// Why nothing was tested.
 #[derive(Debug)]
@@ -105,48 +100,11 @@ async fn whole(
 ) -> Result<(String, u8), Refusal> {
     let jobs = Jobs::default();
     let signal = tokio::select! {
-        seen = play(options, &jobs, clock) => return told(options, &seen.map_err(|error| failed(&error))?),
+        seen = play::play(options, &jobs, clock) => return told(options, &seen.map_err(|error| failed(&error))?),
         signal = interrupts.recv() => signal.unwrap_or(Signal::TERM),
     };
     let _ = tokio::time::timeout(CLEAN_UP_MOST, jobs.end_all()).await;
     Ok((format!("interrupted by {signal}: everything was ended, nothing was judged\n"), signal.exit_status()))
-}
-
-/// Every scenario that a check needs, the plain one first.
-async fn play(options: &Options, jobs: &Jobs, clock: Clock) -> io::Result<Seen> {
-    let none = Duration::ZERO;
-    let plain = run::run(options, Scenario::Plain, none, jobs, clock).await?;
-    let is_worth_more = plain.is_ready();
-    let mut seen = Seen { plain, ..Seen::default() };
-    page::progress("plain", &seen.plain);
-    while is_worth_more && seen.again.len() + 1 < options.runs {
-        let last = seen.again.last().unwrap_or(&seen.plain);
-        if options.until_fail && judge::fails(options, &seen, last) {
-            break;
-        }
-        let run = run::run(options, Scenario::Plain, random_delay(), jobs, clock).await?;
-        page::progress("plain", &run);
-        seen.again.push(run);
-    }
-    let mut scenarios: Vec<Scenario> = options.checks.iter().map(|check| check.scenario).collect();
-    scenarios.dedup();
-    for scenario in scenarios.into_iter().filter(|scenario| is_worth_more && *scenario != Scenario::Plain) {
-        let delays = if scenario == Scenario::Startup { &STARTUP_DELAYS_MS[..] } else { &[0] };
-        for delay in delays.iter().copied().map(Duration::from_millis) {
-            let run = match scenario {
-                Scenario::Startup => run::early(options, delay, jobs, clock).await?,
-                _ => run::run(options, scenario, none, jobs, clock).await?,
-            };
-            page::progress(scenario.name(), &run);
-            seen.others.push((scenario, run));
-        }
-    }
-    Ok(seen)
-}
-
-/// Up to a second: a server does other things at other moments.
-fn random_delay() -> Duration {
-    Duration::from_millis(RandomState::new().hash_one(0) % RANDOM_DELAY_MS)
 }
 
 fn told(options: &Options, seen: &Seen) -> Result<(String, u8), Refusal> {

@@ -53,6 +53,8 @@ pub(super) struct Observed {
     pub(super) restart: Option<Readiness>,
     /// How the user's command ended, and what it said.
     pub(super) driven: Option<(bool, Vec<String>)>,
+    /// What it said by `sd_notify` after the signal; nothing if it says nothing that way.
+    pub(super) messages: Option<Vec<String>>,
     /// How the machine was.
     pub(super) noise: Noise,
 }

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe::Receiver;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
+use crate::os::child;
 use crate::os::clock::Clock;
 
 const LINES_MAX: usize = 5000;
@@ -20,6 +21,8 @@ const LINE_BYTES_MAX: usize = 4096;
 pub(super) struct Output {
     kept: Arc<Mutex<Kept>>,
     news: Arc<Notify>,
+    is_read: watch::Sender<bool>,
+    streams: Arc<Vec<OwnedFd>>,
 }
 
 #[derive(Default)]
@@ -38,19 +41,51 @@ pub(super) struct Line {
 impl Output {
     /// Reads the streams from now on, as long as anybody has them open.
     pub(super) fn read(streams: impl Iterator<Item = OwnedFd>, clock: Clock) -> io::Result<Self> {
-        let output = Self { kept: Arc::default(), news: Arc::default() };
-        for stream in streams {
-            let pipe = Receiver::from_owned_fd(stream)?;
-            output.kept().open += 1;
-            tokio::spawn(output.clone().follow(pipe, clock));
+        let streams: Vec<OwnedFd> = streams.collect();
+        let pipes = streams.iter().map(OwnedFd::try_clone).collect::<io::Result<Vec<_>>>()?;
+        let is_read = watch::Sender::new(true);
+        let output = Self { kept: Arc::default(), news: Arc::default(), is_read, streams: Arc::new(streams) };
+        output.kept().open = pipes.len();
+        for pipe in pipes {
+            tokio::spawn(output.clone().follow(Receiver::from_owned_fd(pipe)?, clock));
         }
         Ok(output)
+    }
+
+    /// Reads no more: the pipes are full from now on.
+    pub(super) fn hold(&self) -> io::Result<()> {
+        self.is_read.send_replace(false);
+        self.streams.iter().try_for_each(child::fill)
+    }
+
+    /// Reads again.
+    pub(super) fn resume(&self) {
+        self.is_read.send_replace(true);
+    }
+
+    /// The next bytes, as soon as anybody is to read them; nothing at the end.
+    async fn next(pipe: &mut Receiver, is_read: &mut watch::Receiver<bool>, buffer: &mut [u8]) -> usize {
+        loop {
+            if is_read.wait_for(|is_read| *is_read).await.is_err() {
+                return 0;
+            }
+            tokio::select! {
+                biased;
+                _ = is_read.changed() => {}
+                length = pipe.read(buffer) => return length.unwrap_or_default(),
+            }
+        }
     }
 
     async fn follow(self, mut pipe: Receiver, clock: Clock) {
         let mut buffer = vec![0; 1 << 16];
         let mut started = Vec::new();
-        while let Ok(length @ 1..) = pipe.read(&mut buffer).await {
+        let mut is_read = self.is_read.subscribe();
+        loop {
+            let length = Self::next(&mut pipe, &mut is_read, &mut buffer).await;
+            if length == 0 {
+                break;
+            }
             started.extend_from_slice(&buffer[..length]);
             let at_ms = now_ms(clock);
             while let Some(end) = started.iter().position(|byte| *byte == b'\n') {

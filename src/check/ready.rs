@@ -87,7 +87,7 @@ pub(super) async fn wait(job: &mut Job, conditions: &[Ready], patience: Duration
     let since = || u64::try_from(clock.now().saturating_sub(started).as_millis()).unwrap_or(u64::MAX);
     let mut left: Vec<&Ready> = conditions.iter().collect();
     let mut told = Vec::new();
-    let mut watching = Watching { is_notified: false, note: String::new() };
+    let mut watching = Watching::default();
     let mut pause = FIRST_PAUSE;
     while !left.is_empty() {
         if let Some(end) = ended(job).await {
@@ -137,19 +137,17 @@ async fn ended(job: &mut Job) -> Option<Readiness> {
     Some(Readiness::Ended { how })
 }
 
-/// What has come meanwhile.
+/// What the last try came to.
+#[derive(Default)]
 struct Watching {
-    is_notified: bool,
-    /// What the last try came to.
     note: String,
 }
 
 impl Watching {
     /// By what it is seen, if it holds.
     async fn holds(&mut self, job: &Job, condition: &Ready) -> Option<String> {
-        self.take_messages(job);
         match condition {
-            Ready::Auto | Ready::Notify if self.is_notified => Some("READY=1".to_owned()),
+            Ready::Auto | Ready::Notify if job.messages.is_ready() => Some("READY=1".to_owned()),
             Ready::Notify => None,
             Ready::Auto => self.accepting(job).await,
             Ready::Connect(place) => match timeout(TRY, place.connect()).await {
@@ -189,13 +187,6 @@ impl Watching {
             }
         }
         None
-    }
-
-    fn take_messages(&mut self, job: &Job) {
-        let mut message = [0; 4096];
-        while let Some(Ok(length)) = job.notify.as_ref().map(|socket| socket.try_recv(&mut message)) {
-            self.is_notified |= message[..length].split(|byte| *byte == b'\n').any(|line| line == b"READY=1");
-        }
     }
 }
 

@@ -14,6 +14,7 @@ use super::options::Options;
 use super::output::now_ms;
 use super::probe::{Place, Resource, Url, ask};
 use super::ready;
+use super::stdin::Input;
 use super::strip::Strip;
 use crate::lifecycle::signal::Signal;
 use crate::os::below::{self, Takes};
@@ -65,60 +66,53 @@ struct Pids {
     main: i32,
 }
 
-/// Plays one scenario; the signal comes so much later.
+/// What differs between the runs of one scenario.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Variant {
+    /// The signal comes so much later.
+    pub(super) delay: Duration,
+    /// The server's standard input.
+    pub(super) input: Input,
+}
+
+/// Plays one scenario.
 pub(super) async fn run(
     options: &Options,
     scenario: Scenario,
-    delay: Duration,
+    variant: Variant,
     jobs: &Jobs,
     clock: Clock,
 ) -> std::io::Result<Observed> {
-    if scenario == Scenario::Pid1 && !namespace::is_possible().await {
-        let missing = Some(Missing::Skip("no PID namespace can be made here"));
-        return Ok(Observed { missing, ..Observed::default() });
+    if let Some(missing) = missing(options, scenario).await {
+        return Ok(Observed { missing: Some(Missing::Skip(missing)), ..Observed::default() });
     }
-    if scenario == Scenario::Drive && options.drive.is_none() {
-        let missing = Some(Missing::Skip("no load to run: --drive COMMAND"));
-        return Ok(Observed { missing, ..Observed::default() });
+    let (mut run, pids) = Run::start(options, scenario, variant.input, jobs, clock).await?;
+    if scenario == Scenario::Startup {
+        run.early(variant.delay, pids).await;
+        return Ok(run.observed);
     }
-    if scenario == Scenario::Broken && options.breaks.is_none() {
-        let missing = Some(Missing::Skip("nothing to take away: --break COMMAND"));
-        return Ok(Observed { missing, ..Observed::default() });
-    }
-    let (mut run, pids) = Run::start(options, scenario, jobs, clock).await?;
-    run.observed.readiness = ready::wait(&mut run.job, &options.ready, options.ready_timeout, clock).await;
+    run.observed.readiness = run.readiness().await;
     let Some(pids) = pids.filter(|_| run.observed.is_ready()) else {
         run.job.end_now().await;
         run.observed.output.last = run.job.output.last(LAST_LINES);
         return Ok(run.observed);
     };
-    tokio::time::sleep(delay).await;
+    tokio::time::sleep(variant.delay).await;
     run.stop(pids).await;
     if matches!(scenario, Scenario::KillRestart | Scenario::TermRestart) {
-        let mut next = jobs.start(options, Scenario::Plain, clock)?;
-        run.observed.restart =
-            Some(ready::wait(&mut next, &options.ready, options.ready_timeout, clock).await);
-        run.observed.output.last = next.output.last(LAST_LINES);
-        next.outer.signal(Signal::TERM);
-        next.ended().await;
+        run.start_again(jobs).await?;
     }
     Ok(run.observed)
 }
 
-/// Asks it so long after its start, ready or not.
-pub(super) async fn early(
-    options: &Options,
-    delay: Duration,
-    jobs: &Jobs,
-    clock: Clock,
-) -> std::io::Result<Observed> {
-    let (mut run, pids) = Run::start(options, Scenario::Startup, jobs, clock).await?;
-    let _ = tokio::time::timeout(delay, run.job.ended()).await;
-    run.observed.readiness = Readiness::Ready { after_ms: 0, how: "not waited for".to_owned() };
-    if let Some(pids) = pids {
-        run.stop(pids).await;
+/// Why a scenario can't be played here.
+async fn missing(options: &Options, scenario: Scenario) -> Option<&'static str> {
+    match scenario {
+        Scenario::Pid1 if !namespace::is_possible().await => Some("no PID namespace can be made here"),
+        Scenario::Drive if options.drive.is_none() => Some("no load to run: --drive COMMAND"),
+        Scenario::Broken if options.breaks.is_none() => Some("nothing to take away: --break COMMAND"),
+        _ => None,
     }
-    Ok(run.observed)
 }
 
 impl<'a> Run<'a> {
@@ -126,11 +120,12 @@ impl<'a> Run<'a> {
     async fn start(
         options: &'a Options,
         scenario: Scenario,
+        input: Input,
         jobs: &Jobs,
         clock: Clock,
     ) -> std::io::Result<(Self, Option<Pids>)> {
         let files = Files::look(&options.watch);
-        let job = jobs.start(options, scenario, clock)?;
+        let job = jobs.start(options, scenario, input, clock)?;
         let mut run = Self { options, scenario, clock, job, files, observed: Observed::default() };
         loop {
             let found = below::main_process(run.job.outer.pid);
@@ -148,12 +143,31 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn signal(&self) -> Signal {
-        match self.scenario {
-            Scenario::Int | Scenario::CtrlC => Signal::INT,
-            Scenario::Hup => Signal::HUP,
-            _ => self.options.signal.unwrap_or(Signal::TERM),
+    async fn readiness(&mut self) -> Readiness {
+        ready::wait(&mut self.job, &self.options.ready, self.options.ready_timeout, self.clock).await
+    }
+
+    /// Asks it so long after its start, ready or not.
+    async fn early(&mut self, delay: Duration, pids: Option<Pids>) {
+        let _ = tokio::time::timeout(delay, self.job.ended()).await;
+        self.observed.readiness = Readiness::Ready { after_ms: 0, how: "not waited for".to_owned() };
+        if let Some(pids) = pids {
+            self.stop(pids).await;
         }
+    }
+
+    /// Starts it at the same place.
+    async fn start_again(&mut self, jobs: &Jobs) -> std::io::Result<()> {
+        self.job = jobs.start(self.options, Scenario::Plain, Input::default(), self.clock)?;
+        self.observed.restart = Some(self.readiness().await);
+        self.observed.output.last = self.job.output.last(LAST_LINES);
+        self.job.outer.signal(Signal::TERM);
+        self.job.ended().await;
+        Ok(())
+    }
+
+    fn signal(&self) -> Signal {
+        self.scenario.signal().or(self.options.signal).unwrap_or(Signal::TERM)
     }
 
     async fn stop(&mut self, Pids { inner, main }: Pids) {
@@ -190,6 +204,7 @@ impl<'a> Run<'a> {
         self.ask(&main_handle).await;
         let waited = self.watch_stop(&main_handle, inner).await;
         let end_at = now_ms(self.clock);
+        self.job.output.resume();
         self.observed.took_ms = end_at.saturating_sub(signal_at);
         self.observed.noise = Noise { waited_ms: waited.saturating_sub(waited_before), pressure: pressure() };
         self.look_at_rest(&main_handle, inner, &listeners, end_at).await;
@@ -205,6 +220,7 @@ impl<'a> Run<'a> {
         }
         self.observed.record = self.job.record();
         self.observed.output = self.output(signal_at, end_at).await;
+        self.observed.messages = self.job.messages.after(signal_at);
         self.observed.left.files = self.files.left();
     }
 

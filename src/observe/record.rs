@@ -98,6 +98,7 @@ impl Record {
             "stop": null,
             "steps": [],
             "hooks": [],
+            "extensions": [],
             "received": [],
             "signals": [],
             "ends": [],
@@ -168,6 +169,10 @@ impl Record {
                 let entry = json!({ "at_ms": at_ms, "hook": hook, "result": result, "exit": how.map(exit) });
                 self.push("hooks", entry);
             }
+            Fact::Extended { by, requester, .. } => self.extension(at_ms, *by, true, requester.as_ref()),
+            Fact::NotExtended { wanted, requester } => {
+                self.extension(at_ms, *wanted, false, requester.as_ref());
+            }
             Fact::GaveUp { survivors: list, .. } => self.object["survivors"] = survivors(list),
             Fact::Ended { outcome, main, main_exit, .. } => {
                 self.object["main"] = process(main);
@@ -192,6 +197,13 @@ impl Record {
             "at_ms": at_ms, "signal": signal(received), "sender": sender(by), "forwarded": forwarded.map(signal),
         });
         self.push_signal("received", entry, true);
+    }
+
+    fn extension(&mut self, at_ms: f64, time: Duration, is_granted: bool, by: Option<&Process>) {
+        let entry = json!({
+            "at_ms": at_ms, "time_ms": milliseconds(time), "granted": is_granted, "process": by.map(process),
+        });
+        self.push_at_most("extensions", entry);
     }
 
     fn push_signal(&mut self, list: &str, entry: Value, may_share: bool) {

@@ -2,12 +2,14 @@
 //! that a verdict does not depend on who called.
 
 use std::ffi::OsStr;
-use std::fs::File;
-use std::io;
-use std::os::fd::{AsRawFd, RawFd};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
-use std::process::Command;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
+
+use nix::fcntl::OFlag;
 
 use super::inbox;
 use super::procfs::Directory;
@@ -46,6 +48,47 @@ pub fn shell(text: &str) -> Command {
     // SAFETY: one plain system call.
     unsafe { shell.pre_exec(prepare) };
     shell
+}
+
+/// Leaves a command without a descriptor 0.
+pub fn close_stdin(command: &mut Command) {
+    let prepare = || {
+        // SAFETY: concerns only this process's descriptor.
+        unsafe { libc::close(0) };
+        Ok(())
+    };
+    // SAFETY: one plain system call.
+    unsafe { command.pre_exec(prepare) };
+}
+
+/// A terminal: our end, and the one for a program. It controls nobody.
+///
+/// # Errors
+/// As `posix_openpt(3)` and `open(2)`.
+pub fn terminal() -> io::Result<(OwnedFd, OwnedFd)> {
+    let ours = nix::pty::posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC)?;
+    nix::pty::grantpt(&ours)?;
+    nix::pty::unlockpt(&ours)?;
+    let name = nix::pty::ptsname_r(&ours)?;
+    let its = OpenOptions::new().read(true).write(true).custom_flags(libc::O_NOCTTY).open(name)?;
+    Ok((ours.into(), its.into()))
+}
+
+/// Fills a pipe of which we read the other end, so that who writes into it has to wait.
+///
+/// # Errors
+/// When it can't be opened or written to.
+pub fn fill(reader: &OwnedFd) -> io::Result<()> {
+    let path = format!("/proc/self/fd/{}", reader.as_raw_fd());
+    let mut writer = OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    let page = [0; 4096];
+    loop {
+        match writer.write(&page) {
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// A file in memory, which goes with its last user.

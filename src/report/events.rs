@@ -1,6 +1,6 @@
 //! What happened, one after the other: the same for the story and for the picture.
 
-use super::record::{Hook, Process, Received, Record, Step, Stop};
+use super::record::{Extension, Hook, Process, Received, Record, Step, Stop};
 use super::words;
 use crate::observe::log::printable;
 use crate::observe::message::counted;
@@ -37,6 +37,9 @@ pub(super) fn events(record: &Record) -> Vec<Event> {
     }
     for hook in &record.hooks {
         tell(hook.at_ms, told_hook(hook));
+    }
+    for extension in &record.extensions {
+        tell(extension.at_ms, told_extension(extension));
     }
     events.extend(received(record));
     events.extend(half(record));
@@ -123,6 +126,20 @@ pub(super) fn told_hook(hook: &Hook) -> String {
         _ => hook.exit.as_ref().map_or_else(|| "ended".to_owned(), words::exit),
     };
     format!("hook '{}' {how}", printable(&hook.command))
+}
+
+/// `asked for 5s more: not granted`.
+fn told_extension(extension: &Extension) -> String {
+    let who = match &extension.process {
+        Some(process) => words::named(process.pid, process.name.as_deref()),
+        None => "the workload".to_owned(),
+    };
+    let time = words::short(extension.time_ms);
+    if extension.granted {
+        format!("{time} more for {who}")
+    } else {
+        format!("{who} asked for {time}: not granted")
+    }
 }
 
 fn half(record: &Record) -> Option<Event> {

@@ -19,6 +19,7 @@ pub(crate) struct Record {
     pub(crate) stop: Option<Stop>,
     pub(crate) steps: Vec<Step>,
     pub(crate) hooks: Vec<Hook>,
+    pub(crate) extensions: Vec<Extension>,
     pub(crate) received: Vec<Received>,
     pub(crate) signals: Vec<Sent>,
     pub(crate) ends: Vec<End>,
@@ -100,6 +101,15 @@ pub(crate) struct Hook {
     pub(crate) command: String,
     pub(crate) result: String,
     pub(crate) exit: Option<Exit>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Extension {
+    pub(crate) at_ms: f64,
+    pub(crate) time_ms: f64,
+    pub(crate) granted: bool,
+    pub(crate) process: Option<Process>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -27,6 +27,7 @@ trials![
     runs_with_a_plan_and_hooks,
     forwarded_signals_and_stopped_processes,
     limits_without_end_and_from_elsewhere,
+    requests_for_more_time,
     a_terminal_that_hangs_up,
     needs("bash") => a_key_of_the_terminal,
     a_winddown_that_is_killed,
@@ -160,6 +161,28 @@ fn the_schema_lets_nothing_else_pass() {
         *record.pointer_mut(pointer).unwrap() = value.clone();
         assert!(!validator.is_valid(&record), "{pointer} may be {value}");
     }
+}
+
+fn requests_for_more_time() {
+    let place = TempDir::new();
+    let file = place.file("record");
+    let run = Winddown::new()
+        .args(["--notify", "--extend-max", "3s", "-t", "5s", "--record", &file])
+        .workload("--on TERM [ --tell EXTEND_TIMEOUT_USEC=7000000 --tell EXTEND_TIMEOUT_USEC=60000000 --barrier --exit 0 ] --print up --serve")
+        .start();
+    run.wait_out("up");
+    run.signal(libc::SIGTERM);
+    run.wait().expect_code(0);
+    let record = read_json(&file);
+    check(&record);
+    let asked: Vec<_> = record["extensions"].as_array().unwrap().iter().map(|one| &one["granted"]).collect();
+    assert_eq!(asked, [true, false], "{record:#}");
+    assert_eq!(record["extensions"][0]["process"], record["main"], "{record:#}");
+    assert!(record["extensions"][0]["time_ms"].as_f64().unwrap() > 1000.0, "{record:#}");
+    assert_eq!(record["extensions"][1]["time_ms"], 60_000.0, "{record:#}");
+    let mut wrong = record.clone();
+    wrong["extensions"][0].as_object_mut().unwrap().remove("granted");
+    assert!(!errors(&wrong).is_empty());
 }
 
 fn runs_that_end_by_themselves() {

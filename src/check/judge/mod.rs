@@ -8,6 +8,7 @@ use super::statistics::Times;
 use super::verdict::{Verdict, Word};
 
 mod connections;
+mod inputs;
 mod left;
 mod signals;
 mod start;
@@ -63,6 +64,9 @@ fn once(check: &Check, options: &Options, all: &Seen, plain: &Observed) -> Verdi
     if check.scenario == Scenario::Startup {
         return signals::startup(options, all.of(Scenario::Startup));
     }
+    if check.scenario == Scenario::Stdin {
+        return inputs::stdin(options, all.of(Scenario::Stdin), plain);
+    }
     let played = match check.scenario {
         Scenario::Plain => Some(plain),
         scenario => all.of(scenario).next(),
@@ -110,8 +114,9 @@ fn judged(
         "double-term" => signals::twice(options, seen, plain, record),
         "sigint" => signals::interrupt(options, seen, plain, before, record),
         "ctrl-c" => signals::ctrl_c(options, seen, plain, record),
-        "sighup" => signals::hang_up(record),
-        "group-vs-leader" | "stopped" | "worker-killed" | "dependency-gone" => {
+        "sighup" | "sigquit" => signals::other(id, record),
+        "notify" => start::notify(seen),
+        "group-vs-leader" | "stopped" | "worker-killed" | "dependency-gone" | "stdout-full" => {
             signals::as_good(id, options, seen, plain, record)
         }
         "pid1" => signals::pid1(options, seen, before),

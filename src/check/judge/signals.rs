@@ -59,13 +59,13 @@ pub(super) fn twice(options: &Options, seen: &Observed, plain: &Observed, record
 }
 
 /// For information only.
-pub(super) fn hang_up(record: &Record) -> Verdict {
+pub(super) fn other(id: &'static str, record: &Record) -> Verdict {
+    let name = id.to_ascii_uppercase();
     let text = match &record.exit {
-        _ if record.was_killed() => "SIGHUP does not stop it".to_owned(),
-        Some(exit) => format!("SIGHUP ends it: {exit}"),
-        None => "SIGHUP does not stop it".to_owned(),
+        Some(exit) if !record.was_killed() => format!("{name} ends it: {exit}"),
+        _ => format!("{name} does not stop it"),
     };
-    Verdict::new("sighup", Word::Pass, text)
+    Verdict::new(id, Word::Pass, text)
 }
 
 pub(super) fn interrupt(

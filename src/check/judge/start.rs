@@ -61,6 +61,20 @@ pub(super) fn zombies(before: &Before) -> Verdict {
     }
 }
 
+/// For information only.
+pub(super) fn notify(seen: &Observed) -> Verdict {
+    let told = |word, text: &str| Verdict::new("notify", word, text);
+    let Some(messages) = &seen.messages else { return told(Word::Skip, "it says nothing by sd_notify") };
+    // The main job answers these by itself.
+    let asked = seen.record.iter().flat_map(|record| &record.extensions);
+    let asked = asked.map(|extension| format!("EXTEND_TIMEOUT_USEC={:.0}", extension.time_ms * 1000.0));
+    let lines: Vec<String> = messages.iter().cloned().chain(asked).collect();
+    if lines.is_empty() {
+        return told(Word::Pass, "it says nothing after the signal; STOPPING=1 would tell a service manager");
+    }
+    told(Word::Pass, &format!("after the signal {}", lines.join(", ")))
+}
+
 pub(super) fn shell_wrap(before: &Before) -> Verdict {
     let Some(Shell { program, child }) = &before.shell else {
         return Verdict::new("shell-wrap", Word::Pass, "no shell in front");

@@ -65,6 +65,12 @@ impl Run<'_> {
                 }
                 self.job.outer.signal(Signal::TERM);
             }
+            Scenario::FullOutput => {
+                if self.job.output.hold().is_err() {
+                    self.observed.missing = Some(Missing::Inconclusive("its pipes could not be filled"));
+                }
+                self.job.outer.signal(Signal::TERM);
+            }
             _ => self.job.outer.signal(Signal::TERM),
         }
     }

@@ -4,15 +4,20 @@ use super::{check, expect, server, tells_apart};
 use crate::support::trials;
 
 trials![
-    needs("python3") => sighup_is_told_only,
+    needs("python3") => signals_are_told_only,
     needs("python3") => group_vs_leader_and_worker_killed,
     needs("python3") => stopped,
     needs("python3") => dependency_gone,
+    needs("python3") => stdout_full,
+    needs("python3") => stdin,
+    needs("python3") => notify,
 ];
 
-fn sighup_is_told_only() {
-    let ended = check("--only sighup", &server("good")).expect_code(0);
-    expect(&ended, "ok", "sighup");
+fn signals_are_told_only() {
+    let ended = check("--profile full --only sighup,sigquit --report json", &server("good")).expect_code(0);
+    let told = ended.told();
+    assert!(told.contains("SIGHUP ends it: death by SIGHUP"), "{told}");
+    assert!(told.contains("SIGQUIT ends it: death by SIGQUIT"), "{told}");
 }
 
 fn group_vs_leader_and_worker_killed() {
@@ -33,4 +38,26 @@ fn dependency_gone() {
     expect(&with(removes, "needs-file").expect_code(1), "FAIL", "dependency-gone");
     expect(&with("--break false", "good").expect_code(3), "???", "dependency-gone");
     expect(&with("", "good").expect_code(0), "skip", "dependency-gone");
+}
+
+fn stdout_full() {
+    tells_apart("stdout-full", "-t 2s", &server("good"), &server("prints"));
+    let ended = check("--only stdout-full -t 1s", &server("prints")).expect_code(1);
+    assert!(ended.told().contains("W14 stdout-full"), "the cause is told: {}", ended.told());
+}
+
+fn stdin() {
+    tells_apart("stdin", "--ready-timeout 2s", &server("good"), &server("needs-stdin"));
+    let ended = check("--only stdin -t 1s", &server("wants-no-terminal")).expect_code(1);
+    assert!(ended.told().contains("with a terminal as stdin: stops: still there"), "{}", ended.told());
+}
+
+fn notify() {
+    expect(&check("--only notify", &server("good")).expect_code(0), "skip", "notify");
+    let ended = check("--only notify --report json", &server("notifies")).expect_code(0);
+    assert!(
+        ended.told().contains("after the signal STOPPING=1, STATUS=bye, EXTEND_TIMEOUT_USEC=70000000"),
+        "{}",
+        ended.told()
+    );
 }

@@ -94,6 +94,7 @@ fn output() {
 fn zombies() {
     expect(&check("--only zombies", &server("good")).expect_code(0), "ok", "zombies");
     expect(&check("--only zombies", &server("zombies")).expect_code(0), "warn", "zombies");
+    expect(&check("--only zombies", &server("more-zombies")).expect_code(1), "FAIL", "zombies");
 }
 
 fn shell_wrap() {

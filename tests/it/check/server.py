@@ -10,6 +10,9 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 mode = sys.argv[1]
+if mode == "needs-stdin":
+    # First of all: what is opened next would be descriptor 0.
+    os.fstat(0)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -22,9 +25,11 @@ class Handler(BaseHTTPRequestHandler):
             self.send_response(200)
             self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()
-            while True:
+            while not (mode == "ends-streams" and stopped):
                 self.wfile.write(b"3\r\nhi\n\r\n")
                 time.sleep(0.05)
+            self.wfile.write(b"0\r\n\r\n")
+            return
         self.send_response(200)
         self.send_header("Content-Length", "3")
         self.end_headers()
@@ -35,15 +40,25 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class Server(ThreadingHTTPServer):
-    daemon_threads = mode != "graceful"
+    daemon_threads = mode not in ("graceful", "ends-streams")
 
 
 server = Server(("127.0.0.1", int(os.environ.get("PORT", "0"))), Handler)
 
 
+def say(text):
+    address = os.environ["NOTIFY_SOCKET"].replace("@", "\0", 1)
+    socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(text, address)
+
+
 def stop(*_):
+    stopped.append(1)
     if mode == "exits-at-once":
         os._exit(0)
+    elif mode == "prints":
+        print("stopping", flush=True)
+    elif mode == "notifies":
+        say(b"STOPPING=1\nSTATUS=bye\nEXTEND_TIMEOUT_USEC=70000000")
     threading.Thread(target=server.shutdown).start()
     if mode == "second":
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -54,6 +69,7 @@ def spawn(command, **more):
 
 
 stopped = []
+continued = []
 signal.signal(signal.SIGTERM, stop)
 signal.signal(signal.SIGINT, stop)
 if mode == "ignores":
@@ -100,9 +116,17 @@ elif mode in ("has-child", "needs-child"):
 elif mode == "needs-file":
     open("database", "w").close()
 elif mode == "was-stopped":
-    signal.signal(signal.SIGCONT, lambda *_: stopped.append(1))
-elif mode == "zombies":
+    signal.signal(signal.SIGCONT, lambda *_: continued.append(1))
+elif mode in ("zombies", "more-zombies"):
     os.spawnlp(os.P_NOWAIT, "true", "true")
+    while mode == "more-zombies" and not os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT):
+        pass
+elif mode == "wants-no-terminal" and os.isatty(0):
+    time.sleep(60)
+elif mode == "notifies":
+    say(b"READY=1")
+if mode == "more-zombies":
+    server.service_actions = lambda: os.spawnlp(os.P_NOWAIT, "true", "true")
 server.serve_forever(poll_interval=0.02)
 if mode == "accepts":
     # Taken by the kernel's queue until the end, and never answered.
@@ -113,7 +137,7 @@ if mode == "needs-child" and child_was_gone:
     time.sleep(60)
 elif mode == "needs-file" and not os.path.exists("database"):
     time.sleep(60)
-elif mode == "was-stopped" and stopped:
+elif mode == "was-stopped" and continued:
     time.sleep(60)
 elif mode == "pid-file":
     os.remove("server.pid")

@@ -1,0 +1,43 @@
+//! Other kinds of a standard input.
+
+use super::super::observed::{Observed, Readiness};
+use super::super::options::Options;
+use super::super::stdin::Input;
+use super::super::verdict::{Verdict, Word};
+use super::signals::as_good;
+
+pub(super) fn stdin<'a>(
+    options: &Options,
+    runs: impl Iterator<Item = &'a Observed>,
+    plain: &Observed,
+) -> Verdict {
+    let verdicts = Input::OTHERS.into_iter().zip(runs).map(|(input, seen)| with(input, options, seen, plain));
+    let worst = verdicts.max_by_key(|verdict| verdict.word);
+    match worst {
+        Some(verdict) if verdict.word == Word::Pass => {
+            Verdict::new("stdin", Word::Pass, "the same with a closed one, an open pipe and a terminal")
+        }
+        Some(verdict) => verdict,
+        None => Verdict::new("stdin", Word::Inconclusive, "it was not tried"),
+    }
+}
+
+fn with(input: Input, options: &Options, seen: &Observed, plain: &Observed) -> Verdict {
+    let name = input.name();
+    let told = |word, text: &str| Verdict::new("stdin", word, format!("with {name}: {text}"));
+    match (&seen.readiness, &seen.record) {
+        (Readiness::Ready { .. }, Some(record)) => {
+            let verdict = as_good("stdin", options, seen, plain, record);
+            Verdict { summary: format!("with {name}: {}", verdict.summary), ..verdict }
+        }
+        (Readiness::Ended { how }, _) => {
+            told(Word::Fail, &format!("it {how} before it was ready")).said(&seen.output.last)
+        }
+        (Readiness::TimedOut { seen: what, .. }, _) => {
+            told(Word::Fail, &format!("it is not ready: {what}")).said(&seen.output.last)
+        }
+        (Readiness::Ready { .. } | Readiness::NotRun { .. }, _) => {
+            told(Word::Inconclusive, "there is no record of the run")
+        }
+    }
+}
