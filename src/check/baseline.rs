@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::judge::time;
+use super::observed::Noise;
 use super::statistics::Times;
 use super::verdict::{Verdict, Word};
 use crate::os::{reason, whole_file};
@@ -14,19 +15,27 @@ const WORSE_PERCENT: u64 = 25;
 const WORSE_MS: u64 = 100;
 
 /// What is kept.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Baseline {
     schema: u8,
     runs: usize,
     median_ms: u64,
     max_ms: u64,
     cores: usize,
+    noise: Noise,
 }
 
 impl Baseline {
     pub(super) fn of(times: &Times) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self { schema: 1, runs: times.count(), median_ms: times.median(), max_ms: times.max(), cores }
+        Self {
+            schema: 1,
+            runs: times.count(),
+            median_ms: times.median(),
+            max_ms: times.max(),
+            cores,
+            noise: times.noise,
+        }
     }
 
     pub(super) fn read(path: &str) -> Result<Self, String> {
@@ -78,7 +87,9 @@ mod tests {
 
     #[test]
     fn only_a_real_regression_fails() {
-        let baseline = |median_ms| Baseline { schema: 1, runs: 5, median_ms, max_ms: median_ms, cores: 2 };
+        let noise = Noise::default();
+        let baseline =
+            |median_ms| Baseline { schema: 1, runs: 5, median_ms, max_ms: median_ms, cores: 2, noise };
         let word = |before, now| baseline(before).judge(&baseline(now), false).word;
         assert_eq!(word(10, 100), Word::Pass, "within the noise of a clock");
         assert_eq!(word(1000, 1200), Word::Pass, "less than a quarter");

@@ -31,6 +31,7 @@ pub(super) struct Holding(Vec<One>);
 
 struct One {
     task: JoinHandle<(u64, HeldEnd)>,
+    opened_at_ms: u64,
     /// The address that it comes from; nothing if it has had its answer, or there is none.
     from: Option<SocketAddr>,
 }
@@ -104,7 +105,7 @@ impl Holding {
             };
             (now_ms(clock), end)
         });
-        self.0.push(One { task, from });
+        self.0.push(One { task, opened_at_ms: now_ms(clock), from });
         Ok(())
     }
 
@@ -119,7 +120,7 @@ impl Holding {
             drop(client);
             (now_ms(clock), HeldEnd::Closed)
         });
-        self.0.push(One { task, from: None });
+        self.0.push(One { task, opened_at_ms: now_ms(clock), from: None });
         Ok(())
     }
 
@@ -127,7 +128,7 @@ impl Holding {
         let (mut stream, from) = place.connect_from().await?;
         stream.write_all(bytes).await?;
         let task = tokio::spawn(async move { (closed_at_ms(stream, clock).await, HeldEnd::Closed) });
-        self.0.push(One { task, from });
+        self.0.push(One { task, opened_at_ms: now_ms(clock), from });
         Ok(())
     }
 
@@ -155,14 +156,13 @@ impl Holding {
 
     /// How each ended, once the server has.
     pub(super) async fn finish(self, signal_at_ms: u64) -> Vec<Held> {
+        let from_signal = |at_ms: u64| at_ms.cast_signed().saturating_sub(signal_at_ms.cast_signed());
         let mut held = Vec::new();
-        for One { task, .. } in self.0 {
+        for One { task, opened_at_ms, .. } in self.0 {
+            let opened_ms = from_signal(opened_at_ms);
             held.push(match tokio::time::timeout(REST, task).await {
-                Ok(Ok((at_ms, end))) => {
-                    let ended_ms = at_ms.cast_signed().saturating_sub(signal_at_ms.cast_signed());
-                    Held { ended_ms: Some(ended_ms), end }
-                }
-                _ => Held { ended_ms: None, end: HeldEnd::Cut },
+                Ok(Ok((at_ms, end))) => Held { opened_ms, ended_ms: Some(from_signal(at_ms)), end },
+                _ => Held { opened_ms, ended_ms: None, end: HeldEnd::Cut },
             });
         }
         held

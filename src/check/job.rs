@@ -108,8 +108,8 @@ fn command(options: &Options, scenario: Scenario, record: &File) -> Command {
     for (name, _) in std::env::vars_os().filter(|(name, _)| is_ours(name)) {
         command.env_remove(name);
     }
-    if let Some(port) = options.port {
-        command.env("PORT", port.to_string());
+    if let Some(port) = &options.port {
+        command.env("PORT", port.number.to_string());
     }
     command
 }

@@ -1,7 +1,7 @@
 //! `winddown check`: starts a server under the main job, stops it, and judges how it stopped.
 
 use std::ffi::OsString;
-use std::io::{self, IsTerminal};
+use std::io;
 use std::time::Duration;
 
 use tokio::runtime::Builder;
@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use crate::cli::UsageError;
 use crate::lifecycle::exit::WINDDOWN_FAILED;
 use crate::lifecycle::signal::{Signal, SignalSet};
+use crate::observe::log;
 use crate::os::beside::beside;
 use crate::os::clock::Clock;
 use crate::os::{inbox, reason};
@@ -37,6 +38,7 @@ mod page;
 mod play;
 mod port;
 mod probe;
+mod progress;
 mod ready;
 mod record;
 mod reports;
@@ -45,6 +47,8 @@ mod statistics;
 mod stdin;
 mod strip;
 mod verdict;
+
+const STDOUT: i32 = 1;
 
 /// After an interrupt everything is cleaned up by then.
 const CLEAN_UP_MOST: Duration = Duration::from_secs(5);
@@ -114,7 +118,7 @@ fn told(options: &Options, seen: &Seen) -> Result<(String, u8), Refusal> {
     let verdicts = judge::judge(options, seen);
     let status = verdict::status(&verdicts);
     let plain = page::page(options, seen, &verdicts, false);
-    let coloured = page::page(options, seen, &verdicts, io::stdout().is_terminal());
+    let coloured = page::page(options, seen, &verdicts, log::may_colour(STDOUT));
     let results = Results { options, seen, verdicts: &verdicts, page: &plain, status };
     let (mut text, mut problems) = reports::write(&options.reports, &results, &coloured);
     if let Some(path) = &options.save_baseline

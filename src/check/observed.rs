@@ -1,5 +1,9 @@
 //! What one run has shown, as plain values: all that the judgement knows.
 
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
 use super::catalogue::Scenario;
 
 pub(super) use crate::os::below::{Listener, Takes};
@@ -205,6 +209,8 @@ pub(super) enum Missing {
 /// One connection that was held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Held {
+    /// When it was opened, from the signal on.
+    pub(super) opened_ms: i64,
     /// When it ended, from the signal on; nothing if it was open at the end.
     pub(super) ended_ms: Option<i64>,
     /// How.
@@ -223,12 +229,38 @@ pub(super) enum HeldEnd {
 }
 
 /// What the machine did to the run.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Noise {
     /// How long the server has waited for a CPU during the stop.
     pub(super) waited_ms: u64,
     /// The share of time in which somebody had to wait for a CPU (pressure, average of 10 s), in percent.
     pub(super) pressure: Option<f64>,
+}
+
+impl Noise {
+    /// Less is on every machine, and says nothing.
+    const WAIT_MS_MIN: u64 = 10;
+    const PRESSURE_MIN: f64 = 10.0;
+
+    /// The worse of both.
+    #[must_use]
+    pub(super) fn or(self, other: Self) -> Self {
+        let pressures = self.pressure.into_iter().chain(other.pressure);
+        Self { waited_ms: self.waited_ms.max(other.waited_ms), pressure: pressures.reduce(f64::max) }
+    }
+
+    /// Whether it is worth a line.
+    #[must_use]
+    pub(super) fn is_notable(self) -> bool {
+        self.waited_ms >= Self::WAIT_MS_MIN || self.pressure.is_some_and(|share| share >= Self::PRESSURE_MIN)
+    }
+}
+
+impl fmt::Display for Noise {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "waited {} ms for a CPU", self.waited_ms)?;
+        self.pressure.map_or(Ok(()), |share| write!(f, ", CPU pressure {share:.0} %"))
+    }
 }
 
 impl Observed {

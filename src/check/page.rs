@@ -1,7 +1,6 @@
 //! The page for people.
 
 use std::fmt::Write as _;
-use std::io::{self, IsTerminal, Write as _};
 
 use super::judge::{self, strip, time};
 use super::observed::{Observed, Readiness, Record, Seen};
@@ -28,6 +27,9 @@ pub(super) fn page(options: &Options, all: &Seen, verdicts: &[Verdict], colour: 
     if let Readiness::Ready { after_ms, how } = &seen.readiness {
         let _ = writeln!(page, "  ready  {:>8}  {}", time(*after_ms), printable(how));
         stop_line(&mut page, options, seen);
+        if seen.noise.is_notable() {
+            let _ = writeln!(page, "  machine          {}", seen.noise);
+        }
         if !seen.strip.is_empty() {
             let signal = options.signal.unwrap_or(Signal::TERM).name();
             let _ = writeln!(page, "  probes           {}", shortened(&strip(seen, &signal)));
@@ -56,15 +58,6 @@ pub(super) fn page(options: &Options, all: &Seen, verdicts: &[Verdict], colour: 
     }
     let _ = writeln!(page, "{}", sum(verdicts));
     page
-}
-
-/// A line for each run, while it is waited for.
-pub(super) fn progress(scenario: &str, seen: &Observed) {
-    let mut err = io::stderr();
-    if err.is_terminal() {
-        let took = seen.stop_ms().map_or_else(|| "-".to_owned(), time);
-        let _ = writeln!(err, "winddown: {scenario}: {took}");
-    }
 }
 
 fn stop_line(page: &mut String, options: &Options, seen: &Observed) {

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use super::catalogue::Scenario;
 use super::job::Jobs;
+use super::judge;
 use super::observed::Seen;
 use super::options::Options;
+use super::progress::Progress;
 use super::run::{self, Variant};
 use super::stdin::Input;
-use super::{judge, page};
 use crate::os::clock::Clock;
 
 /// A repeated stop is asked up to so much later.
@@ -21,9 +22,19 @@ const STARTUP_DELAYS_MS: [u64; 6] = [0, 5, 20, 50, 100, 250];
 
 /// Every run of the test.
 pub(super) async fn play(options: &Options, jobs: &Jobs, clock: Clock) -> io::Result<Seen> {
-    let plain = run::run(options, Scenario::Plain, Variant::default(), jobs, clock).await?;
+    let others: Vec<(Scenario, Variant)> = scenarios(options)
+        .into_iter()
+        .flat_map(|scenario| variants(scenario).into_iter().map(move |variant| (scenario, variant)))
+        .collect();
+    let mut progress = Progress::new(options.runs.saturating_add(others.len()));
+    let play = async |scenario: Scenario, variant: Variant, progress: &mut Progress| {
+        progress.begins(scenario.name());
+        let run = run::run(options, scenario, variant, jobs, clock).await?;
+        progress.ends(&run);
+        io::Result::Ok(run)
+    };
+    let plain = play(Scenario::Plain, Variant::default(), &mut progress).await?;
     let mut seen = Seen { plain, ..Seen::default() };
-    page::progress("plain", &seen.plain);
     if !seen.plain.is_ready() {
         return Ok(seen);
     }
@@ -32,24 +43,23 @@ pub(super) async fn play(options: &Options, jobs: &Jobs, clock: Clock) -> io::Re
         if options.until_fail && judge::fails(options, &seen, last) {
             break;
         }
-        let run = run::run(options, Scenario::Plain, at_random(), jobs, clock).await?;
-        page::progress("plain", &run);
-        seen.again.push(run);
+        seen.again.push(play(Scenario::Plain, at_random(), &mut progress).await?);
     }
+    for (scenario, variant) in others {
+        seen.others.push((scenario, play(scenario, variant, &mut progress).await?));
+    }
+    Ok(seen)
+}
+
+/// What the checks need beside the plain stop.
+fn scenarios(options: &Options) -> Vec<Scenario> {
     let mut scenarios: Vec<Scenario> = Vec::new();
     for check in options.checks.iter().filter(|check| check.scenario != Scenario::Plain) {
         if !scenarios.contains(&check.scenario) {
             scenarios.push(check.scenario);
         }
     }
-    for scenario in scenarios {
-        for variant in variants(scenario) {
-            let run = run::run(options, scenario, variant, jobs, clock).await?;
-            page::progress(scenario.name(), &run);
-            seen.others.push((scenario, run));
-        }
-    }
-    Ok(seen)
+    scenarios
 }
 
 /// What differs between the runs of a scenario.

@@ -3,46 +3,52 @@
 use std::fmt::Write;
 
 use super::judge::time;
-use super::observed::Seen;
+use super::observed::{Noise, Observed, Seen};
 use crate::statistics::{Bar, covered_percent, failure_bound_percent, histogram, recommended_limit_s};
 
 const BARS_MAX: usize = 8;
 const BAR: usize = 40;
 
-/// The stop times of all plain runs, in order of length.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Times(Vec<u64>);
+/// The stop times of all plain runs, and how the machine was meanwhile.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Times {
+    /// In order of length.
+    sorted_ms: Vec<u64>,
+    /// The worst that a run has met.
+    pub(super) noise: Noise,
+}
 
 impl Times {
     pub(super) fn of(seen: &Seen) -> Self {
-        Self::new(seen.plain_runs().filter_map(super::observed::Observed::stop_ms).collect())
+        let noise = seen.plain_runs().map(|run| run.noise).fold(Noise::default(), Noise::or);
+        Self::new(seen.plain_runs().filter_map(Observed::stop_ms).collect(), noise)
     }
 
-    fn new(mut times: Vec<u64>) -> Self {
-        times.sort_unstable();
-        Self(times)
+    fn new(mut sorted_ms: Vec<u64>, noise: Noise) -> Self {
+        sorted_ms.sort_unstable();
+        Self { sorted_ms, noise }
     }
 
     pub(super) fn count(&self) -> usize {
-        self.0.len()
+        self.sorted_ms.len()
     }
 
     pub(super) fn median(&self) -> u64 {
-        self.0.get(self.0.len() / 2).copied().unwrap_or_default()
+        self.sorted_ms.get(self.sorted_ms.len() / 2).copied().unwrap_or_default()
     }
 
     pub(super) fn max(&self) -> u64 {
-        self.0.last().copied().unwrap_or_default()
+        self.sorted_ms.last().copied().unwrap_or_default()
     }
 
     fn min(&self) -> u64 {
-        self.0.first().copied().unwrap_or_default()
+        self.sorted_ms.first().copied().unwrap_or_default()
     }
 
     /// As numbers for statistics: whole milliseconds of any run are exact.
     #[expect(clippy::cast_precision_loss, reason = "exact for runs of up to 285,000 years")]
     fn values(&self) -> Vec<f64> {
-        self.0.iter().map(|time| *time as f64).collect()
+        self.sorted_ms.iter().map(|time| *time as f64).collect()
     }
 
     fn recommended_s(&self) -> u64 {
@@ -65,11 +71,15 @@ impl Times {
         let covered = covered_percent(count);
         let _ = writeln!(text, "  {rate}; {covered} % of stops are within {max} (95 % confidence)");
         let _ = writeln!(text, "  recommended limit: -t {}s (twice the longest)", self.recommended_s());
+        let _ = writeln!(text, "  at worst a stop {}", self.noise);
         text
     }
 
     fn plot(&self, text: &mut String) {
-        let bars = histogram(&self.values(), BARS_MAX);
+        // No bar is narrower than the clock, and few runs need few.
+        let range_ms = usize::try_from(self.max() - self.min()).unwrap_or(BARS_MAX);
+        let bars = BARS_MAX.min(self.count()).min(range_ms + 1);
+        let bars = histogram(&self.values(), bars);
         let most = bars.iter().map(|bar| bar.count).max().unwrap_or_default().max(1);
         for Bar { from, count, .. } in bars {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "one of the times")]
@@ -86,14 +96,14 @@ mod tests {
 
     #[test]
     fn equal_times_are_one_bar() {
-        let text = Times::new(vec![7; 5]).told(0);
+        let text = Times::new(vec![7; 5], Noise::default()).told(0);
         assert_eq!(text.lines().filter(|line| line.contains('|')).count(), 1, "{text}");
         assert!(text.contains("no failure in 5 runs: up to 60 % may still fail"), "{text}");
     }
 
     #[test]
     fn the_limit_is_twice_the_longest_and_round() {
-        let limit = |max: u64| Times::new(vec![1, max]).recommended_s();
+        let limit = |max: u64| Times::new(vec![1, max], Noise::default()).recommended_s();
         assert_eq!([0, 400, 600, 2600, 31_000, 70_000].map(limit), [1, 1, 2, 10, 120, 180]);
     }
 }

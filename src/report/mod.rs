@@ -42,6 +42,14 @@ pub fn run(words: &[OsString]) -> Result<String, UsageError> {
     }
 }
 
+/// The timeline of runs that are known by these names, as one page.
+#[cfg(feature = "check")]
+pub(crate) fn page(runs: impl IntoIterator<Item = (String, record::Record)>) -> String {
+    let named: Vec<read::Named> =
+        runs.into_iter().map(|(name, record)| read::Named { name, record }).collect();
+    timeline::page(&named)
+}
+
 fn show(files: &[PathBuf], html: Option<&Path>) -> Result<String, UsageError> {
     let mut records = Vec::new();
     for file in files {

@@ -34,6 +34,39 @@ pub(crate) struct Record {
     pub(crate) exit: Option<Exit>,
     pub(crate) exit_status: Option<u8>,
     pub(crate) outcome: Option<String>,
+    /// What clients met: no part of a record, but known to `winddown check`.
+    #[serde(skip)]
+    pub(crate) probes: Vec<Probe>,
+    #[serde(skip)]
+    pub(crate) connections: Vec<Connection>,
+}
+
+/// One try to connect.
+#[derive(Clone, Debug)]
+pub(crate) struct Probe {
+    pub(crate) at_ms: f64,
+    pub(crate) result: Met,
+    pub(crate) text: String,
+}
+
+/// A connection that was open at the stop.
+#[derive(Clone, Debug)]
+pub(crate) struct Connection {
+    pub(crate) from_ms: f64,
+    /// Nothing if it was open to the end.
+    pub(crate) to_ms: Option<f64>,
+    pub(crate) name: String,
+    pub(crate) result: Met,
+    pub(crate) text: String,
+}
+
+/// What a client met.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Met {
+    Good,
+    /// Turned away, as it should be during a stop.
+    Away,
+    Bad,
 }
 
 /// Looks have many fields, and none may be left out: one of another version is better left out whole.

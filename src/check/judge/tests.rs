@@ -183,7 +183,7 @@ fn a_connection_is_blamed_for_its_delay_only() {
 
 #[test]
 fn only_complete_answers_are_no_loss() {
-    let held = |end| Held { ended_ms: Some(10), end };
+    let held = |end| Held { opened_ms: -500, ended_ms: Some(10), end };
     let seen = changed(|seen| {
         seen.held = [HeldEnd::Answered(200), HeldEnd::Answered(503), HeldEnd::Cut].map(held).to_vec();
     });

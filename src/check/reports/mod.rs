@@ -10,6 +10,7 @@ use crate::os::{environment, reason, whole_file};
 mod github;
 mod json;
 mod junit;
+mod timeline;
 
 /// A form.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,6 +23,8 @@ pub(super) enum Kind {
     Junit,
     /// Annotations and a job summary.
     Github,
+    /// The picture of all runs, for a browser.
+    Timeline,
 }
 
 /// A report that was asked for.
@@ -51,8 +54,10 @@ impl Report {
             "json" => Kind::Json,
             "junit" => Kind::Junit,
             "github" => Kind::Github,
+            "timeline" => Kind::Timeline,
             _ => {
-                return Err("use human, json, junit or github, and a file if you like: junit=FILE".to_owned());
+                return Err("use human, json, junit, github or timeline, and a file if you like: junit=FILE"
+                    .to_owned());
             }
         };
         if let Some(path) = &file {
@@ -81,6 +86,7 @@ pub(super) fn write(reports: &[Report], results: &Results<'_>, coloured: &str) -
         Kind::Json => json::report(results),
         Kind::Junit => junit::report(results),
         Kind::Github => github::annotations(results),
+        Kind::Timeline => timeline::report(results),
     };
     for report in reports {
         match &report.file {

@@ -3,6 +3,7 @@
 use super::super::words;
 use super::bars::{Bar, End};
 use super::canvas::{Anchor, Canvas, cut, width};
+use super::clients::clients;
 use super::curves::Curve;
 use super::marks::{Kind, Mark};
 use super::picture::Picture;
@@ -29,6 +30,7 @@ pub(super) fn svg(picture: &Picture, title: &str, description: &str) -> String {
     let mut y = signals(&mut lanes, picture, &rows);
     y = stages(&mut lanes, picture, y);
     y = processes(&mut lanes, picture, y);
+    y = clients(&mut lanes, &picture.scale, (&picture.connections, &picture.probes), y);
     y = curves(&mut lanes, picture, y);
     y = log(&mut lanes, picture, y);
     let mut back = Canvas::default();

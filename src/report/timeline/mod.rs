@@ -3,6 +3,7 @@
 
 mod bars;
 mod canvas;
+mod clients;
 mod curves;
 mod distribution;
 mod draw;
@@ -166,7 +167,12 @@ fn legend(record: &Record, picture: &Picture) -> String {
          <b class=\"d\">D</b> waits in the kernel <b class=\"t\">T</b> stopped <b class=\"z\">Z</b> dead \
          <b class=\"unseen\">\u{a0}</b> not looked at"
     };
-    format!("Times from {zero}.{signals}{states}")
+    let probes = if picture.probes.is_empty() {
+        ""
+    } else {
+        "<br/>\nProbes: a low bar was answered, a stroke refused, a high bar cut or left without an answer."
+    };
+    format!("Times from {zero}.{signals}{states}{probes}")
 }
 
 /// The lines that were logged, or what there was to tell where nothing was logged.

@@ -1,7 +1,7 @@
 //! The picture of one run: what is in which lane, before anything is drawn.
 
 use super::super::events::{told_hook, told_step};
-use super::super::record::Record;
+use super::super::record::{Connection, Probe, Record};
 use super::bars::{Bar, bars};
 use super::curves::{Curve, curves};
 use super::marks::{Mark, marks};
@@ -31,6 +31,8 @@ pub(super) struct Picture {
     pub(super) stages: Vec<Stage>,
     pub(super) bars: Vec<Bar>,
     pub(super) bars_left_out: usize,
+    pub(super) connections: Vec<Connection>,
+    pub(super) probes: Vec<Probe>,
     pub(super) curves: Vec<Curve>,
     /// The level and the text of a line.
     pub(super) ticks: Vec<(f64, String, String)>,
@@ -42,7 +44,8 @@ impl Picture {
         record.main.as_ref()?;
         let zero_ms = record.zero_ms();
         let hooks = record.hooks.iter().map(|hook| hook.at_ms);
-        let mut end_ms = hooks.fold(record.end_ms(), f64::max);
+        let probes = record.probes.iter().map(|probe| probe.at_ms);
+        let mut end_ms = hooks.chain(probes).fold(record.end_ms(), f64::max);
         let deadline_ms = record.stop.as_ref().and_then(|stop| stop.deadline_ms);
         let is_near = |at_ms: &f64| *at_ms - zero_ms <= (end_ms - zero_ms) * LIMIT_SHOWN_WITHIN;
         let near_limit_ms = deadline_ms.filter(is_near);
@@ -58,6 +61,8 @@ impl Picture {
             stages: stages(record),
             bars,
             bars_left_out,
+            connections: record.connections.clone(),
+            probes: record.probes.clone(),
             curves: curves(record),
             ticks: ticks.map(|line| (line.at_ms, line.level.clone(), line.message.clone())).collect(),
         })

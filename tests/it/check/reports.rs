@@ -1,13 +1,16 @@
 //! Reports for machines, and repeated runs.
 
 use super::{check_in, expect, server};
-use crate::support::builder::Winddown;
-use crate::support::{TempDir, read_json, trials};
+use crate::support::builder::{Winddown, winddown_path};
+use crate::support::{Pty, TempDir, read_json, trials};
 
 trials![
     needs("python3") => several_reports_at_once,
     needs("python3") => github_gets_annotations_and_a_summary,
     needs("python3") => runs_are_summed_up,
+    needs("python3") => a_terminal_has_colours_and_a_line_for_each_run,
+    needs("python3") => what_a_server_prints_commands_no_terminal,
+    needs("python3") => the_timeline_has_every_run,
     needs("python3") => the_first_failure_ends_the_runs,
     needs("python3") => a_slower_stop_than_the_baseline_fails,
     needs("python3") => a_report_that_cannot_be_written_is_told,
@@ -55,6 +58,52 @@ fn github_gets_annotations_and_a_summary() {
     assert!(annotations[0].starts_with("::error title=winddown check%3A exit-status::"), "{annotations:?}");
     let text = std::fs::read_to_string(summary).expect("the summary");
     assert!(text.starts_with("before\n") && text.contains("| exit-status | fail |"), "{text}");
+}
+
+fn a_terminal_has_colours_and_a_line_for_each_run() {
+    let place = TempDir::new();
+    let words = ["check", "--only", "exit-status,sigint", "--ready", "tcp:{port}", "--port", "auto"];
+    let words = words.map(str::to_owned).into_iter().chain(server("exits 3"));
+    let front = ["env".to_owned(), "TERM=xterm".to_owned(), winddown_path().display().to_string()];
+    let mut pty = Pty::program(front.into_iter().chain(words));
+    pty.expect("FAIL 1 of 2 checks");
+    let screen = pty.screen();
+    assert!(screen.contains("[1/2] plain ") && screen.contains("[2/2] sigint "), "{screen}");
+    assert!(screen.contains("\x1b[31mFAIL\x1b[0m"), "{screen}");
+    assert_eq!(pty.wait().code(), Some(1));
+    pty.tag().assert_nothing_left();
+    // Elsewhere there is neither.
+    let ended = check_in(&place, "--only exit-status", &server("exits 3")).expect_code(1);
+    assert!(!ended.told().contains("[1/1]") && !ended.told().contains('\x1b'), "{}", ended.told());
+}
+
+fn what_a_server_prints_commands_no_terminal() {
+    let place = TempDir::new();
+    let script = r"printf '\033[31mred\033[0m\ttab\033]0;title\007\n'; exit 3";
+    let ended = check_in(&place, "", &["sh", "-c", script].map(str::to_owned)).expect_code(1);
+    assert!(ended.told().contains("| red    tab\n"), "{}", ended.told());
+    let named = ["sh", "-c", "exit 3", "a\x1b[2Jb"].map(str::to_owned);
+    let ended = check_in(&place, "", &named).expect_code(1);
+    assert!(ended.out()[0].contains(r"a\u{1b}[2Jb") && !ended.told().contains('\x1b'), "{}", ended.told());
+}
+
+fn the_timeline_has_every_run() {
+    let place = TempDir::new();
+    let options = "--only stops,silent-conn,in-flight --slow /slow -t 2s --report timeline=t.html";
+    let ended = check_in(&place, options, &server("graceful")).expect_code(1);
+    expect(&ended, "FAIL", "silent-conn");
+    let text = std::fs::read_to_string(place.file("t.html")).expect("the page");
+    let dtd = roxmltree::ParsingOptions { allow_dtd: true, ..Default::default() };
+    let page = roxmltree::Document::parse_with_options(&text, dtd).expect("well-formed");
+    let of = |class: &str| page.descendants().filter(|node| node.attribute("class") == Some(class)).count();
+    assert_eq!(
+        page.descendants().filter(|node| node.has_tag_name("svg")).count(),
+        4,
+        "three and the overview"
+    );
+    assert!(of("probe") > 10, "{} probes", of("probe"));
+    assert_eq!(of("connection"), 4, "three requests and a silent one");
+    assert!(text.contains("silent connection") && text.contains("answered: 200"), "{text}");
 }
 
 fn runs_are_summed_up() {
