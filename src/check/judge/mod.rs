@@ -65,7 +65,7 @@ fn once(check: &Check, options: &Options, all: &Seen, plain: &Observed) -> Verdi
         return signals::startup(options, all.of(Scenario::Startup));
     }
     if check.scenario == Scenario::Stdin {
-        return inputs::stdin(options, all.of(Scenario::Stdin), plain);
+        return inputs::stdin(options, all);
     }
     let played = match check.scenario {
         Scenario::Plain => Some(plain),
@@ -83,22 +83,26 @@ fn once(check: &Check, options: &Options, all: &Seen, plain: &Observed) -> Verdi
     let (Some(before), Some(record)) = (&seen.before, &seen.record) else {
         return Verdict::new(id, Word::Inconclusive, "it was not ready in the run for this");
     };
-    judged(id, options, all, seen, before, record)
+    judged(id, &Case { options, all, seen, before, record })
 }
 
-fn judged(
-    id: &'static str,
-    options: &Options,
-    all: &Seen,
-    seen: &Observed,
-    before: &Before,
-    record: &Record,
-) -> Verdict {
-    let plain = &all.plain;
+/// One run, and what it is compared with.
+#[derive(Clone, Copy)]
+struct Case<'a> {
+    options: &'a Options,
+    all: &'a Seen,
+    seen: &'a Observed,
+    before: &'a Before,
+    record: &'a Record,
+}
+
+fn judged(id: &'static str, case: &Case<'_>) -> Verdict {
+    let Case { options, all, seen, before, record } = *case;
     match id {
         "handler" => start::handler(before),
         "zombies" => start::zombies(before),
         "shell-wrap" => start::shell_wrap(before),
+        "notify" => start::notify(seen),
         "stops" => stop::stops(options, seen, record),
         "margin" => stop::margin(options, seen, record),
         "exit-status" => stop::exit_status(options, record),
@@ -109,19 +113,18 @@ fn judged(
         "refuse-new" => traffic::refuse_new(seen),
         "backlog" => connections::backlog(seen),
         "in-flight" => connections::in_flight(seen),
-        "stream" => connections::stream(seen, plain),
+        "stream" => connections::stream(seen, &all.plain),
         "under-load" => connections::under_load(seen),
-        "double-term" => signals::twice(options, seen, plain, record),
-        "sigint" => signals::interrupt(options, seen, plain, before, record),
-        "ctrl-c" => signals::ctrl_c(options, seen, plain, record),
+        "double-term" => signals::twice(case),
+        "sigint" => signals::interrupt(case),
+        "ctrl-c" => signals::ctrl_c(case),
         "sighup" | "sigquit" => signals::other(id, record),
-        "notify" => start::notify(seen),
         "group-vs-leader" | "stopped" | "worker-killed" | "dependency-gone" | "stdout-full" => {
-            signals::as_good(id, options, seen, plain, record)
+            signals::as_good(id, case)
         }
         "pid1" => signals::pid1(options, seen, before),
         "kill-orphans" => signals::orphans(options, seen, record),
-        _ => connections::delays(id, seen, plain),
+        _ => connections::delays(id, seen, &all.plain),
     }
 }
 

@@ -1,9 +1,10 @@
 //! Stops of another kind: by other signals, twice, early, by SIGKILL; and the start that follows.
 
+use super::super::catalogue::Scenario;
 use super::super::observed::{Before, Observed, Readiness, Record, Takes};
 use super::super::options::Options;
 use super::super::verdict::{Verdict, Word};
-use super::{connections, left, stop, time};
+use super::{Case, connections, left, stop, time};
 use crate::lifecycle::signal::Signal;
 use crate::report::record::Exit;
 
@@ -19,35 +20,35 @@ fn worst(options: &Options, seen: &Observed, record: &Record) -> Option<Verdict>
 }
 
 /// As good as a plain stop, or what was worse.
-pub(super) fn as_good(
-    id: &'static str,
-    options: &Options,
-    seen: &Observed,
-    plain: &Observed,
-    record: &Record,
-) -> Verdict {
+pub(super) fn as_good(id: &'static str, case: &Case<'_>) -> Verdict {
+    let Case { options, all, seen, record, .. } = *case;
     if let Some(worse) = worst(options, seen, record) {
-        let same_before = plain.record.as_ref().and_then(|record| worst(options, plain, record));
-        if same_before.is_some_and(|before| before.id == worse.id && before.word == worse.word) {
+        let usual = all.plain.record.as_ref().and_then(|record| worst(options, &all.plain, record));
+        if usual.is_some_and(|usual| usual.id == worse.id && usual.word == worse.word) {
             return Verdict::new(id, Word::Skip, format!("no worse than a plain stop, see {}", worse.id));
         }
         let verdict = Verdict::new(id, worse.word, format!("{}: {}", worse.id, worse.summary));
         return worse.evidence.into_iter().fold(verdict, Verdict::because);
     }
+    let usually_lost = all.of(Scenario::Requests).next().map_or(0, connections::lost);
     match connections::lost(seen) {
         0 => Verdict::new(id, Word::Pass, format!("in {}", time(record.stop_ms().unwrap_or_default()))),
+        lost if lost <= usually_lost => {
+            Verdict::new(id, Word::Skip, "no worse than a plain stop, see in-flight")
+        }
         lost => {
             Verdict::new(id, Word::Fail, format!("{lost} of {} requests under way lost", seen.held.len()))
         }
     }
 }
 
-pub(super) fn twice(options: &Options, seen: &Observed, plain: &Observed, record: &Record) -> Verdict {
-    let before = plain.record.as_ref().and_then(|record| record.exit.clone());
-    let mut verdict = as_good("double-term", options, seen, plain, record);
-    if verdict.word == Word::Pass && record.exit != before {
+pub(super) fn twice(case: &Case<'_>) -> Verdict {
+    let once = case.all.plain.record.as_ref().and_then(|record| record.exit.clone());
+    let twice = &case.record.exit;
+    let mut verdict = as_good("double-term", case);
+    if verdict.word == Word::Pass && *twice != once {
         let told = |exit: Option<&Exit>| exit.map_or_else(|| "no end".to_owned(), ToString::to_string);
-        let text = format!("{} after two, {} after one", told(record.exit.as_ref()), told(before.as_ref()));
+        let text = format!("{} after two, {} after one", told(twice.as_ref()), told(once.as_ref()));
         verdict = Verdict::new("double-term", Word::Fail, text);
     }
     match verdict.word {
@@ -68,32 +69,24 @@ pub(super) fn other(id: &'static str, record: &Record) -> Verdict {
     Verdict::new(id, Word::Pass, text)
 }
 
-pub(super) fn interrupt(
-    options: &Options,
-    seen: &Observed,
-    plain: &Observed,
-    before: &Before,
-    record: &Record,
-) -> Verdict {
-    let is_default = before.takes == Some(Takes::Default);
-    let is_worse =
-        is_default && plain.before.as_ref().is_some_and(|before| before.takes != Some(Takes::Default));
-    let options = &Options { signal: Some(Signal::INT), ..options.clone() };
-    let verdict = as_good("sigint", options, seen, plain, record);
+pub(super) fn interrupt(case: &Case<'_>) -> Verdict {
+    let has_handler = |before: &Before| before.takes != Some(Takes::Default);
+    let verdict = as_good("sigint", &Case { options: &by_int(case.options), ..*case });
+    let is_worse = !has_handler(case.before) && case.all.plain.before.as_ref().is_some_and(has_handler);
     if verdict.word == Word::Pass && is_worse {
-        return Verdict::new(
-            "sigint",
-            Word::Fail,
-            "no handler: SIGINT ends it at once, the stop signal does not",
-        )
-        .because("install the handler for SIGINT, too");
+        let text = "no handler: SIGINT ends it at once, the stop signal does not";
+        return Verdict::new("sigint", Word::Fail, text).because("install the handler for SIGINT, too");
     }
     verdict
 }
 
-pub(super) fn ctrl_c(options: &Options, seen: &Observed, plain: &Observed, record: &Record) -> Verdict {
-    let options = &Options { signal: Some(Signal::INT), ..options.clone() };
-    as_good("ctrl-c", options, seen, plain, record)
+pub(super) fn ctrl_c(case: &Case<'_>) -> Verdict {
+    as_good("ctrl-c", &Case { options: &by_int(case.options), ..*case })
+}
+
+/// Its death by SIGINT is as good as one by the stop signal.
+fn by_int(options: &Options) -> Options {
+    Options { signal: Some(Signal::INT), ..options.clone() }
 }
 
 pub(super) fn startup<'a>(options: &Options, runs: impl Iterator<Item = &'a Observed>) -> Verdict {

@@ -1,7 +1,7 @@
 //! The command line of `winddown check`, its readiness, and its end.
 
 use super::{check, server};
-use crate::support::builder::Winddown;
+use crate::support::builder::{Winddown, winddown_path};
 use crate::support::{TempDir, eventually, trials};
 
 trials![
@@ -9,6 +9,8 @@ trials![
     the_checks_are_listed_and_explained,
     a_command_that_cannot_run_has_its_status,
     needs("python3") => every_readiness_holds,
+    needs("python3") => readiness_by_http_and_by_a_unix_socket,
+    needs("python3", "root", "setpriv") => an_ordinary_user_has_every_check,
     the_environment_sets_nothing,
     the_server_has_default_signals,
     an_interrupt_ends_everything,
@@ -69,6 +71,45 @@ fn every_readiness_holds() {
     let ended = check("--only ready --ready tcp:127.0.0.1:1 --ready-timeout 500ms", &server("good"));
     let told = ended.expect_code(3).told();
     assert!(told.contains("listens on 127.0.0.1:") && told.contains("tcp:127.0.0.1:1"), "{told}");
+}
+
+fn readiness_by_http_and_by_a_unix_socket() {
+    let url = "--only ready --port auto --ready http://127.0.0.1:{port}";
+    let ended = check(&format!("{url}/health --report json"), &server("good")).expect_code(0);
+    assert!(ended.told().contains("HTTP 200 at /health"), "{}", ended.told());
+    let ended = check(&format!("{url}/broken --ready-timeout 500ms"), &server("good")).expect_code(3);
+    assert!(ended.told().contains("missing: an answer at /broken (HTTP 500 at /broken)"), "{}", ended.told());
+    let script = "import signal, socket, sys, time\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(0))\n\
+                  s = socket.socket(socket.AF_UNIX)\ntime.sleep(0.1)\ns.bind('socket')\ntime.sleep(0.1)\ns.listen()\n\
+                  while True: s.accept()[0].close()";
+    let unix = ["python3", "-c", script].map(str::to_owned);
+    for ready in ["unix:socket", "auto"] {
+        let ended =
+            check(&format!("--only ready,refuse-new --ready {ready} --report json"), &unix).expect_code(0);
+        assert!(ended.told().contains("socket"), "{}", ended.told());
+        assert!(ended.told().contains(".|STOP|"), "probes go there, too: {}", ended.told());
+    }
+}
+
+/// Namespaces of users are for everybody, where the machine allows them.
+fn an_ordinary_user_has_every_check() {
+    let place = TempDir::new();
+    let nobody = 65534;
+    std::os::unix::fs::chown(place.path(), Some(nobody), Some(nobody)).expect("chown");
+    let program = place.file("winddown");
+    std::fs::copy(winddown_path(), &program).expect("a copy that everybody can run");
+    std::fs::copy(&server("good")[1], place.file("server.py")).expect("a copy that everybody can read");
+    let run = |mode: &str| {
+        let user = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", &program];
+        let options = ["check", "--only", "handler,stops,survivors,files,pid1", "-t", "2s"];
+        let server = ["--", "/usr/bin/python3", "server.py", mode];
+        let words = user.into_iter().chain(options).chain(server);
+        Winddown::bare().command(words).directory(place.path()).run().expect_nothing_left()
+    };
+    run("good").expect_code(0);
+    let ended = run("no-handler");
+    let told = ended.told();
+    assert!(told.contains("FAIL pid1") || told.contains("skip pid1"), "{told}");
 }
 
 fn the_environment_sets_nothing() {

@@ -30,7 +30,7 @@ class Handler(BaseHTTPRequestHandler):
                 time.sleep(0.05)
             self.wfile.write(b"0\r\n\r\n")
             return
-        self.send_response(200)
+        self.send_response(500 if self.path == "/broken" else 200)
         self.send_header("Content-Length", "3")
         self.end_headers()
         self.wfile.write(b"hi\n")

@@ -1,7 +1,8 @@
 //! Known truths about real servers, which must come out.
 
 use super::{check_in, expect};
-use crate::support::needs::program;
+use crate::servers::postgres;
+use crate::support::needs::{from_pypi, program};
 use crate::support::{TempDir, trials};
 
 trials![
@@ -9,10 +10,13 @@ trials![
     needs("gunicorn") => gunicorn_sync_is_kept_by_a_silent_connection,
     needs("gunicorn") => gunicorn_gthread_answers_what_is_under_way,
     needs("uvicorn") => uvicorn_stops_well,
+    needs("hypercorn") => hypercorn_stops_well,
     needs("nginx") => nginx_by_term_and_by_quit,
     needs("haproxy") => haproxy_waits_for_silent_connections_by_usr1,
     needs("redis-server") => redis_stops_well,
+    needs("postgres", "initdb", "setpriv") => postgres_waits_for_clients_by_term,
     needs("java") => a_jvm_dies_by_143_and_stops_well,
+    needs("java") => a_jvm_answers_what_is_under_way,
     needs("node") => a_shell_entrypoint_leaves_its_server,
 ];
 
@@ -79,6 +83,17 @@ fn uvicorn_stops_well() {
     check_in(&place, HTTP, &words("uvicorn --port {port} app:asgi")).expect_code(0);
 }
 
+fn hypercorn_stops_well() {
+    let place = TempDir::new();
+    application(&place);
+    let packages = from_pypi("hypercorn").expect("hypercorn");
+    let packages = packages.parent().expect("its directory").display();
+    // A helper of multiprocessing may outlive the main process by a moment.
+    let words =
+        words(&format!("env PYTHONPATH={packages} python3 -m hypercorn -b 127.0.0.1:{{port}} app:asgi"));
+    check_in(&place, &format!("{HTTP} --warn survivors"), &words).expect_code(0);
+}
+
 fn nginx_by_term_and_by_quit() {
     let place = TempDir::new();
     let directory = place.path().display();
@@ -127,18 +142,52 @@ fn redis_stops_well() {
     check_in(&place, options, &command).expect_code(0);
 }
 
+fn postgres_waits_for_clients_by_term() {
+    let place = TempDir::new();
+    let data = postgres::data_directory(&place);
+    let more = ["-D", &data, "-p", "{port}", "-c", "listen_addresses=127.0.0.1"];
+    let sparse = ["-c", "unix_socket_directories=", "-c", "shared_buffers=8MB"];
+    let more = more.into_iter().chain(sparse).map(str::to_owned);
+    let command: Vec<String> = postgres::words("postgres").into_iter().chain(more).collect();
+    let options = "-t 4s --port auto --only ready,stops,exit-status,survivors,silent-conn";
+    let ended = check_in(&place, options, &command).expect_code(1);
+    expect(&ended, "FAIL", "silent-conn");
+    expect(&ended, "ok", "stops");
+    check_in(&place, &format!("{options} -s INT"), &command).expect_code(0);
+}
+
+/// The web server of the JDK, which is asked to stop within so many seconds by a shutdown hook.
+fn jvm(place: &TempDir, seconds: u32) -> Vec<String> {
+    let text = format!(
+        "import com.sun.net.httpserver.*; import java.net.*; import java.util.concurrent.*;\n\
+         class S {{ public static void main(String[] a) throws Exception {{\n\
+         int port = Integer.parseInt(System.getenv(\"PORT\"));\n\
+         HttpServer s = HttpServer.create(new InetSocketAddress(\"127.0.0.1\", port), 50);\n\
+         s.setExecutor(Executors.newCachedThreadPool());\n\
+         s.createContext(\"/\", x -> {{\n\
+         try {{ if (x.getRequestURI().getPath().equals(\"/slow\")) Thread.sleep(1000); }} catch (InterruptedException e) {{}}\n\
+         x.sendResponseHeaders(200, -1); x.close(); }});\n\
+         Runtime.getRuntime().addShutdownHook(new Thread(() -> s.stop({seconds}))); s.start(); }} }}\n"
+    );
+    let file = place.write("S.java", &text);
+    words(&format!("java -XX:TieredStopAtLevel=1 -Xmx64m -XX:-UsePerfData {file}"))
+}
+
 fn a_jvm_dies_by_143_and_stops_well() {
     let place = TempDir::new();
-    let text = "import com.sun.net.httpserver.*; import java.net.*;\n\
-                class S { public static void main(String[] a) throws Exception {\n\
-                HttpServer s = HttpServer.create(new InetSocketAddress(\"127.0.0.1\", 0), 50);\n\
-                s.createContext(\"/\", x -> { x.sendResponseHeaders(200, -1); x.close(); });\n\
-                Runtime.getRuntime().addShutdownHook(new Thread(() -> s.stop(0))); s.start(); } }\n";
-    let file = place.write("S.java", text);
-    let java = words(&format!("java -XX:TieredStopAtLevel=1 -Xmx64m -XX:-UsePerfData {file}"));
-    let ended =
-        check_in(&place, "-t 10s --only ready,handler,stops,exit-status,survivors", &java).expect_code(0);
+    let options = "-t 10s --port auto --only ready,handler,stops,exit-status,survivors";
+    let ended = check_in(&place, options, &jvm(&place, 0)).expect_code(0);
     expect(&ended, "ok", "handler");
+    expect(&ended, "ok", "exit-status");
+}
+
+/// Its stop always takes the whole time that it is given.
+fn a_jvm_answers_what_is_under_way() {
+    let place = TempDir::new();
+    let options = "-t 10s --port auto --only stops,in-flight,silent-conn --slow /slow";
+    check_in(&place, options, &jvm(&place, 3)).expect_code(0);
+    let ended = check_in(&place, &format!("{options} --within 2s"), &jvm(&place, 3)).expect_code(1);
+    expect(&ended, "FAIL", "stops");
 }
 
 fn a_shell_entrypoint_leaves_its_server() {

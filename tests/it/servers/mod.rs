@@ -15,7 +15,7 @@ mod memcached;
 mod nginx;
 mod node;
 mod php_fpm;
-mod postgres;
+pub(crate) mod postgres;
 mod python;
 mod redis;
 mod upstream;

@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use super::{Place, Stopped};
 use crate::support::running::Running;
-use crate::support::{eventually, needs, trials};
+use crate::support::{TempDir, eventually, needs, trials};
 
 trials![
     needs("postgres", "initdb", "psql", "setpriv") => term_lets_a_transaction_commit,
@@ -25,7 +25,7 @@ struct Database {
 }
 
 /// A command of the `PostgreSQL` installation, as somebody whom it accepts.
-fn words(program: &str) -> Vec<String> {
+pub(crate) fn words(program: &str) -> Vec<String> {
     let initdb = needs::program("initdb").expect("initdb").canonicalize();
     // Debian's own psql is a script that looks for clusters of its own.
     let path: PathBuf = initdb.expect("a file").with_file_name(program);
@@ -51,15 +51,21 @@ fn output(mut command: Command) -> String {
     text
 }
 
+/// An empty database in this directory.
+pub(crate) fn data_directory(directory: &TempDir) -> String {
+    let data = directory.file("data");
+    if nix::unistd::geteuid().is_root() {
+        std::os::unix::fs::chown(directory.path(), Some(NOBODY), Some(NOBODY)).expect("chown");
+    }
+    let how = ["-D", &data, "-U", "postgres", "-A", "trust", "--locale=C", "--no-sync"];
+    output(command("initdb", &how));
+    data
+}
+
 impl Database {
     fn new() -> Self {
         let place = Place::new();
-        let data = place.directory.file("data");
-        if nix::unistd::geteuid().is_root() {
-            std::os::unix::fs::chown(place.directory.path(), Some(NOBODY), Some(NOBODY)).expect("chown");
-        }
-        let how = ["-D", &data, "-U", "postgres", "-A", "trust", "--locale=C", "--no-sync"];
-        output(command("initdb", &how));
+        let data = data_directory(&place.directory);
         Self { place, data }
     }
 

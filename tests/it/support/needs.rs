@@ -75,7 +75,7 @@ pub(crate) fn tell_ignored() {
 }
 
 /// Why a need is not met: `root`, `docker` (an engine that answers), `pid-namespace`, `sdnotify` (a
-/// package of Debian's Python), `recycled-pid` (of the kernel), else the name of a program.
+/// package of Debian's Python), `hypercorn` and `junit-schema` (from `PyPI`), `recycled-pid` (of the kernel), else the name of a program.
 pub(crate) fn missing(need: &str) -> Option<String> {
     static DOCKER: OnceLock<bool> = OnceLock::new();
     static NAMESPACE: OnceLock<bool> = OnceLock::new();
@@ -90,6 +90,8 @@ pub(crate) fn missing(need: &str) -> Option<String> {
         // A pattern that is a pipe hands cores to another program.
         "core-file" => std::fs::read_to_string("/proc/sys/kernel/core_pattern")
             .is_ok_and(|pattern| !pattern.starts_with(['|', '/']) && pattern.contains("core")),
+        "hypercorn" => from_pypi("hypercorn").is_some(),
+        "junit-schema" => from_pypi("junit-10.xsd").is_some(),
         "sdnotify" => works(&["/usr/bin/python3", "-c", "import sdnotify"]),
         _ => program(need).is_some(),
     };
@@ -99,9 +101,18 @@ pub(crate) fn missing(need: &str) -> Option<String> {
         "core-file" => "needs cores in the working directory (/proc/sys/kernel/core_pattern)".to_owned(),
         "docker" => "needs a Docker engine".to_owned(),
         "pid-namespace" => "needs the right to make a PID namespace".to_owned(),
+        "hypercorn" | "junit-schema" => {
+            format!("needs {need} in the directory that WINDDOWN_TEST_PYPI names (.ci/run fetches it)")
+        }
         _ => format!("needs {need}, which is not installed"),
     };
     (!met).then_some(reason)
+}
+
+/// What Debian does not have: a directory into which `.ci/run` puts it.
+pub(crate) fn from_pypi(name: &str) -> Option<PathBuf> {
+    let directory = PathBuf::from(std::env::var_os("WINDDOWN_TEST_PYPI")?);
+    Some(directory.join(name)).filter(|path| path.exists())
 }
 
 /// Whether the kernel knows `SO_PASSPIDFD`.
