@@ -23,6 +23,8 @@ const BASH: &str = "completions/winddown.bash";
 const ZSH: &str = "completions/_winddown";
 const FISH: &str = "completions/winddown.fish";
 const MAN: &str = "man/winddown.1";
+#[cfg(feature = "check")]
+const MAN_CHECK: &str = "man/winddown-check.1";
 const OPTIONS: &str = "options.md";
 
 fn docs() -> PathBuf {
@@ -74,6 +76,12 @@ fn fish() -> String {
 #[test]
 fn the_manual_page_is_up_to_date() {
     expect(MAN, &man::page());
+}
+
+#[cfg(feature = "check")]
+#[test]
+fn the_manual_page_of_check_is_up_to_date() {
+    expect(MAN_CHECK, &man::check());
 }
 
 /// The part of a page between two marks, made anew.
@@ -154,7 +162,17 @@ fn assert_accepts(shell: &str, script: &str) {
 
 #[test]
 fn the_manual_page_renders_without_complaints() {
-    let Some(output) = run("mandoc", &["-T", "lint", "-W", "warning"], &man::page()) else { return };
+    assert_renders(&man::page());
+}
+
+#[cfg(feature = "check")]
+#[test]
+fn the_manual_page_of_check_renders_without_complaints() {
+    assert_renders(&man::check());
+}
+
+fn assert_renders(page: &str) {
+    let Some(output) = run("mandoc", &["-T", "lint", "-W", "warning"], page) else { return };
     let complaints = text(&output.stdout) + &text(&output.stderr);
     // The date of a page that is made anew with each version says nothing.
     let others: Vec<&str> = complaints.lines().filter(|line| !line.contains("missing date")).collect();

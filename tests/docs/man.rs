@@ -26,6 +26,13 @@ const DESCRIPTION: [&str; 5] = [
      tells what a cause means. A FILE of *-* is stdin. It exits with 125 if a record can't be read.",
 ];
 
+/// What `winddown check` does.
+#[cfg(feature = "check")]
+const CHECK: &str = "*winddown check* starts a server under *winddown*, waits until it is ready, stops it, and judges how \
+     it stopped: whether it ended in time, what it left behind, and what clients got. Without more options that is one \
+     stop (*--profile quick*); *standard* and *full* play further scenarios, each in a run of its own. What could not \
+     be seen is inconclusive, never passed. It takes no options from the environment.";
+
 const DURATIONS: &str = "A DURATION is *250ms*, *30s*, *1m30s*, a plain number of seconds, *0* or *infinity*. A \
      SIGNAL is a name (*TERM*, *SIGTERM*), a number (*15*), or *RTMIN+3*.";
 
@@ -98,6 +105,45 @@ pub(crate) fn page() -> String {
     page
 }
 
+/// The page of `winddown check`.
+#[cfg(feature = "check")]
+pub(crate) fn check() -> String {
+    use winddown::check::{catalogue, options};
+    let man = Man::new(options::definition());
+    let mut page = Roff::new();
+    page.control("TH", ["WINDDOWN-CHECK", "1", NO_DATE, source().as_str(), "User Commands"]);
+    page.control("SH", ["NAME"]);
+    page.text([roman("winddown-check - test how a server shuts down")]);
+    let mut page = page.render();
+    page += &part(|out| man.render_synopsis_section(out));
+    page += &section("DESCRIPTION", |roff| {
+        roff.text(words(CHECK));
+    });
+    page += &sub_sections(&part(|out| man.render_options_section(out)));
+    page += &section("READINESS AND EXIT STATUS", |roff| {
+        let help = options::definition().get_after_help().map(ToString::to_string).unwrap_or_default();
+        roff.control("EX", []);
+        for line in help.lines() {
+            roff.text([roman(line)]);
+        }
+        roff.control("EE", []);
+    });
+    page += &section("CHECKS", |roff| {
+        for check in &catalogue::CHECKS {
+            let profile = check.profile.name();
+            entry(roff, &format!("{} ({profile})", check.id), "");
+            // Not as words: an asterisk is one here.
+            roff.text([roman(format!("{}. {}", check.about, check.more))]);
+        }
+    });
+    page + &see_also(&[("winddown", "1")])
+}
+
+/// Groups of options are sections for clap; here they are parts of one.
+fn sub_sections(text: &str) -> String {
+    text.replace(".SH ", ".SS ").replacen(".SS OPTIONS", ".SH OPTIONS", 1)
+}
+
 fn source() -> String {
     format!("winddown {}", env!("CARGO_PKG_VERSION"))
 }
@@ -141,7 +187,6 @@ fn description() -> String {
     })
 }
 
-/// Groups of options are sections for clap; here they are parts of one.
 fn options() -> String {
     let definition = cli::definition().mut_args(|option| {
         let Some(variable) = cli::variable_of(&option) else { return option };
@@ -149,7 +194,7 @@ fn options() -> String {
         option.help(format!("{meaning}. Default: {default}. Variable: {variable}."))
     });
     let text = part(|out| Man::new(definition).render_options_section(out));
-    let text = text.replace(".SH ", ".SS ").replacen(".SS OPTIONS", ".SH OPTIONS", 1);
+    let text = sub_sections(&text);
     let mut roff = Roff::new();
     roff.control("SS", ["VALUES"]);
     roff.text(words(DURATIONS));
@@ -255,13 +300,22 @@ fn examples() -> String {
             roff.control("RE", []);
         }
     });
-    let see_also = section("SEE ALSO", |roff| {
-        let pages =
-            [("timeout", "1"), ("nohup", "1"), ("kill", "1"), ("signal", "7"), ("pid_namespaces", "7")];
+    let pages = [
+        ("winddown-check", "1"),
+        ("timeout", "1"),
+        ("nohup", "1"),
+        ("kill", "1"),
+        ("signal", "7"),
+        ("pid_namespaces", "7"),
+    ];
+    examples + &see_also(&pages)
+}
+
+fn see_also(pages: &[(&str, &str)]) -> String {
+    section("SEE ALSO", |roff| {
         for (index, (page, number)) in pages.iter().enumerate() {
             let comma = if index + 1 < pages.len() { "," } else { "" };
             roff.control("BR", [*page, &format!("({number}){comma}")]);
         }
-    });
-    examples + &see_also
+    })
 }

@@ -52,7 +52,11 @@ pub fn definition() -> Command {
         .arg(value("to", "main|all", "Who is asked first [default: main]"))
         .arg(value("within", "DURATION", "A longer stop fails, also within the limit"))
         .next_help_heading("Readiness")
-        .arg(value("port", "auto|N", "Give it a port: as $PORT, and for {port} in its words"))
+        .arg(value(
+            "port",
+            "auto|N",
+            "Give it a port: as $PORT, and for {port} in its words and in values here",
+        ))
         .arg(list("ready", "READY", "When it is ready; several: all of them [default: auto]"))
         .arg(value("ready-timeout", "DURATION", "How long that may take [default: 30s]"))
         .next_help_heading("Driving")

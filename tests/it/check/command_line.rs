@@ -96,9 +96,8 @@ fn an_ordinary_user_has_every_check() {
     let place = TempDir::new();
     let nobody = 65534;
     std::os::unix::fs::chown(place.path(), Some(nobody), Some(nobody)).expect("chown");
-    let program = place.file("winddown");
-    std::fs::copy(winddown_path(), &program).expect("a copy that everybody can run");
-    std::fs::copy(&server("good")[1], place.file("server.py")).expect("a copy that everybody can read");
+    let program = place.install("winddown", winddown_path());
+    place.install("server.py", &server("good")[1]);
     let run = |mode: &str| {
         let user = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", &program];
         let options = ["check", "--only", "handler,stops,survivors,files,pid1", "-t", "2s"];

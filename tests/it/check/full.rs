@@ -4,6 +4,7 @@ use super::{check, expect, server, tells_apart};
 use crate::support::trials;
 
 trials![
+    needs("python3", "pid-namespace") => a_server_that_does_everything_well_passes_everything,
     needs("python3") => signals_are_told_only,
     needs("python3") => group_vs_leader_and_worker_killed,
     needs("python3") => stopped,
@@ -12,6 +13,12 @@ trials![
     needs("python3") => stdin,
     needs("python3") => notify,
 ];
+
+fn a_server_that_does_everything_well_passes_everything() {
+    let options = "--profile full --strict --slow /slow --stream /stream --drive sleep${IFS}2 --break true";
+    let ended = check(options, &server("drains")).expect_code(0);
+    assert!(ended.out().last().is_some_and(|line| line == "PASS 36 checks"), "{}", ended.told());
+}
 
 fn signals_are_told_only() {
     let ended = check("--profile full --only sighup,sigquit --report json", &server("good")).expect_code(0);

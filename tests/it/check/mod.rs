@@ -5,6 +5,7 @@ use crate::support::builder::Winddown;
 use crate::support::running::Ended;
 
 mod command_line;
+mod documents;
 mod full;
 mod quick;
 mod reports;
@@ -15,6 +16,7 @@ mod standard;
 pub(crate) fn trials() -> Vec<libtest_mimic::Trial> {
     [
         command_line::trials(),
+        documents::trials(),
         full::trials(),
         quick::trials(),
         reports::trials(),

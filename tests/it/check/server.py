@@ -15,17 +15,27 @@ if mode == "needs-stdin":
     os.fstat(0)
 
 
+active = []
+
+
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
-        if self.path == "/slow":
+        active.append(self)
+        try:
+            self.answer()
+        finally:
+            active.remove(self)
+
+    def answer(self):
+        if self.path in ("/slow", "/report"):
             time.sleep(1)
         if self.path == "/stream":
             self.send_response(200)
             self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()
-            while not (mode == "ends-streams" and stopped):
+            while not (mode in ("ends-streams", "drains") and stopped):
                 self.wfile.write(b"3\r\nhi\n\r\n")
                 time.sleep(0.05)
             self.wfile.write(b"0\r\n\r\n")
@@ -133,7 +143,10 @@ if mode == "accepts":
     time.sleep(1)
     os._exit(0)
 server.server_close()
-if mode == "needs-child" and child_was_gone:
+if mode == "drains":
+    while active:
+        time.sleep(0.01)
+elif mode == "needs-child" and child_was_gone:
     time.sleep(60)
 elif mode == "needs-file" and not os.path.exists("database"):
     time.sleep(60)
