@@ -43,6 +43,7 @@ mod ready;
 mod record;
 mod reports;
 mod run;
+mod started;
 mod statistics;
 mod stdin;
 mod strip;

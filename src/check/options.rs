@@ -97,6 +97,14 @@ fn known(id: &str) -> Result<&'static Check, String> {
     catalogue::find(id).ok_or_else(|| "there is no such check; see winddown check --list".to_owned())
 }
 
+/// A check, or a cause that the post-mortem names.
+fn explained(id: &str) -> Result<String, String> {
+    match crate::report::explain(id) {
+        Some(cause) => Ok(cause),
+        None => known(id).map(catalogue::explain),
+    }
+}
+
 fn number(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|number| *number > 0).ok_or_else(|| "use a number from 1 on, e.g. 20".to_owned())
 }
@@ -136,8 +144,8 @@ pub(super) fn parse(words: &[OsString]) -> Result<Request, UsageError> {
         Err(error) => return Err(UsageError::Invalid(format!("check: {}", one_line(&error)))),
     };
     let given = Given::new(matches)?;
-    if let Some(check) = given.one("explain", known)? {
-        return Ok(Request::Print(catalogue::explain(check)));
+    if let Some(text) = given.one("explain", explained)? {
+        return Ok(Request::Print(text));
     }
     if given.matches.get_flag("list") {
         return Ok(Request::Print(catalogue::list()));

@@ -1,20 +1,19 @@
 //! When a server is ready.
 
 use std::path::PathBuf;
-use std::process::Stdio;
 use std::time::Duration;
 
 use regex_lite::Regex;
-use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::job::Job;
+use super::load::Load;
 use super::observed::{Listener, Readiness};
 use super::output::now_ms;
 use super::probe::{Place, Url, ask, tcp_place};
 use crate::lifecycle::exit::WINDDOWN_FAILED;
+use crate::os::below;
 use crate::os::clock::Clock;
-use crate::os::{below, child};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
@@ -95,7 +94,15 @@ pub(super) async fn wait(job: &mut Job, conditions: &[Ready], patience: Duration
         }
         let mut open = Vec::new();
         for condition in left {
-            match watching.holds(job, condition).await {
+            let rest = patience.saturating_sub(clock.now().saturating_sub(started));
+            let mut run = job.run.clone();
+            // A command that hangs keeps nobody, nor does one that waits for a server that has ended.
+            let held = tokio::select! {
+                held = watching.holds(job, condition, clock) => held,
+                () = tokio::time::sleep(rest) => None,
+                _ = run.ended() => None,
+            };
+            match held {
                 Some(how) => told.push(how),
                 None => open.push(condition),
             }
@@ -120,11 +127,11 @@ pub(super) async fn wait(job: &mut Job, conditions: &[Ready], patience: Duration
 
 /// Told by the end of the main job, which comes at once.
 async fn ended(job: &mut Job) -> Option<Readiness> {
-    job.status()?;
-    job.output.closed(OUTPUT_PATIENCE).await;
+    job.run.status()?;
+    job.run.output.closed(OUTPUT_PATIENCE).await;
     let record = job.record().unwrap_or_default();
     if record.outcome.as_deref() == Some("not-started") {
-        let why = job.output.last(1).pop().unwrap_or_default();
+        let why = job.run.output.last(1).pop().unwrap_or_default();
         let why = why.strip_prefix("winddown: ").unwrap_or(&why).to_owned();
         return Some(Readiness::NotRun { status: record.exit_status.unwrap_or(WINDDOWN_FAILED), why });
     }
@@ -145,7 +152,7 @@ struct Watching {
 
 impl Watching {
     /// By what it is seen, if it holds.
-    async fn holds(&mut self, job: &Job, condition: &Ready) -> Option<String> {
+    async fn holds(&mut self, job: &Job, condition: &Ready, clock: Clock) -> Option<String> {
         match condition {
             Ready::Auto | Ready::Notify if job.messages.is_ready() => Some("READY=1".to_owned()),
             Ready::Notify => None,
@@ -163,13 +170,17 @@ impl Watching {
                 Err(_) => self.missing("no answer"),
             },
             Ready::Log(pattern) => job
+                .run
                 .output
                 .lines()
                 .iter()
                 .any(|line| pattern.is_match(&line.text))
                 .then(|| condition.asks_for()),
             Ready::File(path) => path.exists().then(|| condition.asks_for()),
-            Ready::Command(command) => succeeds(command).await.then(|| condition.asks_for()),
+            Ready::Command(command) => {
+                let succeeds = Load::start(command, None, clock).ok()?.succeeds().await;
+                succeeds.then(|| condition.asks_for())
+            }
         }
     }
 
@@ -195,14 +206,8 @@ fn told(result: std::io::Result<Box<dyn super::probe::Duplex>>) -> String {
 }
 
 fn listeners(job: &Job) -> Vec<Listener> {
-    let pids: Vec<i32> = below::tree(job.outer.pid).iter().map(|stat| stat.pid).collect();
+    let pids: Vec<i32> = below::tree(job.run.outer.pid).iter().map(|stat| stat.pid).collect();
     below::listeners(&pids)
-}
-
-async fn succeeds(command: &str) -> bool {
-    let mut shell = child::shell(command);
-    shell.stdout(Stdio::null()).stderr(Stdio::null());
-    spawn_blocking(move || shell.status().is_ok_and(|status| status.success())).await.unwrap_or_default()
 }
 
 /// What was seen, and what was asked.

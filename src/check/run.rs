@@ -93,8 +93,8 @@ pub(super) async fn run(
     }
     run.observed.readiness = run.readiness().await;
     let Some(pids) = pids.filter(|_| run.observed.is_ready()) else {
-        run.job.end_now().await;
-        run.observed.output.last = run.job.output.last(LAST_LINES);
+        run.job.run.end_now().await;
+        run.observed.output.last = run.job.run.output.last(LAST_LINES);
         return Ok(run.observed);
     };
     tokio::time::sleep(variant.delay).await;
@@ -128,7 +128,7 @@ impl<'a> Run<'a> {
         let job = jobs.start(options, scenario, input, clock)?;
         let mut run = Self { options, scenario, clock, job, files, observed: Observed::default() };
         loop {
-            let found = below::main_process(run.job.outer.pid);
+            let found = below::main_process(run.job.run.outer.pid);
             let main = match scenario {
                 Scenario::Pid1 => found.and_then(|(_, unshare)| below::first_child(unshare)),
                 _ => found.map(|(_, main)| main),
@@ -136,10 +136,10 @@ impl<'a> Run<'a> {
             if let (Some((inner, _)), Some(main)) = (found, main) {
                 return Ok((run, Some(Pids { inner, main })));
             }
-            if run.job.status().is_some() {
+            if run.job.run.status().is_some() {
                 return Ok((run, None));
             }
-            let _ = tokio::time::timeout(START_PAUSE, run.job.ended()).await;
+            let _ = tokio::time::timeout(START_PAUSE, run.job.run.ended()).await;
         }
     }
 
@@ -149,7 +149,7 @@ impl<'a> Run<'a> {
 
     /// Asks it so long after its start, ready or not.
     async fn early(&mut self, delay: Duration, pids: Option<Pids>) {
-        let _ = tokio::time::timeout(delay, self.job.ended()).await;
+        let _ = tokio::time::timeout(delay, self.job.run.ended()).await;
         self.observed.readiness = Readiness::Ready { after_ms: 0, how: "not waited for".to_owned() };
         if let Some(pids) = pids {
             self.stop(pids).await;
@@ -160,9 +160,9 @@ impl<'a> Run<'a> {
     async fn start_again(&mut self, jobs: &Jobs) -> std::io::Result<()> {
         self.job = jobs.start(self.options, Scenario::Plain, Input::default(), self.clock)?;
         self.observed.restart = Some(self.readiness().await);
-        self.observed.output.last = self.job.output.last(LAST_LINES);
-        self.job.outer.signal(Signal::TERM);
-        self.job.ended().await;
+        self.observed.output.last = self.job.run.output.last(LAST_LINES);
+        self.job.run.outer.signal(Signal::TERM);
+        self.job.run.ended().await;
         Ok(())
     }
 
@@ -204,11 +204,11 @@ impl<'a> Run<'a> {
         self.ask(&main_handle).await;
         let waited = self.watch_stop(&main_handle, inner).await;
         let end_at = now_ms(self.clock);
-        self.job.output.resume();
+        self.job.run.output.resume();
         self.observed.took_ms = end_at.saturating_sub(signal_at);
         self.observed.noise = Noise { waited_ms: waited.saturating_sub(waited_before), pressure: pressure() };
         self.look_at_rest(&main_handle, inner, &listeners, end_at).await;
-        self.job.ended().await;
+        self.job.run.ended().await;
         if let Some(strip) = strip {
             self.observed.strip = strip.finish(signal_at).await;
         }
@@ -261,7 +261,7 @@ impl<'a> Run<'a> {
 
     fn load(&self, listeners: &[Listener]) -> Option<Load> {
         let command = self.options.drive.as_ref().filter(|_| self.scenario == Scenario::Drive)?;
-        Some(Load::start(command, listeners.iter().find_map(Place::of).as_ref()))
+        Load::start(command, listeners.iter().find_map(Place::of).as_ref(), self.clock).ok()
     }
 
     /// A server may accept connections before it is done with its start.
@@ -291,13 +291,13 @@ impl<'a> Run<'a> {
         // What the main job was not asked to stop, it does not end at the limit either.
         let until = self.clock.now().saturating_add(self.options.limit);
         let is_ours = self.scenario == Scenario::Pid1;
-        while !main.is_gone() && self.job.status().is_none() {
+        while !main.is_gone() && self.job.run.status().is_none() {
             if is_ours && self.clock.now() > until {
-                self.job.end_now().await;
+                self.job.run.end_now().await;
                 break;
             }
             waited = waited.max(below::waited_for_cpu_ms(&pids(inner)));
-            let _ = tokio::time::timeout(LOOK_PAUSE, self.job.ended()).await;
+            let _ = tokio::time::timeout(LOOK_PAUSE, self.job.run.ended()).await;
         }
         waited
     }
@@ -306,7 +306,7 @@ impl<'a> Run<'a> {
     async fn look_at_rest(&mut self, main: &Handle, inner: i32, listeners: &[Listener], end_at: u64) {
         let settled =
             end_at.saturating_add(u64::try_from(self.options.settle.as_millis()).unwrap_or(u64::MAX));
-        let _ = tokio::time::timeout(self.options.settle, self.job.ended()).await;
+        let _ = tokio::time::timeout(self.options.settle, self.job.run.ended()).await;
         let left: Vec<Process> = below::tree(inner)
             .into_iter()
             .filter(|stat| stat.pid != main.pid && !stat.is_gone())
@@ -321,14 +321,14 @@ impl<'a> Run<'a> {
     }
 
     async fn output(&self, signal_at: u64, end_at: u64) -> Output {
-        self.job.output.closed(OUTPUT_PATIENCE).await;
-        let lines = self.job.output.lines().into_iter();
+        self.job.run.output.closed(OUTPUT_PATIENCE).await;
+        let lines = self.job.run.output.lines().into_iter();
         let is_alarming = |text: &str| ALARMING.iter().any(|pattern| text.contains(pattern));
         let alarming = lines.filter(|line| line.at_ms >= signal_at && is_alarming(&line.text));
         Output {
             alarming: alarming.map(|line| line.text).take(5).collect(),
-            last: self.job.output.last(LAST_LINES),
-            open_ms: self.job.output.closed_at_ms().map(|at| at.saturating_sub(end_at)),
+            last: self.job.run.output.last(LAST_LINES),
+            open_ms: self.job.run.output.closed_at_ms().map(|at| at.saturating_sub(end_at)),
         }
     }
 }

@@ -35,18 +35,23 @@ pub fn command(program: impl AsRef<OsStr>, inherits: Option<RawFd>) -> Command {
     command
 }
 
-/// A shell command of check's own, which dies with the thread that started it.
+/// The main job, which stops with us; the caller adds the rest. Nothing that configures us configures it.
+#[must_use]
+pub fn winddown(inherits: Option<RawFd>) -> Command {
+    let mut command = command("/proc/self/exe", inherits);
+    command.arg0("winddown").args(["-q", "--stop-with-parent"]);
+    let is_for_us = |name: &OsStr| name == "NOTIFY_SOCKET" || name.to_string_lossy().starts_with("WINDDOWN_");
+    for (name, _) in std::env::vars_os().filter(|(name, _)| is_for_us(name)) {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// A shell command of check's own: it is killed when we end, with all that it has started.
 #[must_use]
 pub fn shell(text: &str) -> Command {
-    let mut shell = command("/bin/sh", None);
-    shell.arg("-c").arg(text);
-    let prepare = || {
-        // SAFETY: concerns only this process, which has just been forked.
-        unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
-        Ok(())
-    };
-    // SAFETY: one plain system call.
-    unsafe { shell.pre_exec(prepare) };
+    let mut shell = winddown(None);
+    shell.args(["-t", "0", "--", "/bin/sh", "-c", text]);
     shell
 }
 

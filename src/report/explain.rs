@@ -6,7 +6,7 @@ use crate::postmortem::causes::{CAUSES, Cause, find};
 const WIDTH: usize = 78;
 
 /// The explanation of a code, or of a name (`draining`); nothing if there is no such one.
-pub(super) fn explain(word: &str) -> Option<String> {
+pub(crate) fn explain(word: &str) -> Option<String> {
     let by_name = || CAUSES.iter().copied().find(|cause| cause.name.eq_ignore_ascii_case(word));
     find(word).or_else(by_name).map(told)
 }

@@ -22,6 +22,9 @@ use crate::os::reason;
 
 pub use options::definition;
 
+#[cfg(feature = "check")]
+pub(crate) use explain::explain;
+
 const STDOUT: i32 = 1;
 
 /// Runs the subcommand: what is to be printed.

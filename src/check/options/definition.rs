@@ -88,6 +88,6 @@ pub fn definition() -> Command {
             "human, json, junit, github or timeline; several [default: human]",
         ))
         .arg(switch("list", "List all checks"))
-        .arg(value("explain", "ID", "Tell what a check is about"))
+        .arg(value("explain", "ID", "Tell what a check is about, or a cause (W09)"))
         .arg(command)
 }

@@ -22,7 +22,7 @@ impl Run<'_> {
             Scenario::Kill | Scenario::KillRestart => main.signal(Signal::KILL),
             Scenario::Pid1 => main.signal(self.signal()),
             Scenario::Twice => {
-                self.job.outer.signal(Signal::TERM);
+                self.job.run.outer.signal(Signal::TERM);
                 tokio::time::sleep(SECOND_SIGNAL).await;
                 if main.is_gone() {
                     self.observed.missing = Some(Missing::Skip("it had ended before a second signal"));
@@ -31,7 +31,7 @@ impl Run<'_> {
             }
             Scenario::CtrlC => {
                 let group = below::group_of(main.pid);
-                self.job.outer.signal(Signal::TERM);
+                self.job.run.outer.signal(Signal::TERM);
                 for one in group.iter().filter(|one| one.pid != main.pid) {
                     one.signal(Signal::INT);
                 }
@@ -41,7 +41,7 @@ impl Run<'_> {
                 }
             }
             Scenario::Group => {
-                self.job.outer.signal(Signal::TERM);
+                self.job.run.outer.signal(Signal::TERM);
                 for one in below::group_of(main.pid).iter().filter(|one| one.pid != main.pid) {
                     one.signal(self.signal());
                 }
@@ -49,7 +49,7 @@ impl Run<'_> {
             Scenario::Stopped => {
                 main.signal(Signal::STOP);
                 tokio::time::sleep(SECOND_KEY).await;
-                self.job.outer.signal(Signal::TERM);
+                self.job.run.outer.signal(Signal::TERM);
             }
             Scenario::WorkerKilled => {
                 match below::first_child(main.pid) {
@@ -57,21 +57,22 @@ impl Run<'_> {
                     None => self.observed.missing = Some(Missing::Skip("it has no children")),
                 }
                 tokio::time::sleep(SECOND_KEY).await;
-                self.job.outer.signal(Signal::TERM);
+                self.job.run.outer.signal(Signal::TERM);
             }
             Scenario::Broken => {
                 if let Some(command) = &self.options.breaks {
-                    self.observed.missing = load::break_it(command).await.err().map(Missing::Inconclusive);
+                    self.observed.missing =
+                        load::break_it(command, self.clock).await.err().map(Missing::Inconclusive);
                 }
-                self.job.outer.signal(Signal::TERM);
+                self.job.run.outer.signal(Signal::TERM);
             }
             Scenario::FullOutput => {
-                if self.job.output.hold().is_err() {
+                if self.job.run.output.hold().is_err() {
                     self.observed.missing = Some(Missing::Inconclusive("its pipes could not be filled"));
                 }
-                self.job.outer.signal(Signal::TERM);
+                self.job.run.outer.signal(Signal::TERM);
             }
-            _ => self.job.outer.signal(Signal::TERM),
+            _ => self.job.run.outer.signal(Signal::TERM),
         }
     }
 }

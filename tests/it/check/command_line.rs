@@ -1,6 +1,6 @@
 //! The command line of `winddown check`, its readiness, and its end.
 
-use super::{check, server};
+use super::{check, expect, server};
 use crate::support::builder::{Winddown, winddown_path};
 use crate::support::{TempDir, eventually, trials};
 
@@ -9,6 +9,7 @@ trials![
     the_checks_are_listed_and_explained,
     a_command_that_cannot_run_has_its_status,
     needs("python3") => every_readiness_holds,
+    needs("python3") => commands_of_the_users_leave_nothing,
     needs("python3") => readiness_by_http_and_by_a_unix_socket,
     needs("python3", "root", "setpriv") => an_ordinary_user_has_every_check,
     the_environment_sets_nothing,
@@ -47,6 +48,9 @@ fn the_checks_are_listed_and_explained() {
     assert!(list.iter().any(|line| line.trim_start().starts_with("exit-status ")), "{list:?}");
     let about = Winddown::new().args(["check", "--explain", "ports"]).run().expect_code(0).out();
     assert!(about[0].starts_with("ports (quick): "), "{about:?}");
+    // What a page names is explained, too.
+    let about = Winddown::new().args(["check", "--explain", "W09"]).run().expect_code(0).out();
+    assert!(about[0].starts_with("W09 draining"), "{about:?}");
 }
 
 fn a_command_that_cannot_run_has_its_status() {
@@ -71,6 +75,28 @@ fn every_readiness_holds() {
     let ended = check("--only ready --ready tcp:127.0.0.1:1 --ready-timeout 500ms", &server("good"));
     let told = ended.expect_code(3).told();
     assert!(told.contains("listens on 127.0.0.1:") && told.contains("tcp:127.0.0.1:1"), "{told}");
+}
+
+/// What they start goes with them, also when they hang.
+fn commands_of_the_users_leave_nothing() {
+    let hangs = "sleep${IFS}60&sleep${IFS}60";
+    let ready = format!("--only ready --ready cmd:{hangs} --ready-timeout 500ms");
+    let ended = check(&ready, &server("good")).expect_code(3);
+    assert!(ended.told().contains("missing: success of sleep"), "{}", ended.told());
+    // A server that ends is not waited for, either.
+    let ended =
+        check(&format!("--only ready --ready cmd:{hangs}"), &["sh", "-c", "exit 3"].map(str::to_owned));
+    assert!(ended.expect_code(1).told().contains("it exited with 3"));
+    let drive = "--only under-load --drive setsid${IFS}sleep${IFS}60&sleep${IFS}1.5";
+    expect(&check(drive, &server("good")).expect_code(0), "ok", "under-load");
+    // Nor when check is killed.
+    let words = ["check", "--only", "under-load", "--drive", "touch up; setsid sleep 60 & sleep 60"];
+    let place = TempDir::new();
+    let run = Winddown::new().args(words).command(server("good")).directory(place.path()).start();
+    eventually("the load is there", || std::path::Path::new(&place.file("up")).exists());
+    run.signal(libc::SIGKILL);
+    let ended = run.wait().expect_signal(libc::SIGKILL);
+    eventually("nothing is left", || ended.tag().living().is_empty());
 }
 
 fn readiness_by_http_and_by_a_unix_socket() {
