@@ -134,7 +134,7 @@ impl Holding {
 
     /// Waits until the server has everything, keeps what is under way there, and says whether anything is. A
     /// connection in the kernel's queue is not.
-    pub(super) async fn is_under_way(&mut self, pids: &[i32], clock: Clock) -> bool {
+    pub(super) async fn is_under_way(&mut self, pids: impl Fn() -> Vec<i32>, clock: Clock) -> bool {
         let until = clock.now().saturating_add(PATIENCE);
         let is_read = |one: &One, read: &HashSet<String>| {
             one.from.is_none_or(|from| read.contains(&from.to_string())) && !one.task.is_finished()
@@ -144,7 +144,8 @@ impl Holding {
             return true;
         }
         loop {
-            let read = below::read_from(pids);
+            // Anew each time: some servers have a process for each connection.
+            let read = below::read_from(&pids());
             let count = self.0.iter().filter(|one| is_read(one, &read)).count();
             if count == wanted || clock.now() > until {
                 self.0.retain(|one| is_read(one, &read));

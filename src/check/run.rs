@@ -176,18 +176,17 @@ impl<'a> Run<'a> {
         if self.scenario != Scenario::Startup {
             self.wait_for_handler(main).await;
         }
-        let pids = pids(inner);
-        let listeners = below::listeners(&pids);
+        let listeners = below::listeners(&pids(inner));
         let needs_http = matches!(self.scenario, Scenario::Plain | Scenario::Idle | Scenario::Half);
         let http = if needs_http { self.http(&listeners).await } else { None };
         let strip =
             (self.scenario == Scenario::Plain).then(|| Strip::start(&listeners, http.clone(), self.clock));
-        let holding = self.hold(&listeners, http.as_ref(), &pids).await;
+        let holding = self.hold(&listeners, http.as_ref(), inner).await;
         let load = self.load(&listeners);
         if strip.is_some() || load.is_some() {
             tokio::time::sleep(BEFORE_SIGNAL).await;
         }
-        self.files.note(&pids, &listeners);
+        self.files.note(&pids(inner), &listeners);
         self.observed.before = Some(Before {
             main: Process { pid: main, name: below::stat(main).map(|stat| stat.name) },
             takes: self.takes(main).await,
@@ -199,7 +198,7 @@ impl<'a> Run<'a> {
         if load.as_ref().is_some_and(Load::is_over) {
             self.observed.missing = Some(Missing::Inconclusive("the load had ended before the signal"));
         }
-        let waited_before = below::waited_for_cpu_ms(&pids);
+        let waited_before = below::waited_for_cpu_ms(&pids(inner));
         let signal_at = now_ms(self.clock);
         self.ask(&main_handle).await;
         let waited = self.watch_stop(&main_handle, inner).await;
@@ -233,7 +232,7 @@ impl<'a> Run<'a> {
     }
 
     /// What the scenario holds; what is missing for it is noted.
-    async fn hold(&mut self, listeners: &[Listener], http: Option<&Url>, pids: &[i32]) -> Option<Holding> {
+    async fn hold(&mut self, listeners: &[Listener], http: Option<&Url>, inner: i32) -> Option<Holding> {
         let place = listeners.iter().find_map(Place::of);
         let at = |resource: &Option<Resource>| resource.as_ref().and_then(|one| one.at(place.as_ref()));
         let (slow, stream) = (at(&self.options.slow), at(&self.options.stream));
@@ -246,7 +245,7 @@ impl<'a> Run<'a> {
         };
         match Holding::open(&wanted, self.clock).await {
             Ok(mut holding) => {
-                if !holding.is_under_way(pids, self.clock).await {
+                if !holding.is_under_way(|| pids(inner), self.clock).await {
                     self.observed.missing =
                         Some(Missing::Inconclusive("nothing was under way at the signal"));
                 }
