@@ -15,9 +15,10 @@ trials![
 ];
 
 fn a_server_that_does_everything_well_passes_everything() {
-    let options = "--profile full --strict --slow /slow --stream /stream --drive sleep${IFS}2 --break true";
+    // Not the queue: whether a connection is in it when the listener is closed is the kernel's chance.
+    let options = "--profile full --strict --skip backlog --slow /slow --stream /stream --drive sleep${IFS}2 --break true";
     let ended = check(options, &server("drains")).expect_code(0);
-    assert!(ended.out().last().is_some_and(|line| line == "PASS 36 checks"), "{}", ended.told());
+    assert!(ended.out().last().is_some_and(|line| line == "PASS 35 checks"), "{}", ended.told());
 }
 
 fn signals_are_told_only() {
