@@ -43,7 +43,7 @@ fn twenty_thousand_orphans_are_reaped() {
         let run = Winddown::new()
             .args(options)
             .workload(
-                "--orphans 100 --print warm --on USR1 [ --orphans 20000 ] --on TERM [ --exit 3 ] --serve",
+                "--orphans 100 --on USR1 [ --orphans 20000 ] --on TERM [ --exit 3 ] --print warm --serve",
             )
             .start();
         run.wait_out("warm");
