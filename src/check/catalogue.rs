@@ -273,7 +273,7 @@ pub fn list() -> String {
     for profile in Profile::ALL {
         let _ = writeln!(text, "{}", profile.name());
         for check in CHECKS.iter().filter(|check| check.profile == profile) {
-            let _ = writeln!(text, "  {:<14} {}", check.id, check.about);
+            let _ = writeln!(text, "  {:<15} {}", check.id, check.about);
         }
     }
     text
