@@ -4,9 +4,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::judge::time;
 use super::observed::Noise;
 use super::statistics::Times;
+use super::time::told as time;
 use super::verdict::{Verdict, Word};
 use crate::os::{reason, whole_file};
 

@@ -13,8 +13,8 @@ use tokio::task::JoinHandle;
 
 use super::catalogue::Scenario;
 use super::observed::{Held, HeldEnd, Missing};
-use super::output::now_ms;
 use super::probe::{Duplex, Place, Url};
+use super::time::now_ms;
 use crate::os::below;
 use crate::os::clock::Clock;
 

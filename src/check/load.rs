@@ -32,9 +32,8 @@ impl Load {
     /// Starts it, with `$URL` and `$PORT` of the server.
     pub(super) fn start(command: &str, place: Option<&Place>, clock: Clock) -> io::Result<Self> {
         let mut shell = child::shell(command);
-        if let Some(Place::Tcp(host, port)) = place {
-            let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
-            shell.env("PORT", port.to_string()).env("URL", format!("http://{host}:{port}/"));
+        if let Some(place @ Place::Tcp(_, port)) = place {
+            shell.env("PORT", port.to_string()).env("URL", format!("http://{}/", place.host()));
         }
         Started::start(shell, clock).map(Self)
     }

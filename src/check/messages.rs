@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::net::UnixDatagram;
 use tokio::sync::Notify;
 
-use super::output::now_ms;
+use super::time::now_ms;
 use crate::os::clock::Clock;
 
 const MESSAGE_BYTES_MAX: usize = 4096;

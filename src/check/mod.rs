@@ -47,6 +47,7 @@ mod started;
 mod statistics;
 mod stdin;
 mod strip;
+mod time;
 mod verdict;
 
 const STDOUT: i32 = 1;

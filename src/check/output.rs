@@ -10,6 +10,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe::Receiver;
 use tokio::sync::{Notify, watch};
 
+use super::time::now_ms;
 use crate::os::child;
 use crate::os::clock::Clock;
 
@@ -159,9 +160,4 @@ impl Output {
         let lines = self.lines();
         lines[lines.len().saturating_sub(count)..].iter().map(|line| line.text.clone()).collect()
     }
-}
-
-/// Milliseconds of check's own clock.
-pub(super) fn now_ms(clock: Clock) -> u64 {
-    u64::try_from(clock.now().as_millis()).unwrap_or(u64::MAX)
 }

@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
-use super::judge::{self, strip, time};
+use super::judge::{self, strip};
 use super::observed::{Observed, Readiness, Record, Seen};
 use super::options::Options;
 use super::statistics::Times;
+use super::time::{ms, told as time};
 use super::verdict::{Verdict, Word};
 use crate::lifecycle::signal::Signal;
 use crate::observe::log::printable;
@@ -17,7 +18,7 @@ pub(super) fn page(options: &Options, all: &Seen, verdicts: &[Verdict], colour: 
     let seen = &all.plain;
     let mut page = String::new();
     let words: Vec<String> = options.command.iter().map(|word| word.to_string_lossy().into_owned()).collect();
-    let limit = time(u64::try_from(options.limit.as_millis()).unwrap_or(u64::MAX));
+    let limit = time(ms(options.limit));
     let runs = match all.others.len() + all.again.len() {
         0 => "1 run".to_owned(),
         more => format!("{} runs", more + 1),
@@ -62,7 +63,7 @@ pub(super) fn page(options: &Options, all: &Seen, verdicts: &[Verdict], colour: 
 
 fn stop_line(page: &mut String, options: &Options, seen: &Observed) {
     let Some(took) = seen.stop_ms() else { return };
-    let limit = u64::try_from(options.limit.as_millis()).unwrap_or(u64::MAX).max(1);
+    let limit = ms(options.limit).max(1);
     let filled = took.saturating_mul(BAR).div_ceil(limit).min(BAR);
     let bar: String = (0..BAR).map(|at| if at < filled { '#' } else { '-' }).collect();
     let record = seen.record.as_ref();

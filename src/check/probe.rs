@@ -76,8 +76,8 @@ impl Place {
         Ok(client)
     }
 
-    /// For the header `Host`.
-    fn host(&self) -> String {
+    /// As the header `Host` and URLs have it.
+    pub(super) fn host(&self) -> String {
         match self {
             Self::Tcp(host, port) if host.contains(':') => format!("[{host}]:{port}"),
             Self::Tcp(host, port) => format!("{host}:{port}"),

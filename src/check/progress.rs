@@ -2,8 +2,8 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use super::judge::time;
 use super::observed::Observed;
+use super::time::told as time;
 
 /// How far the test has come.
 pub(super) struct Progress {

@@ -9,8 +9,8 @@ use tokio::time::timeout;
 use super::job::Job;
 use super::load::Load;
 use super::observed::{Listener, Readiness};
-use super::output::now_ms;
 use super::probe::{Place, Url, ask, tcp_place};
+use super::time::{ms, now_ms};
 use crate::lifecycle::exit::WINDDOWN_FAILED;
 use crate::os::below;
 use crate::os::clock::Clock;
@@ -83,7 +83,8 @@ impl Ready {
 /// Waits until all conditions hold, the server ends, or the time is over.
 pub(super) async fn wait(job: &mut Job, conditions: &[Ready], patience: Duration, clock: Clock) -> Readiness {
     let started = clock.now();
-    let since = || u64::try_from(clock.now().saturating_sub(started).as_millis()).unwrap_or(u64::MAX);
+    let since = || ms(clock.now().saturating_sub(started));
+    let rest = || patience.saturating_sub(clock.now().saturating_sub(started));
     let mut left: Vec<&Ready> = conditions.iter().collect();
     let mut told = Vec::new();
     let mut watching = Watching::default();
@@ -94,12 +95,11 @@ pub(super) async fn wait(job: &mut Job, conditions: &[Ready], patience: Duration
         }
         let mut open = Vec::new();
         for condition in left {
-            let rest = patience.saturating_sub(clock.now().saturating_sub(started));
             let mut run = job.run.clone();
             // A command that hangs keeps nobody, nor does one that waits for a server that has ended.
             let held = tokio::select! {
                 held = watching.holds(job, condition, clock) => held,
-                () = tokio::time::sleep(rest) => None,
+                () = tokio::time::sleep(rest()) => None,
                 _ = run.ended() => None,
             };
             match held {
@@ -111,7 +111,7 @@ pub(super) async fn wait(job: &mut Job, conditions: &[Ready], patience: Duration
         if let Some(end) = ended(job).await {
             return end;
         }
-        let rest = patience.saturating_sub(clock.now().saturating_sub(started));
+        let rest = rest();
         if !left.is_empty() && rest.is_zero() {
             return Readiness::TimedOut { after_ms: since(), seen: seen(job, &left, &watching) };
         }

@@ -11,11 +11,11 @@ use super::load::Load;
 use super::namespace;
 use super::observed::{Before, Left, Listener, Missing, Noise, Observed, Output, Process, Readiness, Shell};
 use super::options::Options;
-use super::output::now_ms;
 use super::probe::{Place, Resource, Url, ask};
 use super::ready;
 use super::stdin::Input;
 use super::strip::Strip;
+use super::time::{ms, now_ms};
 use crate::lifecycle::signal::Signal;
 use crate::os::below::{self, Takes};
 use crate::os::child::Handle;
@@ -303,8 +303,7 @@ impl<'a> Run<'a> {
 
     /// What is still there when everything should be gone.
     async fn look_at_rest(&mut self, main: &Handle, inner: i32, listeners: &[Listener], end_at: u64) {
-        let settled =
-            end_at.saturating_add(u64::try_from(self.options.settle.as_millis()).unwrap_or(u64::MAX));
+        let settled = end_at.saturating_add(ms(self.options.settle));
         let _ = tokio::time::timeout(self.options.settle, self.job.run.ended()).await;
         let left: Vec<Process> = below::tree(inner)
             .into_iter()

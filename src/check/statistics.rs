@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use super::judge::time;
 use super::observed::{Noise, Observed, Seen};
+use super::time::told as time;
 use crate::statistics::{Bar, covered_percent, failure_bound_percent, histogram, recommended_limit_s};
 
 const BARS_MAX: usize = 8;

@@ -6,8 +6,8 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::observed::{Listener, Outcome, Probe};
-use super::output::now_ms;
 use super::probe::{Place, Url, probe};
+use super::time::now_ms;
 use crate::os::clock::Clock;
 
 const PERIOD: Duration = Duration::from_millis(50);

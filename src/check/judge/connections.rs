@@ -1,8 +1,8 @@
 //! Connections that were open at the signal.
 
 use super::super::observed::{Held, HeldEnd, Missing, Observed, Outcome, Record};
+use super::super::time::told as time;
 use super::super::verdict::{Verdict, Word};
-use super::time;
 
 /// More than this is a delay that a connection has made.
 const DELAY_MS_MAX: u64 = 1000;

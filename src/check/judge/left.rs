@@ -3,7 +3,7 @@
 use super::super::observed::{Before, LeftFile, Listener, Observed, Process, Record};
 use super::super::options::Options;
 use super::super::verdict::{Verdict, Word};
-use super::count;
+use crate::observe::message::counted;
 
 /// Longer than this somebody else holds the output open.
 const OPEN_MS_MAX: u64 = 500;
@@ -32,8 +32,7 @@ pub(super) fn survivors(options: &Options, seen: &Observed, record: &Record) -> 
     stayed.sort();
     stayed.dedup();
     if !stayed.is_empty() {
-        let text =
-            format!("{} left behind: {}", count(stayed.len(), "process", "processes"), stayed.join(", "));
+        let text = format!("{} left behind: {}", counted(stayed.len(), "process", "es"), stayed.join(", "));
         return told(Word::Fail, text).because("wait for all children before the main process ends");
     }
     if !short.is_empty() {

@@ -137,15 +137,5 @@ pub(super) fn not_run(seen: &Observed) -> Option<(u8, &str)> {
     }
 }
 
-/// `1 process`, `2 processes`.
-fn count(number: usize, one: &str, more: &str) -> String {
-    if number == 1 { format!("1 {one}") } else { format!("{number} {more}") }
-}
-
-/// `0.24 s`, `3 ms`.
-pub(super) fn time(ms: u64) -> String {
-    if ms < 1000 { format!("{ms} ms") } else { format!("{}.{:02} s", ms / 1000, ms % 1000 / 10) }
-}
-
 #[cfg(test)]
 mod tests;

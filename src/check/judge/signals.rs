@@ -3,8 +3,9 @@
 use super::super::catalogue::Scenario;
 use super::super::observed::{Before, Observed, Readiness, Record, Takes};
 use super::super::options::Options;
+use super::super::time::{ms, told as time};
 use super::super::verdict::{Verdict, Word};
-use super::{Case, connections, left, stop, time};
+use super::{Case, connections, left, stop};
 use crate::lifecycle::signal::Signal;
 use crate::report::record::Exit;
 
@@ -119,7 +120,7 @@ pub(super) fn startup<'a>(options: &Options, runs: impl Iterator<Item = &'a Obse
 }
 
 pub(super) fn pid1(options: &Options, seen: &Observed, before: &Before) -> Verdict {
-    let limit_ms = u64::try_from(options.limit.as_millis()).unwrap_or(u64::MAX);
+    let limit_ms = ms(options.limit);
     if seen.took_ms < limit_ms {
         return Verdict::new("pid1", Word::Pass, format!("in {}", time(seen.took_ms)));
     }

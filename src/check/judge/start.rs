@@ -1,8 +1,9 @@
 //! From the start to the signal.
 
 use super::super::observed::{Before, Observed, Readiness, Shell, Takes};
+use super::super::time::told as time;
 use super::super::verdict::{Verdict, Word};
-use super::{count, time};
+use crate::observe::message::counted;
 
 pub(super) fn ready(seen: &Observed) -> Verdict {
     let told = |word, text: String| Verdict::new("ready", word, text);
@@ -52,7 +53,7 @@ pub(super) fn handler(before: &Before) -> Verdict {
 }
 
 pub(super) fn zombies(before: &Before) -> Verdict {
-    let told = |word| Verdict::new("zombies", word, count(before.zombies, "zombie", "zombies"));
+    let told = |word| Verdict::new("zombies", word, counted(before.zombies, "zombie", "s"));
     match before.zombies {
         0 => told(Word::Pass),
         number if number > before.zombies_first && before.zombies_first > 0 => told(Word::Fail)

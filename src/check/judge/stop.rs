@@ -2,8 +2,8 @@
 
 use super::super::observed::{Observed, Record};
 use super::super::options::Options;
+use super::super::time::{ms, told as time};
 use super::super::verdict::{Verdict, Word};
-use super::time;
 use crate::lifecycle::exit::Exit;
 use crate::lifecycle::signal::Signal;
 
@@ -14,11 +14,6 @@ const GOOD: [Exit; 3] = [Exit::Code(0), Exit::Code(143), Exit::Signal(Signal::TE
 
 /// Of more that were killed only these are named.
 const NAMES_MAX: usize = 5;
-
-/// Milliseconds, as long as anybody can wait.
-fn ms(duration: std::time::Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
 
 pub(super) fn stops(options: &Options, seen: &Observed, record: &Record) -> Verdict {
     let told = |word, text: String| Verdict::new("stops", word, text);

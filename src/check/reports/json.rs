@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::judge::strip;
 use super::super::observed::{Observed, Readiness};
+use super::super::time::ms;
 use super::super::verdict::Word;
 use super::Results;
 
@@ -31,7 +32,7 @@ pub(super) fn report(results: &Results<'_>) -> String {
         "schema": 1,
         "winddown": env!("CARGO_PKG_VERSION"),
         "command": words,
-        "limit_ms": u64::try_from(options.limit.as_millis()).unwrap_or(u64::MAX),
+        "limit_ms": ms(options.limit),
         "verdict": worst.name(),
         "exit_status": results.status,
         "checks": checks,
