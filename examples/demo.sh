@@ -1,6 +1,6 @@
 #!/bin/sh
 # Shows winddown at work in about five seconds: silence, a stop in time, a limit that expires.
-# Needs cargo and a POSIX shell; returns 0 if each run ended as it should.
+# Needs cargo and a POSIX shell; exits with 0 if each run ended as expected.
 set -eu
 cd "$(dirname "$0")/.."
 cargo build --quiet
@@ -10,14 +10,14 @@ place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
 cd "$place"
 
-# On SIGTERM it finishes its last request.
+# A server that finishes its last request on SIGTERM.
 cat >server <<'END'
 #!/bin/sh
 trap 'echo "server: finishing the last request"; sleep 0.8; echo "server: done"; exit 0' TERM
 while :; do sleep 0.1; done
 END
 
-# It ignores SIGTERM, and has a daemon in a session of its own.
+# A program that ignores SIGTERM, with a daemon in a session of its own.
 cat >stubborn <<'END'
 #!/bin/sh
 trap '' TERM

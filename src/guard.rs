@@ -1,19 +1,20 @@
 //! The outer process of a guarded run: the one that callers see. It passes signals on and waits;
 //! when the inner one is killed, it finishes the job.
 
-use std::collections::HashSet;
 use std::io;
 use std::time::Duration;
 
 use crate::lifecycle::exit::Ending;
 use crate::lifecycle::signal::{Origin, Signal, SignalSet};
 use crate::os::clock::Clock;
-use crate::os::inbox;
-use crate::os::link::{OuterEnd, WAKE};
-use crate::os::notify::Relay;
-use crate::os::parent::Parent;
-use crate::os::reap::{self, Change};
-use crate::os::signalling;
+use crate::os::guard::channel::OuterEnd;
+use crate::os::io::notify::Relay;
+use crate::os::one_thread::OneThread;
+use crate::os::process::foreign::Foreign;
+use crate::os::process::parent::Parent;
+use crate::os::process::reap::{self, Change};
+use crate::os::signal::wake::WAKE;
+use crate::os::signal::{receive, send};
 
 /// What has become of the inner process.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,36 +24,36 @@ enum Inner {
     Ended,
 }
 
-/// What the outer process has to do next.
+/// What the outer process does next.
 #[derive(Debug)]
 pub(crate) enum Next {
     /// End: the run is over.
     End(Ending),
     /// Take over: the inner process was killed before the run had ended.
     TakeOver,
-    /// Supervise: there was no process left for the workload, so the inner one has become it.
+    /// Supervise: no further process could be created, so the inner one has become the workload.
     Supervise(io::Error),
 }
 
-/// Waits for the end of the inner process. What ends of `foreign` meanwhile is taken out of it.
-#[must_use]
+/// Waits for the end of the inner process. Processes of `foreign` that end meanwhile are taken out of it.
 pub(crate) fn watch(
+    one_thread: OneThread,
     end: &OuterEnd,
     clock: &Clock,
     stops_with_it: bool,
     mut parent: Option<Parent>,
-    relay: Option<&Relay>,
-    foreign: &mut HashSet<i32>,
+    mut relay: Option<&mut Relay>,
+    foreign: &mut Foreign,
 ) -> Next {
     let own_pid = std::process::id().cast_signed();
     loop {
-        let more = relay.is_some_and(Relay::pass_on);
-        // Before the first wait as well: it may have ended before it was watched.
-        if parent.as_mut().is_some_and(Parent::has_ended) {
+        let more = relay.as_deref_mut().is_some_and(|relay| pass_on(one_thread, relay, foreign));
+        // Before the first wait as well: the parent may have ended before it was watched.
+        if parent.as_mut().is_some_and(Parent::take_end) {
             end.tell_parent_ended();
         }
         let patience = more.then_some(Duration::ZERO);
-        let Some(delivery) = inbox::take(SignalSet::ALL, patience) else { continue };
+        let Some(delivery) = receive::take(SignalSet::ALL, patience) else { continue };
         let by_relay = relay.is_some() && delivery.signal == WAKE && delivery.origin == Origin::Kernel;
         if by_relay || parent.is_some_and(|parent| parent.raised(&delivery)) {
             continue;
@@ -63,27 +64,38 @@ pub(crate) fn watch(
             if let Some(error) = end.page.declined() {
                 return Next::Supervise(error);
             }
-            let inner = reap(end.inner, foreign);
-            // What it said last.
-            while inner == Inner::Ended && relay.is_some_and(Relay::pass_on) {}
+            let inner = reap(end.inner, relay.as_deref_mut(), foreign);
+            // The last messages of the workload.
+            while inner == Inner::Ended
+                && relay.as_deref_mut().is_some_and(|relay| pass_on(one_thread, relay, foreign))
+            {}
             match inner {
                 Inner::Ended => return end.page.ending().map_or(Next::TakeOver, Next::End),
                 Inner::Stopped if stops_with_it => {
-                    let _ = inbox::stop_self();
+                    let _ = receive::stop_self();
                     // SIGCONT may have been meant for us alone.
-                    let _ = signalling::send(end.inner, Signal::CONT);
+                    let _ = send::send(end.inner, Signal::CONT);
                 }
                 Inner::Runs | Inner::Stopped => {}
             }
-        } else if delivery.signal.is_forwardable() && !is_own {
+        } else if !is_own && (delivery.signal.is_forwardable() || delivery.origin != Origin::Kernel) {
+            // If it is not passed on to the workload, the inner process logs that.
             end.relay(&delivery, clock.now());
         }
     }
 }
 
-/// Reaps whatever there is, children from before the start among them: their ids may be the workload's
-/// next.
-fn reap(inner: i32, foreign: &mut HashSet<i32>) -> Inner {
+/// Passes messages on, and has the descriptors that came with them closed; true if there may be more.
+fn pass_on(one_thread: OneThread, relay: &mut Relay, foreign: &mut Foreign) -> bool {
+    let more = relay.pass_on();
+    if let Some(helper) = relay.closing.close(one_thread) {
+        foreign.add_child(helper);
+    }
+    more
+}
+
+/// Reaps every child, also those from before the start: the workload may get their pids next.
+fn reap(inner: i32, mut relay: Option<&mut Relay>, foreign: &mut Foreign) -> Inner {
     let mut state = Inner::Runs;
     loop {
         match reap::next() {
@@ -93,7 +105,8 @@ fn reap(inner: i32, foreign: &mut HashSet<i32>) -> Inner {
             Change::Nothing => return state,
             Change::NoChild => return Inner::Ended,
             Change::Ended { pid, .. } => {
-                foreign.remove(&pid);
+                foreign.note_reaped(pid);
+                relay.as_deref_mut().map(|relay| relay.closing.note_reaped(pid));
             }
             Change::Stopped { .. } | Change::Continued { .. } => {}
         }

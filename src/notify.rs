@@ -1,40 +1,43 @@
-//! Messages of `sd_notify(3)`: what they say, and what of them goes on to winddown's own parent.
-//! Pure: any bytes can be read.
+//! Messages of `sd_notify(3)`: what they say, and what is passed on to winddown's own parent. Any bytes can be read.
 
 use std::time::Duration;
 
-/// A receiver takes no longer ones, as systemd has it.
-pub const MESSAGE_BYTES_MAX: usize = 4096;
+/// Longer messages are refused, as by systemd.
+pub(crate) const MESSAGE_BYTES_MAX: usize = 4096;
 
-/// One line that concerns winddown.
+/// systemd ends a line at either (`NEWLINE` in its string-util.h). A `\r` that winddown took for part of a value
+/// would start a line of its own for the parent.
+pub(crate) const LINE_ENDS: [char; 2] = ['\n', '\r'];
+
+/// One line that winddown acts on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Item {
-    /// The start is done, or a reload.
+pub(crate) enum Item {
+    /// Starting up is done, or a reload.
     Ready,
-    /// It is alive.
+    /// The workload is alive.
     Alive,
-    /// It is not: it wants to be treated as if it had fallen silent.
+    /// The workload is not well: it is to be treated as if it had fallen silent.
     Ailing,
-    /// It asks for so much more time.
+    /// The workload asks for this much more time.
     Extend(Duration),
-    /// Who is to be asked first.
+    /// The process to ask first.
     MainPid(i32),
-    /// Its sender waits until everything before it was handled.
+    /// The sender waits until everything before it has been handled.
     Barrier,
 }
 
-/// A message in parts.
+/// A parsed message.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Message {
-    /// What concerns winddown, in its order.
-    pub items: Vec<Item>,
-    /// What goes on to winddown's parent as it is.
-    pub relayed: String,
-    /// Whether the descriptors that came with it go on as well.
-    pub relays_descriptors: bool,
+pub(crate) struct Message {
+    /// The lines that winddown acts on, in order.
+    pub(crate) items: Vec<Item>,
+    /// The lines that are passed on to winddown's parent unchanged.
+    pub(crate) relayed: String,
+    /// Whether the descriptors that came with it are passed on, too.
+    pub(crate) relays_descriptors: bool,
 }
 
-/// Lines that a parent is told unchanged. `MAINPID` is not among them: for the parent that is winddown.
+/// Lines that are passed on unchanged. `MAINPID` is not among them: for the parent, winddown is the main process.
 const RELAYED: [&str; 15] = [
     "READY",
     "RELOADING",
@@ -54,17 +57,15 @@ const RELAYED: [&str; 15] = [
 ];
 
 impl Message {
-    /// Reads a datagram; nothing if it is none of the protocol's: too long, not text, or with a NUL
-    /// before its end.
-    #[must_use]
-    pub fn read(bytes: &[u8]) -> Option<Self> {
+    /// Reads a datagram; `None` if it is not a message: too long, not valid UTF-8, or with a NUL before its end.
+    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
         let bytes = bytes.strip_suffix(b"\0").unwrap_or(bytes);
         let text = std::str::from_utf8(bytes).ok()?;
         if bytes.len() > MESSAGE_BYTES_MAX || text.contains('\0') {
             return None;
         }
         let mut message = Self::default();
-        for line in text.lines() {
+        for line in text.split(LINE_ENDS) {
             message.line(line);
         }
         Some(message)
@@ -80,9 +81,8 @@ impl Message {
         }
     }
 
-    /// Whether it is a barrier, which comes alone.
-    #[must_use]
-    pub fn is_barrier(&self) -> bool {
+    /// Whether it is a barrier; a barrier comes alone.
+    pub(crate) fn is_barrier(&self) -> bool {
         self.items.contains(&Item::Barrier)
     }
 }
@@ -102,19 +102,17 @@ fn item(name: &str, value: &str) -> Option<Item> {
     }
 }
 
-/// What winddown tells its parent at the beginning of a stop, and when the deadline has moved: so much
-/// time is needed, whatever limit the parent has of its own.
-#[must_use]
-pub fn stopping(status: &str, needed: Option<Duration>) -> String {
-    /// Without a limit of ours, long enough for anybody.
+/// The message to winddown's parent at the beginning of a stop, and whenever the deadline moves: how much time is
+/// needed, whatever limit of its own the parent has.
+pub(crate) fn stopping(status: &str, needed: Option<Duration>) -> String {
+    /// Without a time limit: long enough for any stop.
     const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
     let needed = needed.unwrap_or(YEAR).min(YEAR);
     format!("STOPPING=1\nSTATUS={status}\n{}", extension(needed))
 }
 
-/// A request for so much more time.
-#[must_use]
-pub fn extension(by: Duration) -> String {
+/// A request for this much more time.
+pub(crate) fn extension(by: Duration) -> String {
     format!("EXTEND_TIMEOUT_USEC={}\n", by.as_micros())
 }
 
@@ -129,6 +127,13 @@ mod tests {
         assert_eq!(message.items, [Item::Ready, Item::MainPid(17)]);
         assert_eq!(message.relayed, "READY=1\nSTATUS=all is well\n");
         assert!(!message.relays_descriptors);
+    }
+
+    #[test]
+    fn a_line_ends_where_the_parent_sees_its_end() {
+        let message = Message::read(b"STATUS=up\rMAINPID=17\rBARRIER=1\r\nREADY=1\r\r\n").expect("text");
+        assert_eq!(message.items, [Item::MainPid(17), Item::Barrier, Item::Ready]);
+        assert_eq!(message.relayed, "STATUS=up\nREADY=1\n");
     }
 
     #[test]

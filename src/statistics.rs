@@ -1,27 +1,23 @@
-//! What a number of runs can show, and what it can't. Pure.
+//! What a number of runs can show, and what it can't.
 
-/// How sure a statement is to be: 95 %.
+/// The chance that a statement is wrong: 5 %.
 const DOUBT: f64 = 0.05;
 
-/// Limits that people can remember, in seconds.
+/// Limits that are easy to remember, in seconds.
 const ROUND_S: [u64; 10] = [1, 2, 3, 5, 10, 15, 20, 30, 45, 60];
 
 /// A sample in a few figures.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Summary {
-    /// How many.
-    pub count: usize,
-    /// The smallest.
-    pub min: f64,
+pub(crate) struct Summary {
+    pub(crate) count: usize,
+    pub(crate) min: f64,
     /// The one in the middle.
-    pub median: f64,
-    /// The largest.
-    pub max: f64,
+    pub(crate) median: f64,
+    pub(crate) max: f64,
 }
 
-/// Nothing of no values.
-#[must_use]
-pub fn summary(values: &[f64]) -> Option<Summary> {
+/// `None` without values.
+pub(crate) fn summary(values: &[f64]) -> Option<Summary> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let middle = sorted.len() / 2;
@@ -33,27 +29,24 @@ pub fn summary(values: &[f64]) -> Option<Summary> {
     Some(Summary { count: sorted.len(), min: sorted[0], median, max: sorted[sorted.len() - 1] })
 }
 
-/// Which quantile the maximum of so many runs reaches with 95 % confidence: 86 of 20 runs, in percent.
-#[must_use]
+/// The quantile that the maximum of this many runs reaches with 95 % confidence, in percent: 86 for 20 runs.
 #[expect(clippy::cast_precision_loss, reason = "nobody counts that many runs")]
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is within 0 to 100")]
-pub fn covered_percent(runs: usize) -> u32 {
+pub(crate) fn covered_percent(runs: usize) -> u32 {
     if runs == 0 {
         return 0;
     }
     (DOUBT.powf(1.0 / runs as f64) * 100.0) as u32
 }
 
-/// Below what the failure rate lies, with 95 % confidence, if none of so many runs has failed; in percent.
-#[must_use]
+/// The upper bound of the failure rate, with 95 % confidence, if none of this many runs failed; in percent.
 #[expect(clippy::cast_precision_loss, reason = "nobody counts that many runs")]
-pub fn failure_bound_percent(runs: usize) -> f64 {
+pub(crate) fn failure_bound_percent(runs: usize) -> f64 {
     if runs == 0 { 100.0 } else { (300.0 / runs as f64).min(100.0) }
 }
 
-/// Twice the largest stop time, rounded up to a limit that can be remembered; in seconds.
-#[must_use]
-pub fn recommended_limit_s(max_ms: f64) -> u64 {
+/// Twice the largest stop time, rounded up to a limit that is easy to remember; in seconds.
+pub(crate) fn recommended_limit_s(max_ms: f64) -> u64 {
     let wanted_s = max_ms * 2.0 / 1000.0;
     #[expect(clippy::cast_precision_loss, reason = "they are small")]
     let fits = |limit_s: &u64| *limit_s as f64 >= wanted_s;
@@ -67,35 +60,39 @@ fn whole_minutes(seconds: f64) -> u64 {
 
 /// One bar of a histogram.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Bar {
-    /// Where it begins.
-    pub from: f64,
-    /// Where it ends; only the last one has its end too.
-    pub to: f64,
-    /// How many values lie in it.
-    pub count: usize,
+pub(crate) struct Bin {
+    /// Its lower end.
+    pub(crate) from: f64,
+    /// Its upper end, which only the last bar includes.
+    pub(crate) to: f64,
+    /// How many values are in it.
+    pub(crate) count: usize,
 }
 
-/// At most so many bars of one width, from the smallest value to the largest.
-#[must_use]
+/// At most this many bars of equal width, from the smallest value to the largest.
 #[expect(clippy::cast_precision_loss, reason = "there are few bars")]
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is within the bars")]
-pub fn histogram(values: &[f64], bars_max: usize) -> Vec<Bar> {
+pub(crate) fn histogram(values: &[f64], bars_max: usize) -> Vec<Bin> {
     let Some(Summary { min, max, .. }) = summary(values) else { return Vec::new() };
     let width = (max - min) / bars_max.max(1) as f64;
     if width <= 0.0 || !width.is_finite() {
-        return vec![Bar { from: min, to: max, count: values.len() }];
+        return vec![Bin { from: min, to: max, count: values.len() }];
     }
     let bar = |index: usize| {
         let from = width.mul_add(index as f64, min);
-        Bar { from, to: from + width, count: 0 }
+        Bin { from, to: from + width, count: 0 }
     };
-    let mut bars: Vec<Bar> = (0..bars_max).map(bar).collect();
+    let mut bars: Vec<Bin> = (0..bars_max).map(bar).collect();
     for value in values {
         let index = ((value - min) / width) as usize;
         bars[index.min(bars_max - 1)].count += 1;
     }
     bars
+}
+
+/// The count of the fullest bar; never 0.
+pub(crate) fn tallest(bars: &[Bin]) -> usize {
+    bars.iter().map(|bar| bar.count).max().unwrap_or(1).max(1)
 }
 
 #[cfg(test)]

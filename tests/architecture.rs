@@ -1,21 +1,24 @@
-//! The invariants of docs/architecture.md that can be read off the source.
+//! The invariants of docs/architecture.md that the source itself shows.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use source::{Place, Source, code_of};
 
+#[path = "architecture/imports.rs"]
+mod imports;
 #[path = "architecture/source.rs"]
 mod source;
 
 static SOURCES: LazyLock<Vec<Source>> = LazyLock::new(source::all);
 
-/// Where the word stands, apart from the files and folders that it is for.
+/// Where the word stands outside the files and folders that may use it.
 fn strays(word: &str, homes: &[&str]) -> Vec<Place> {
     let others = SOURCES.iter().filter(|source| !homes.iter().any(|home| source.is_in(home)));
     others.flat_map(|source| source.places(word)).collect()
 }
 
-/// The words are found in their home, and nowhere else.
+/// Panics unless the words are found in their home, and nowhere else.
 fn assert_at_home(words: &[&str], homes: &[&str]) {
     for word in words {
         let strays = strays(word, homes);
@@ -35,7 +38,7 @@ fn assert_nowhere(words: &[&str]) {
     }
 }
 
-/// Invariant 1: what decides is pure.
+/// Invariant 1: the code that decides is pure.
 #[test]
 fn the_lifecycle_knows_no_clock_process_file_or_runtime() {
     const IMPORTS: [&str; 8] = [
@@ -68,7 +71,76 @@ fn the_lifecycle_knows_no_clock_process_file_or_runtime() {
     }
 }
 
-/// The judgement of a post-mortem takes looks and gives findings; it looks at nothing itself.
+/// A file can be read alone, with the files it is built on.
+#[test]
+fn no_modules_import_each_other_in_a_circle() {
+    let imports = imports::imports(&SOURCES);
+    let circles = imports::circles(&imports);
+    assert!(circles.is_empty(), "each of these leads to the others: {circles:#?}");
+}
+
+/// The order of docs/architecture.md.
+#[test]
+fn no_layer_imports_one_above_it() {
+    let page = include_str!("../docs/architecture.md");
+    let (_, page) = page.split_once("\n## Layers\n").expect("the layers");
+    let drawn = page.lines().skip_while(|line| !line.starts_with("    "));
+    let layers: Vec<Vec<&str>> = drawn
+        .take_while(|line| line.starts_with("    "))
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    let height = |module: &str| {
+        let top = module.split("::").next().unwrap_or_default();
+        layers.iter().rev().position(|layer| layer.contains(&top))
+    };
+    for (module, taken) in imports::imports(&SOURCES).iter().filter(|(module, _)| !module.is_empty()) {
+        let own = height(module).unwrap_or_else(|| panic!("{module} is in no layer"));
+        let top = |module: &str| module.split("::").next().map(str::to_owned);
+        for other in taken.iter().filter(|other| top(other) != top(module)) {
+            assert!(height(other).is_some_and(|below| below < own), "{module} takes something from {other}");
+        }
+    }
+}
+
+/// So that a reader finds each file, or its folder.
+#[test]
+fn every_file_is_on_the_map() {
+    // Unit tests.
+    const EXEMPT: [&str; 3] = ["src/lib.rs", "src/cli/tests/", "src/check/checks/made_up.rs"];
+    let page = include_str!("../docs/architecture.md");
+    let is_named = |path: &str| page.contains(&format!("`{path}`"));
+    let missing = SOURCES.iter().filter(|source| {
+        let (folder, name) = source.path.rsplit_once('/').expect("a file of src");
+        // A module that only lists others stands for its folder.
+        let is_list = name == "mod.rs" && source.places("fn").is_empty();
+        let is_exempt = is_list || EXEMPT.iter().any(|place| source.is_in(place));
+        !is_exempt && !is_named(&source.path) && !is_named(&format!("{folder}/"))
+    });
+    let missing: Vec<&str> = missing.map(|source| source.path.as_str()).collect();
+    assert!(missing.is_empty(), "docs/architecture.md does not have {missing:?}");
+}
+
+/// So a name is unambiguous in any file.
+#[test]
+fn no_two_public_types_have_the_same_name() {
+    let mut homes = BTreeMap::<&str, Vec<&str>>::new();
+    for source in SOURCES.iter() {
+        let public = source.code.lines().filter(|line| line.starts_with("pub"));
+        let words = |line: &'static str| line.split(['<', '(', ' ', ';', ':']).collect::<Vec<_>>();
+        for words in public.map(words) {
+            let kinds = ["struct", "enum", "trait", "type"];
+            let at = words.iter().position(|word| kinds.contains(word));
+            if let Some(name) = at.and_then(|at| words.get(at + 1)) {
+                homes.entry(name).or_default().push(&source.path);
+            }
+        }
+    }
+    assert!(homes.len() > 50, "the types were not found");
+    homes.retain(|_, files| files.len() > 1);
+    assert!(homes.is_empty(), "{homes:#?}");
+}
+
+/// The judgement of a post-mortem turns snapshots into findings; it inspects nothing itself.
 #[test]
 fn the_judgement_knows_no_system() {
     for source in SOURCES.iter().filter(|source| source.is_in("src/postmortem/")) {
@@ -81,7 +153,7 @@ fn the_judgement_knows_no_system() {
     }
 }
 
-/// Invariant 1: time is passed in, so a test can pass any.
+/// Invariant 1: time is passed in, so a test can pass any time.
 #[test]
 fn the_clock_is_read_in_one_file() {
     assert_at_home(&["Instant", "elapsed", "SystemTime::now", "clock_gettime"], &["src/os/clock.rs"]);
@@ -95,16 +167,18 @@ fn signals_are_blocked_first_thing() {
     let (_, body) = main.code.split_once("fn main(").expect("the C main");
     let (_, body) = body.split_once('{').expect("its body");
     let first = body.split(';').next().map(str::trim);
-    assert_eq!(first, Some("let mask = inbox::block_all()"));
+    assert_eq!(first, Some("let mask = receive::block_all()"));
     assert_at_home(&["no_mangle"], &["src/main.rs"]);
 }
 
-/// Invariant 2: whoever took a signal elsewhere would lose it, or its sender.
+/// Invariant 2: taking a signal elsewhere would lose it, or its sender.
 #[test]
 fn signals_are_consumed_in_one_file() {
-    // A post-mortem names the call that a thread is in.
-    assert_at_home(&["SYS_rt_sigtimedwait"], &["src/os/inbox.rs", "src/os/look/calls.rs"]);
-    assert_at_home(&["sigaction", "SYS_rt_sigprocmask"], &["src/os/inbox.rs"]);
+    // A post-mortem names the system call that a thread is in.
+    assert_at_home(&["SYS_rt_sigtimedwait"], &["src/os/signal/receive.rs", "src/os/snapshot/calls.rs"]);
+    assert_at_home(&["sigaction", "SYS_rt_sigprocmask"], &["src/os/signal/receive.rs"]);
+    // Handlers are for `check`, which waits for sockets and pipes as well.
+    assert_at_home(&["signal_hook", "receive::unblock"], &["src/check/interrupts.rs"]);
     assert_nowhere(&[
         "signalfd",
         "sigwait",
@@ -115,34 +189,48 @@ fn signals_are_consumed_in_one_file() {
     ]);
 }
 
-/// Invariant 4: a second one would take what the first is waiting for, and free an id too early.
+/// Invariant 4: a second place that reaps would take what the first one waits for, and free an id too early.
 #[test]
 fn children_are_waited_for_in_one_file() {
-    assert_at_home(&["waitpid", "waitid", "libc::wait4"], &["src/os/reap.rs"]);
-    // `check` has the main job as its child, and waits for it as for any other program.
-    assert_at_home(&["process::Command", "process::{Command"], &["src/os/child.rs", "src/check/"]);
+    assert_at_home(&["waitpid", "waitid", "libc::wait4"], &["src/os/process/reap.rs"]);
+    // The main job is a child of `check`, which waits for it as for any other program.
+    assert_at_home(
+        &["process::Command", "process::{Command"],
+        &["src/os/process/subprocess.rs", "src/check/"],
+    );
     assert_nowhere(&["wait_with_output", "try_wait", "tokio::process"]);
 }
 
-/// Invariants 4 and 7: the parent-death signal is per thread, and so is the one that may wait.
+/// Invariants 4 and 7: the parent-death signal belongs to a thread, and so does the right to wait.
 #[test]
 fn the_main_job_has_one_thread() {
     assert_at_home(&["tokio", "spawn_blocking"], &["src/check/"]);
-    assert_at_home(&["thread::Builder", "thread::scope"], &["src/os/beside.rs"]);
-    assert_at_home(&["beside::beside"], &["src/check/"]);
-    assert_nowhere(&["thread::spawn", "pthread_create"]);
+    assert_nowhere(&["thread::spawn", "thread::Builder", "thread::scope", "pthread_create"]);
+    // Code that forks, or closes unknown descriptors, gets it from `main`.
+    assert_at_home(&["OneThread::at_start"], &["src/main.rs"]);
+    assert_at_home(&["libc::fork"], &["src/os/process/fork.rs", "src/os/guard/channel.rs"]);
 }
 
-/// Invariant 5: the ways to send a signal are few, each with its guard against stale ids and groups.
+/// A line of the main job's log is one attempt to write, and never waits; a trace may wait.
+#[test]
+fn tracing_is_for_check() {
+    assert_at_home(&["tracing"], &["src/check/"]);
+    assert_at_home(&["tracing_subscriber"], &["src/check/trace.rs"]);
+}
+
+/// Invariant 5: there are few ways to send a signal, each protected against stale ids and groups.
 #[test]
 fn signals_are_sent_in_few_files() {
-    assert_at_home(&["libc::kill", "SYS_rt_sigqueueinfo"], &["src/os/signalling.rs", "src/os/inbox.rs"]);
-    assert_at_home(&["libc::killpg"], &["src/os/tree/killing.rs"]);
+    assert_at_home(
+        &["libc::kill", "SYS_rt_sigqueueinfo"],
+        &["src/os/signal/send.rs", "src/os/signal/receive.rs"],
+    );
+    assert_at_home(&["killpg"], &["src/os/process/tree/killing.rs", "src/os/io/terminal.rs"]);
     assert_at_home(
         &["SYS_pidfd_send_signal"],
-        &["src/os/tree/killing.rs", "src/os/procfs.rs", "src/os/signalling.rs"],
+        &["src/os/process/tree/killing.rs", "src/os/process/procfs.rs", "src/os/signal/send.rs"],
     );
-    assert_at_home(&["kill(-1"], &["src/os/signalling.rs"]);
+    assert_at_home(&["kill(-1"], &["src/os/signal/send.rs"]);
     assert_nowhere(&["tgkill", "tkill", "signal::kill", "kill_process", "raise"]);
 }
 
@@ -156,16 +244,33 @@ fn unsafe_code_lives_with_the_operating_system() {
     );
 }
 
-/// DESIGN 4.5: one file holds the table.
+/// A single file holds the table of docs/exit-status.md.
 #[test]
 fn exit_statuses_are_decided_in_one_file() {
     assert_at_home(&["124", "125", "126", "127", "137"], &["src/lifecycle/exit.rs"]);
 }
 
-/// It is the workload's descriptor too: what we set is set for both.
+/// Invariant 10: a single file decides whether a path may be taken.
+#[test]
+fn files_are_created_and_removed_in_one_place() {
+    assert_at_home(&["create_new", "fs::remove_file", "fs::rename", "renameat2"], &["src/os/io/own_file.rs"]);
+    // A job summary is appended to.
+    assert_at_home(&["create(true)"], &["src/check/reports/github.rs"]);
+    assert_nowhere(&[
+        "fs::write",
+        "File::create",
+        "fs::copy",
+        "truncate(true)",
+        "set_len",
+        "unlink",
+        "unlinkat",
+    ]);
+}
+
+/// The workload shares the descriptor: a flag that we set holds for both.
 #[test]
 fn standard_streams_are_never_made_non_blocking() {
-    assert_at_home(&["F_SETFL"], &["src/os/link.rs"]);
+    assert_at_home(&["F_SETFL"], &["src/os/signal/wake.rs"]);
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Everything under docs/ that is made from the definition of the command line: the manual page, the
-//! completions and the table of options. `UPDATE_DOCS=1 cargo test --test docs` writes them anew.
+//! The parts of docs/ that are generated from the code: the manual pages, the completions, and the
+//! tables of options, checks and causes. `UPDATE_DOCS=1 cargo test --test docs` renews them.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -31,7 +31,7 @@ fn docs() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("docs")
 }
 
-/// Compares a file of docs/ with what it is to be, or writes it.
+/// Compares a file of docs/ with its generated content, or renews it.
 fn expect(name: &str, content: &str) {
     let file = docs().join(name);
     if env::var_os("UPDATE_DOCS").is_some() {
@@ -48,8 +48,8 @@ fn completion(shell: Shell) -> String {
     String::from_utf8(script).expect("a script is text")
 }
 
-/// clap knows nothing of commands within a command line: what it would offer behind `winddown ls`
-/// are winddown's own options.
+/// clap doesn't know about commands within a command line: after `winddown ls` it would offer winddown's
+/// own options.
 fn bash() -> String {
     let own = completion(Shell::Bash);
     let (functions, _) = own.split_once("\nif [[ \"${BASH_VERSINFO").expect("the script ends in its use");
@@ -58,11 +58,11 @@ fn bash() -> String {
     format!("{functions}{}", ours.replace("@OPTIONS_WITH_VALUE@", &with_value))
 }
 
-/// `-A "-*"`: no options of ours behind the first word that is none.
+/// `-A "-*"`: no options of winddown after the first word that is not an option.
 fn zsh() -> String {
     let script = completion(Shell::Zsh);
     let call = "_arguments \"${_arguments_options[@]}\" :";
-    assert!(script.contains(call), "the script has changed its ways");
+    assert!(script.contains(call), "the script looks as expected");
     script.replacen(call, "_arguments \"${_arguments_options[@]}\" -A \"-*\" :", 1)
 }
 
@@ -84,7 +84,7 @@ fn the_manual_page_of_check_is_up_to_date() {
     expect(MAN_CHECK, &man::check());
 }
 
-/// The part of a page between two marks, made anew.
+/// Renews the part of a page between two marks.
 fn with_part(name: &str, mark: &str, part: &str) -> String {
     let page = fs::read_to_string(docs().join(name)).expect("a page");
     let (begin, end) = (format!("<!-- {mark} -->\n"), format!("<!-- end of {mark} -->\n"));
@@ -129,7 +129,7 @@ fn the_completion_for_fish_is_up_to_date() {
     expect(FISH, &fish());
 }
 
-/// Runs a program that may be missing here, but not where everything is to be tested.
+/// Runs a program that may be missing, unless everything must be tested.
 fn run(program: &str, arguments: &[&str], input: &str) -> Option<Output> {
     match try_run(program, arguments, input) {
         Ok(output) => Some(output),
@@ -174,7 +174,7 @@ fn the_manual_page_of_check_renders_without_complaints() {
 fn assert_renders(page: &str) {
     let Some(output) = run("mandoc", &["-T", "lint", "-W", "warning"], page) else { return };
     let complaints = text(&output.stdout) + &text(&output.stderr);
-    // The date of a page that is made anew with each version says nothing.
+    // The page is renewed with each version, so it needs no date.
     let others: Vec<&str> = complaints.lines().filter(|line| !line.contains("missing date")).collect();
     assert!(others.is_empty(), "{others:#?}");
 }
@@ -230,7 +230,7 @@ fn fish_completes_options_and_then_commands() {
     assert!(!offered("printf --time", "--time-limit"), "{offers}");
 }
 
-/// What bash offers at the end of this command line, without the bash-completion package.
+/// The words that bash offers at the end of this command line without the bash-completion package.
 fn offered(words: &[&str]) -> Option<Vec<String>> {
     let script = "eval \"$(cat)\"; COMP_WORDS=(\"$@\"); COMP_CWORD=$(($# - 1)); \
                   _winddown_or_command winddown \"${!#}\" \"${COMP_WORDS[COMP_CWORD - 1]}\"; \

@@ -1,16 +1,17 @@
-//! The judgement of a post-mortem, on looks that were recorded of real programs: `tests/looks/`. They are
-//! renewed by `WINDDOWN_KEEP_LOOKS=$PWD/tests/looks cargo test --test it -- post_mortem::`.
+//! The judgement of a post-mortem, on snapshots of real programs that are recorded in `tests/looks/`.
+//! `WINDDOWN_KEEP_LOOKS=$PWD/tests/looks cargo test --test it -- post_mortem::` renews them.
 
 use std::collections::BTreeSet;
 
 use serde::Deserialize;
 use winddown::postmortem::causes::CAUSES;
-use winddown::postmortem::judge::{self, Case, LINES_MAX, PostMortem, Progress};
+use winddown::postmortem::evidence::Evidence;
+use winddown::postmortem::judge::{self, LINES_MAX, PostMortem, Progress};
 use winddown::postmortem::look::{Hex, Look, Moment};
 
 const TERM: (i32, &str) = (15, "TERM");
 
-/// What was recorded, and what it has to be found to be.
+/// A recorded case, and the finding it must lead to.
 #[derive(Deserialize)]
 struct Recorded {
     code: String,
@@ -23,9 +24,9 @@ struct Recorded {
 impl Recorded {
     fn judged(&self) -> PostMortem {
         let (looks, killed) = (&self.looks, &self.killed);
-        // Who was started with it ignored is no look's.
+        // Snapshots don't say which processes were started with the signal ignored.
         let ignored_by_winddown = if self.text.contains("winddown itself") { 1 << (TERM.0 - 1) } else { 0 };
-        judge::judge(&Case { looks, killed, signal: TERM, ignored_by_winddown })
+        judge::judge(&Evidence { looks, killed, signal: TERM, ignored_by_winddown })
     }
 
     /// The code of the first finding.
@@ -66,7 +67,7 @@ fn each_is_found_again() {
 #[test]
 fn each_cause_has_a_recorded_case() {
     let recorded: BTreeSet<String> = all().into_iter().map(|(_, recorded)| recorded.code).collect();
-    // A read that was not under way before, and a case that nothing fits: made from others below.
+    // A read that was not in progress before, and a case that no rule fits: made from other cases below.
     let missing: Vec<_> =
         CAUSES.iter().map(|cause| cause.code).filter(|code| !recorded.contains(*code)).collect();
     assert_eq!(missing, ["W12", "W20"]);
@@ -113,7 +114,7 @@ fn without_looks_nothing_is_found() {
     assert_eq!(recorded.judged(), PostMortem::default());
 }
 
-/// Of one look, or of numbers that make no sense, there is a finding and no panic.
+/// A single snapshot, or numbers that make no sense, lead to a finding and not to a panic.
 #[test]
 fn odd_looks_are_judged_too() {
     for (name, mut recorded) in all() {
@@ -129,4 +130,88 @@ fn odd_looks_are_judged_too() {
         let judged = recorded.judged();
         assert!(!judged.findings.is_empty() && judged.progress.is_none(), "{name}");
     }
+}
+
+/// A single closed file is not progress: a count must fall again and again.
+#[test]
+fn one_thing_less_is_no_progress() {
+    let mut recorded = read("W18-python3");
+    assert_eq!(recorded.first(), "W18");
+    for (look, count) in recorded.looks.iter_mut().zip([200, 200, 199, 199, 199]) {
+        look.processes[0].file_count = Some(count);
+    }
+    assert_ne!(recorded.first(), "W18");
+}
+
+/// The last snapshot may have had time for the main process only: a process that was killed was there.
+#[test]
+fn who_could_not_be_counted_has_not_ended() {
+    let mut recorded = read("W04-python3");
+    let progress = recorded.judged().progress;
+    for look in &mut recorded.looks {
+        look.left_out = if look.moment == Moment::Last { 0 } else { 500 };
+    }
+    recorded.killed.extend(1_000_000..1_000_500);
+    let judged = recorded.judged();
+    assert_eq!(judged.progress, progress);
+    assert!(judged.facts.contains(&"  not looked at: 500 more processes".to_owned()), "{judged:#?}");
+}
+
+/// The reader is slow, but it reads.
+#[test]
+fn a_write_that_goes_on_is_not_stuck() {
+    let mut recorded = read("W14-python3");
+    assert_eq!(recorded.first(), "W14");
+    for (look, switches) in recorded.looks.iter_mut().zip(1..) {
+        look.processes[0].threads[0].switches = Some(switches);
+    }
+    assert_eq!(recorded.first(), "W17", "it is in the same call, but not stuck in it");
+}
+
+#[test]
+fn many_threads_that_wait_a_little_each_do_not_starve() {
+    let mut recorded = read("W19-taskset");
+    let spread = |recorded: &mut Recorded, each: u64| {
+        for (look, index) in recorded.looks.iter_mut().zip(0..) {
+            let seen = &mut look.processes[0];
+            let first = seen.threads[0].clone();
+            seen.threads.resize(50, first);
+            for (thread, tid) in seen.threads.iter_mut().zip(seen.pid..) {
+                (thread.tid, thread.starved_ms) = (tid, Some(index * each));
+            }
+        }
+    };
+    spread(&mut recorded, 200);
+    assert_eq!(recorded.first(), "W19");
+    spread(&mut recorded, 10);
+    assert_ne!(recorded.first(), "W19");
+}
+
+/// winddown asked the process, but the signal can't have arrived: the process never even had a handler.
+#[test]
+fn who_would_have_died_has_not_got_it() {
+    let mut recorded = read("W15-python3");
+    for seen in recorded.looks.iter_mut().flat_map(|look| &mut look.processes) {
+        seen.signals.caught = Hex(2);
+    }
+    assert_eq!(recorded.first(), "W07");
+}
+
+/// The system call names the child that it waits for.
+#[test]
+fn the_child_that_is_waited_for_is_named() {
+    let mut recorded = read("W08-bash");
+    for look in &mut recorded.looks {
+        let mut other = look.processes.last().expect("a process").clone();
+        (other.pid, other.own_pid, other.name) = (7, 7, "other".to_owned());
+        look.processes.push(other);
+        if let Some(call) = &mut look.processes[0].threads[0].call {
+            call.arguments[0] = Hex(7);
+        }
+    }
+    assert!(
+        recorded.judged().findings[0].text.contains("other (pid 7)"),
+        "{:#?}",
+        recorded.judged().findings
+    );
 }

@@ -1,5 +1,5 @@
-//! The pure machine, walked through: every event in every reachable state at every moment that can
-//! make a difference, under plans of every kind. What it owes is in `model/oracle.rs`.
+//! Walks the pure machine: every event in every reachable state at every moment that can make a difference, under
+//! plans of every kind. The rules that it must keep are in `model/oracle.rs`.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -21,10 +21,10 @@ mod plans;
 const NANOSECOND: Duration = Duration::from_nanos(1);
 const LONG: Duration = Duration::from_secs(3600);
 
-/// A walk that grows beyond this has lost its way: times that no longer matter must be cut off.
+/// A walk that grows beyond this would not end: times that no longer matter must be cut off.
 const STATES_MAX: usize = 200_000;
 
-/// A state that was reached, and how.
+/// A reached state, and how it was reached.
 struct Node {
     machine: Machine,
     oracle: Oracle,
@@ -32,10 +32,10 @@ struct Node {
     came_by: Option<(usize, Duration, Event)>,
 }
 
-/// Two nodes that agree in this have the same future.
+/// Two nodes with the same key have the same future.
 type Key = (View, Oracle);
 
-/// Faster than the standard library's where nobody attacks the table: most of a walk is hashing.
+/// Faster than the standard library's hasher, which guards against attacks: hashing is much of a walk.
 #[derive(Default)]
 struct Mix(u64);
 
@@ -45,6 +45,19 @@ impl Hasher for Mix {
             let word = chunk.iter().fold(0, |word, byte| (word << 8) | u64::from(*byte));
             self.write_u64(word);
         }
+    }
+
+    // These hash numbers and variants, which would otherwise go through `write` byte by byte.
+    fn write_u8(&mut self, number: u8) {
+        self.write_u64(number.into());
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        self.write_u64(number.into());
+    }
+
+    fn write_usize(&mut self, number: usize) {
+        self.write_u64(number as u64);
     }
 
     fn write_u64(&mut self, word: u64) {
@@ -81,7 +94,7 @@ impl<'a> Walk<'a> {
         walk
     }
 
-    /// Every event at every moment from here.
+    /// Tries every event at every moment from here.
     fn leave(&mut self, from: usize) {
         for at in moments(&self.nodes[from]) {
             for index in 0..self.case.events.len() {
@@ -129,8 +142,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Now; just before the next deadline, at it, and long past it; and around the moment from which a
-/// second Ctrl+C counts.
+/// Now; just before, at, and long after the next deadline; and around the moment from which a second Ctrl+C counts.
 fn moments(node: &Node) -> Vec<Duration> {
     let due = node.machine.deadline();
     let before = due.map(|due| due.saturating_sub(NANOSECOND));
@@ -148,7 +160,7 @@ fn moments(node: &Node) -> Vec<Duration> {
     moments
 }
 
-/// Walks one case, shows its size, and checks that the walk has seen what it is for.
+/// Walks one case, prints its size, and checks that the walk reached every phase that it should.
 fn walk(case: &Case) {
     let walk = Walk::of(case);
     println!("{}: {} states, {} edges", case.name, walk.nodes.len(), walk.edges);
@@ -165,6 +177,13 @@ macro_rules! walks {
             walk(&plans::$name());
         })*
     };
+    (long: $($name:ident),* $(,)?) => {
+        $(#[test]
+        #[ignore = "it is long: cargo test --test model -- --ignored, as .ci/run does"]
+        fn $name() {
+            walk(&plans::$name());
+        })*
+    };
 }
 
 walks![
@@ -177,6 +196,9 @@ walks![
     run_limit,
     leave_stragglers,
     to_all,
+    to_none,
+    to_none_with_steps,
+    sent_to_everyone,
     stop_signal_given,
     signals_mapped,
     interrupt_is_no_stop,
@@ -186,11 +208,13 @@ walks![
     a_plan_that_kills,
     a_plan_that_only_kills,
     steps_without_a_limit,
-    looks,
-    looks_and_extensions,
     last_words,
     last_words_before_the_kill,
-    extensions,
     watchdog,
+    straggler_grace,
+    straggler_grace_and_run_limit,
+    a_plan_that_ends_with_the_tree,
     a_hook_after_the_end,
 ];
+
+walks![long: extensions, looks, looks_and_extensions];

@@ -1,9 +1,9 @@
-//! Whatever the documents name is there: each test, each file, each link.
+//! Everything that the documents name exists: each test, each file, each link.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Where paths in documents start that are not links.
+/// The folders at which paths in documents start, apart from links.
 const PLACES: [&str; 8] =
     ["src/", "tests/", "docs/", "benches/", "packaging/", "examples/", "scripts/", ".ci/"];
 
@@ -27,19 +27,19 @@ fn documents() -> Vec<Document> {
     documents
 }
 
-/// What stands between backticks, within a line.
+/// The texts between backticks, within a line.
 fn quoted(text: &str) -> impl Iterator<Item = &str> {
     let lines = text.lines().filter(|line| !line.starts_with("    "));
     lines.flat_map(|line| line.split('`').skip(1).step_by(2))
 }
 
-/// Where links lead to, without what is elsewhere.
+/// The targets of links, without those outside the repository.
 fn links(text: &str) -> impl Iterator<Item = &str> {
     let targets = text.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
     targets.map(|(target, _)| target).filter(|target| !target.contains("://"))
 }
 
-/// `stop::a_test`, as tests of `tests/it/` are called.
+/// Whether this is the name of a test of `tests/it/`, such as `stop::a_test`.
 fn is_test_name(word: &str) -> bool {
     let is_name = |part: &str| {
         !part.is_empty()
@@ -48,7 +48,7 @@ fn is_test_name(word: &str) -> bool {
     word.contains("::") && !word.starts_with("std::") && word.split("::").all(is_name)
 }
 
-/// The headings of a document, as links name them.
+/// Whether a document has this heading, in the form that links use.
 fn has_heading(document: &str, anchor: &str) -> bool {
     let heading = |line: &str| {
         let words = line.trim_start_matches('#').trim().to_lowercase();
@@ -107,4 +107,17 @@ fn every_link_leads_somewhere() {
         }
     }
     assert!(broken.is_empty(), "links that lead nowhere:\n{}", broken.join("\n"));
+}
+
+#[test]
+fn the_index_links_every_page() {
+    let documents = documents();
+    let place = root().join("docs/README.md");
+    let index = documents.iter().find(|document| document.path == place).expect("the index");
+    let linked: Vec<&str> =
+        links(&index.text).map(|target| target.split('#').next().unwrap_or_default()).collect();
+    let pages = documents.iter().filter(|document| document.path.parent() == index.path.parent());
+    let names = pages.filter_map(|page| page.path.file_name()?.to_str()).filter(|name| *name != "README.md");
+    let missing: Vec<&str> = names.filter(|name| !linked.contains(name)).collect();
+    assert!(missing.is_empty(), "docs/README.md does not link {missing:?}");
 }

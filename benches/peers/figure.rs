@@ -10,7 +10,7 @@ pub(crate) struct Row {
     pub(crate) samples: Vec<f64>,
     /// Why there is no result, or something to know about it.
     pub(crate) note: Option<String>,
-    /// The job was not done right, so that no speed counts.
+    /// The job was not done right, so its speed does not count.
     pub(crate) failed: bool,
 }
 
@@ -33,13 +33,13 @@ impl Row {
 
 #[derive(Clone, Copy)]
 pub(crate) enum Limit {
-    /// Of the baseline's median.
+    /// Relative to the baseline's median.
     Ratio(f64),
     /// In the figure's unit.
     Value(f64),
 }
 
-/// What a row has to reach. A goal for a kind holds for each row of this kind.
+/// What a row must reach. A goal for a kind holds for each row of that kind.
 #[derive(Clone, Copy)]
 pub(crate) struct Goal {
     pub(crate) kind: Kind,

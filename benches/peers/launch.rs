@@ -22,11 +22,11 @@ use crate::os;
 use crate::programs::{Program, Setting};
 use crate::workload::{self, Role};
 
-/// With 10 ms between them.
+/// 10 ms apart.
 const FORK_ATTEMPTS: u32 = 500;
 const PATH: &CStr = c"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// A page shared with the children, for the time of the last `execve`.
+/// A page shared with the children, which holds the time of the last `execve`.
 pub(crate) struct Stamp(&'static AtomicU64);
 
 impl Stamp {
@@ -50,10 +50,10 @@ impl Stamp {
 /// A supervisor with its workload; both are gone when this is dropped, orphans excepted.
 pub(crate) struct Running {
     pub(crate) pid: i32,
-    /// What the workload tells.
+    /// The messages of the workload.
     pub(crate) messages: Option<PipeReader>,
     reaped: bool,
-    /// Held open, for taking the mount namespace down is not the supervisor's work.
+    /// Held open, so that the supervisor does not pay for tearing down the mount namespace.
     mounts: Option<File>,
 }
 
@@ -85,7 +85,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         if !self.reaped {
-            // The process may have ended; it is reaped here only, so its id is still ours.
+            // The process may have ended; it is reaped only here, so its id is still ours.
             let _ = self.signal(Signal::SIGKILL);
             while waitpid(Pid::from_raw(self.pid), None) == Err(Errno::EINTR) {}
         }
@@ -150,7 +150,7 @@ fn start_plain(child: &Child<'_>) -> io::Result<Running> {
     Ok(Running::new(pid))
 }
 
-/// A shared machine may be short of process ids for a moment; the time does not count yet.
+/// Retries: a shared machine may be short of process ids for a moment. The time does not count yet.
 fn start_patiently(fork: impl Fn() -> i64) -> io::Result<i32> {
     for _ in 0..FORK_ATTEMPTS {
         match fork() {
@@ -162,7 +162,7 @@ fn start_patiently(fork: impl Fn() -> i64) -> io::Result<i32> {
     Err(io::Error::other("no process can be started"))
 }
 
-/// As a container engine does it: own process ids, own `/proc`.
+/// As in a container engine: with its own process ids and its own `/proc`.
 fn start_as_pid1(child: &Child<'_>) -> io::Result<Running> {
     let (ready, is_ready) = pipe()?;
     let (go, may_go) = pipe()?;
@@ -186,7 +186,7 @@ fn start_as_pid1(child: &Child<'_>) -> io::Result<Running> {
     Ok(running)
 }
 
-/// All that the child needs, made before the fork.
+/// Everything that the child needs, prepared before the fork.
 struct Child<'a> {
     arguments: Vec<*const libc::c_char>,
     environment: Vec<*const libc::c_char>,
@@ -239,7 +239,7 @@ pub(crate) fn wait_for_nothing_left() -> io::Result<()> {
     }
 }
 
-/// Only while no supervisor is running: it would be taken, too. True if no child is left.
+/// Only while no supervisor is running: it would be reaped, too. Returns whether no child is left.
 pub(crate) fn reap_orphans() -> bool {
     loop {
         match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
@@ -250,12 +250,12 @@ pub(crate) fn reap_orphans() -> bool {
     }
 }
 
-/// Ends whatever a run has left behind.
+/// Ends everything that a run left behind.
 pub(crate) fn sweep() {
     loop {
         let left = crate::procfs::descendants();
         for process in left.iter().filter(|process| !process.is_zombie()) {
-            // It may end by itself in this moment.
+            // It may end by itself at this moment.
             let _ = kill(Pid::from_raw(process.pid), Signal::SIGKILL);
         }
         if reap_orphans() {

@@ -1,4 +1,4 @@
-//! winddown beside `tini`, `dumb-init`, `catatonit` and `timeout`, in one interleaved run.
+//! Compares winddown with `tini`, `dumb-init`, `catatonit` and `timeout`, in one interleaved run.
 //!
 //! `benches/run` builds the static binaries and starts this; `cargo bench` measures the usual
 //! build. Absolute figures don't hold on shared machines: judge by the ratios.
@@ -18,9 +18,9 @@ mod workload;
 use std::io;
 use std::process::ExitCode;
 
-use figures::{Bench, NAMES};
+use figures::Bench;
 use launch::Launcher;
-use options::{Options, Request, USAGE};
+use options::{NAMES, Options, Request, USAGE};
 use programs::{Builds, find_all};
 
 fn main() -> ExitCode {
@@ -63,7 +63,7 @@ fn run(options: Options) -> io::Result<()> {
             figures.push(figure);
         }
         if os::interrupted() {
-            println!("\ninterrupted: what follows is not all");
+            println!("\ninterrupted: the results are incomplete");
             break;
         }
     }

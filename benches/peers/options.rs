@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use crate::figures::NAMES;
+/// What can be measured.
+pub(crate) const NAMES: [&str; 9] =
+    ["size", "start", "pid1", "signal", "exit", "deadline", "idle", "orphans", "sessions"];
 
 pub(crate) const USAGE: &str = "\
 usage: cargo bench -- [FIGURE]... [--quick] [--rounds N] [--json FILE]
@@ -31,7 +33,7 @@ impl Options {
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
             match word.as_str() {
-                // What cargo itself adds.
+                // cargo adds this.
                 "--bench" => {}
                 "--quick" => options.quick = true,
                 "--json" => options.json = Some(value()?.into()),

@@ -59,8 +59,8 @@ extern "C" fn on_signal(signal: libc::c_int) {
     }
 }
 
-/// Lets SIGALRM, INT and TERM break a blocking call (EINTR), so that a hanging program or Ctrl+C
-/// ends in the normal clean-up.
+/// Lets SIGALRM, INT and TERM interrupt a blocking call (EINTR), so that after a hang or Ctrl+C the normal
+/// clean-up runs.
 pub(crate) fn install_handlers() -> io::Result<()> {
     let action = SigAction::new(SigHandler::Handler(on_signal), SaFlags::empty(), SigSet::empty());
     for signal in [Signal::SIGALRM, Signal::SIGINT, Signal::SIGTERM] {
@@ -74,7 +74,7 @@ pub(crate) fn interrupted() -> bool {
     INTERRUPTED.load(Ordering::Relaxed)
 }
 
-/// While it lives, a blocking call fails with EINTR once the time is over.
+/// While this exists, a blocking call fails with EINTR once the time is over.
 pub(crate) struct Watch;
 
 impl Watch {
@@ -91,7 +91,7 @@ impl Drop for Watch {
 }
 
 fn set_alarm(seconds: i32) {
-    // Repeated each second: the first one may come between two calls and break none.
+    // Repeated each second: the first signal may come between two calls and interrupt none.
     let every = libc::timeval { tv_sec: i64::from(seconds != 0), tv_usec: 0 };
     let timer = libc::itimerval {
         it_interval: every,
@@ -101,7 +101,7 @@ fn set_alarm(seconds: i32) {
     unsafe { libc::setitimer(libc::ITIMER_REAL, &raw const timer, ptr::null_mut()) };
 }
 
-/// A process that is not a child, to wait for its end.
+/// Waits for the end of a process that is not a child.
 pub(crate) struct PidFd(OwnedFd);
 
 impl PidFd {

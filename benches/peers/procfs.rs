@@ -1,4 +1,4 @@
-//! What /proc tells about the processes of a run.
+//! What /proc shows about the processes of a run.
 
 use std::collections::HashSet;
 use std::fs;
@@ -36,7 +36,7 @@ fn read_stat(pid: i32) -> Option<Process> {
     Some(Process { pid, parent: fields.next()?.parse().ok()?, state })
 }
 
-/// Everything below the process, as of one look at the table.
+/// All descendants of the process, from one snapshot of the table.
 pub(crate) fn descendants_of(root: i32) -> Vec<Process> {
     let table = all();
     let mut inside = HashSet::from([root]);
@@ -54,18 +54,18 @@ pub(crate) fn descendants_of(root: i32) -> Vec<Process> {
     }
 }
 
-/// Everything that this benchmark has started.
+/// All processes that this benchmark started.
 pub(crate) fn descendants() -> Vec<Process> {
     descendants_of(std::process::id().cast_signed())
 }
 
-/// The supervisor and its helpers: all below it but the workload.
+/// The supervisor and its helpers: all its descendants except the workload.
 pub(crate) fn supervisor_processes(supervisor: i32, workload: i32) -> Vec<i32> {
     let below = descendants_of(supervisor).into_iter().map(|process| process.pid);
     [supervisor].into_iter().chain(below.filter(|&pid| pid != workload)).collect()
 }
 
-/// How often its threads have slept and were woken; not how often another one took their place.
+/// How often its threads slept and were woken; preemptions don't count.
 pub(crate) fn wake_ups(pid: i32) -> io::Result<u32> {
     let mut sum = 0;
     for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
@@ -83,7 +83,7 @@ pub(crate) fn threads(pid: i32) -> io::Result<usize> {
     Ok(fs::read_dir(format!("/proc/{pid}/task"))?.count())
 }
 
-/// POSIX timers; `None` where the kernel doesn't tell them.
+/// POSIX timers; `None` where the kernel doesn't list them.
 pub(crate) fn timers(pid: i32) -> Option<usize> {
     let text = fs::read_to_string(format!("/proc/{pid}/timers")).ok()?;
     Some(text.lines().filter(|line| line.starts_with("ID:")).count())
@@ -95,7 +95,7 @@ pub(crate) fn private_dirty_kib(pid: i32) -> io::Result<u32> {
     Ok(line.map_or(0, |line| last_number(line.trim_end_matches(" kB"))))
 }
 
-/// Over 1, 5 and 15 minutes: what else the machine had to do.
+/// The load over 1, 5 and 15 minutes: what else the machine was doing.
 pub(crate) fn load() -> String {
     let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     text.split_whitespace().take(3).collect::<Vec<_>>().join(" ")

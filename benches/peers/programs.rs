@@ -1,4 +1,4 @@
-//! The programs that are compared, and how each is called.
+//! The programs to compare, and how each is called.
 
 use std::env;
 use std::ffi::{CString, OsString};
@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Kind {
-    /// No supervisor at all: what the machine itself costs.
+    /// No supervisor: what the machine itself costs.
     Bare,
     Tini,
     DumbInit,
@@ -16,7 +16,7 @@ pub(crate) enum Kind {
     Timeout,
     /// `winddown --no-guard`
     Alone,
-    /// winddown as it is by default, with its guard.
+    /// winddown with its defaults, and so with its guard.
     Guarded,
 }
 
@@ -40,10 +40,10 @@ impl Kind {
 /// The circumstances of a run, which decide the options.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Setting {
-    /// Not PID 1: orphans come to the supervisor as a child sub-reaper, where it can be one.
+    /// Not PID 1: orphans come to the supervisor as a child subreaper, if it can be one.
     Plain,
     Pid1,
-    /// SIGKILL so long after the stop signal.
+    /// SIGKILL this long after the stop signal.
     LimitMs(u32),
 }
 
@@ -90,7 +90,7 @@ impl Program {
     }
 }
 
-/// The builds of winddown: the slim one is measured, of the full one only the size.
+/// The builds of winddown: the slim one is measured; of the full one only the size counts.
 pub(crate) struct Builds {
     pub(crate) slim: Option<PathBuf>,
     pub(crate) full: Option<PathBuf>,
@@ -98,7 +98,7 @@ pub(crate) struct Builds {
 }
 
 impl Builds {
-    /// `benches/run` hands over the static builds. Without it, what cargo built is measured.
+    /// `benches/run` passes the static builds. Without it, cargo's usual build is measured.
     pub(crate) fn find() -> Self {
         let given = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.exists());
         let (slim, full) = (given("PEERS_SLIM"), given("PEERS_FULL"));
@@ -124,7 +124,7 @@ pub(crate) fn installed(name: &str) -> Result<PathBuf, String> {
         .ok_or_else(|| "not installed".into())
 }
 
-/// Does this build of winddown run a command at all, and does it know the option?
+/// Whether this build of winddown runs a command at all, and knows the option.
 fn probe(kind: Kind, path: &Path) -> Result<PathBuf, String> {
     let option = if kind == Kind::Alone { "--no-guard" } else { "--time-limit=10s" };
     let status = Command::new(path)

@@ -63,7 +63,7 @@ fn limit_text(limit: Limit) -> String {
     }
 }
 
-/// Three digits are all that such a measurement holds.
+/// Three significant digits: the measurement has no more.
 fn number(value: f64) -> String {
     let digits = match value.abs() {
         _ if value.fract() == 0.0 => 0,
@@ -75,7 +75,7 @@ fn number(value: f64) -> String {
     format!("{value:.digits$}")
 }
 
-/// Each goal in a line, as DESIGN part 9 lists them.
+/// Prints a line for each goal of docs/performance.md.
 pub(crate) fn print_summary(figures: &[Figure]) {
     println!("\nGoals");
     let mut counts = [0; 4];

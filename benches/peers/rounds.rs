@@ -1,4 +1,4 @@
-//! Round robin, so that a drift of the machine hits all programs alike.
+//! Round robin, so that drift of the machine affects all programs alike.
 
 use std::io;
 use std::time::Duration;
@@ -7,20 +7,20 @@ use crate::figure::Row;
 use crate::os::{self, Watch};
 use crate::programs::Program;
 
-/// No single run may take longer.
+/// The longest time for a single run.
 const RUN_LIMIT_S: i32 = 20;
 
 #[derive(Clone, Copy)]
 pub(crate) struct Plan {
     pub(crate) rounds: usize,
-    /// First rounds that don't count: caches are cold.
+    /// Warm-up rounds, which don't count: caches are cold.
     pub(crate) warm_up: usize,
-    /// After this time no further round begins.
+    /// No round begins after this time.
     pub(crate) budget: Duration,
 }
 
-/// One sample of each program in each round, each round beginning with another program.
-/// A program that fails has the reason in its row and takes no further part.
+/// Takes one sample of each program in each round; each round begins with another program. A program that fails gets
+/// the reason in its row and takes no further part.
 pub(crate) fn interleave(
     programs: &[&Program],
     plan: Plan,

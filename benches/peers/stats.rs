@@ -14,7 +14,7 @@ pub(crate) fn median(samples: &[f64]) -> Option<f64> {
     quantile(samples, 1, 2)
 }
 
-/// The sample at `part`/`of` of the sorted list.
+/// The sample at `part`/`of` in the sorted list.
 pub(crate) fn quantile(samples: &[f64], part: usize, of: usize) -> Option<f64> {
     if samples.is_empty() {
         return None;
@@ -25,7 +25,7 @@ pub(crate) fn quantile(samples: &[f64], part: usize, of: usize) -> Option<f64> {
     Some(*value)
 }
 
-/// Whole rounds are drawn again, so that what disturbed both programs of a round stays together.
+/// Resamples whole rounds, so that a disturbance of both programs in a round stays together.
 pub(crate) fn ratio_of_medians(samples: &[f64], baseline: &[f64]) -> Option<Ratio> {
     let value = median(samples)? / median(baseline).filter(|base| *base > 0.0)?;
     let rounds = samples.len().min(baseline.len());

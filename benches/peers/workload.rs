@@ -1,8 +1,8 @@
 //! The workloads: this executable, started again under a supervisor with a special argument.
 //!
-//! They talk through stdout in messages of 8 bytes, for some supervisors close everything else.
-//! The first message is the process id. They end when nobody listens any more, so that a benchmark
-//! that dies leaves nothing behind.
+//! They report on stdout in messages of 8 bytes, since some supervisors close everything else. The first
+//! message is the process id. They end once the reader is gone, so that a benchmark that dies leaves
+//! nothing behind.
 
 use std::env;
 use std::ffi::OsString;
@@ -15,7 +15,7 @@ use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction
 use crate::os::{now_ns, read_message};
 
 const MARK: &str = "--as-workload";
-/// For the one role that can't notice that nobody listens.
+/// For the one role that can't notice that the reader is gone.
 const LIFETIME_S: u32 = 60;
 /// Long enough for a supervisor to have finished its own start.
 const BEFORE_EXIT_US: u32 = 8_000;
@@ -28,11 +28,11 @@ pub(crate) enum Role {
     Stubborn,
     /// Answers each SIGUSR1 with the time at which it came.
     Echo,
-    /// Tells the time and exits.
+    /// Reports the time and exits.
     Exit,
-    /// Makes so many orphans, tells the time when done, waits.
+    /// Makes this many orphans, reports the time when done, and waits.
     Orphans(u32),
-    /// So many processes that ignore SIGTERM, each in its session; and others that go on forking.
+    /// This many processes that ignore SIGTERM, each in its own session; and others that keep forking.
     Sessions { quiet: u32, forking: u32 },
 }
 
@@ -107,7 +107,7 @@ pub(crate) fn send(to: &impl AsFd, message: u64) {
     unsafe { libc::write(to.as_fd().as_raw_fd(), bytes.as_ptr().cast(), bytes.len()) };
 }
 
-/// Without destructors and handlers of the process that was forked.
+/// Exits without running destructors and handlers of the forked process.
 pub(crate) fn exit(status: i32) -> ! {
     // SAFETY: ends the process.
     unsafe { libc::_exit(status) }
@@ -122,7 +122,7 @@ fn rest() -> ! {
     exit(0)
 }
 
-/// Waits until the other end of stdout is closed; false if it is.
+/// Waits until the other end of stdout is closed; false if it already is.
 fn is_heard(limit_ms: i32) -> bool {
     let mut stdout = libc::pollfd { fd: 1, events: 0, revents: 0 };
     // SAFETY: one valid entry.
@@ -137,7 +137,7 @@ fn ignore_term() {
     }
 }
 
-/// True in the child. A failure is tried again: the machine may be short of ids for a moment.
+/// Returns true in the child. Retries on failure: the machine may be short of ids for a moment.
 fn fork() -> bool {
     loop {
         // SAFETY: a workload has one thread.
@@ -167,7 +167,7 @@ fn echo() -> ! {
     }
 }
 
-/// Double forks one after the other, as a shell's `(program &)` does it.
+/// Double-forks one after the other, as a shell does for `(program &)`.
 fn orphans(count: u32) -> ! {
     say_pid();
     for _ in 0..count {
@@ -207,7 +207,7 @@ fn sessions(quiet: u32, forking: u32) -> ! {
     rest()
 }
 
-/// Each process lives just long enough to start the next one, in a new session.
+/// Each process lives just long enough to start the next, in a new session.
 fn go_on_forking() -> ! {
     while is_heard(0) && fork() {
         new_session();

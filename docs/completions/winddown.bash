@@ -23,18 +23,42 @@ _winddown() {
 
     case "${cmd}" in
         winddown)
-            opts="-v -q -t -s -h -V --dump-signal --on-timeout --explain-plan --leave-stragglers --stop-with-parent --no-guard --notify --verbose --quiet --time-limit --stop-delay --hook-limit --run-limit --kill-wait --extend-max --watchdog --map --remap-exit --stop --to --log-format --stop-signal --stop-on --record --token --pre-stop --post-stop --help --version"
+            opts="-s -v -q -t -h -V --stop-signal --to --dump-signal --on-timeout --explain-plan --leave-stragglers --straggler-grace --stop-with-parent --no-guard --stop-on --notify --log-format --verbose --quiet --time-limit --stop-delay --hook-limit --run-limit --kill-wait --extend-max --watchdog --map --remap-exit --stop --record --token --pre-stop --post-stop --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --stop-signal)
+                    COMPREPLY=($(compgen -W "HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT TSTP URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS" -- "${cur}"))
+                    return 0
+                    ;;
+                -s)
+                    COMPREPLY=($(compgen -W "HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT TSTP URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS" -- "${cur}"))
+                    return 0
+                    ;;
+                --to)
+                    COMPREPLY=($(compgen -W "main all none" -- "${cur}"))
+                    return 0
+                    ;;
                 --dump-signal)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "auto QUIT ABRT none" -- "${cur}"))
                     return 0
                     ;;
                 --on-timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --straggler-grace)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --stop-on)
+                    COMPREPLY=($(compgen -W "HUP INT QUIT ILL TRAP ABRT BUS FPE USR1 SEGV USR2 PIPE ALRM TERM STKFLT CONT TSTP URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS none" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
                 --time-limit)
@@ -114,26 +138,6 @@ _winddown() {
                     fi
                     return 0
                     ;;
-                --to)
-                    COMPREPLY=($(compgen -W "main all" -- "${cur}"))
-                    return 0
-                    ;;
-                --log-format)
-                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
-                    return 0
-                    ;;
-                --stop-signal)
-                    COMPREPLY=($(compgen -W "HUP INT QUIT ILL TRAP ABRT BUS FPE USR1 SEGV USR2 PIPE ALRM TERM STKFLT CONT TSTP URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS" -- "${cur}"))
-                    return 0
-                    ;;
-                -s)
-                    COMPREPLY=($(compgen -W "HUP INT QUIT ILL TRAP ABRT BUS FPE USR1 SEGV USR2 PIPE ALRM TERM STKFLT CONT TSTP URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS" -- "${cur}"))
-                    return 0
-                    ;;
-                --stop-on)
-                    COMPREPLY=($(compgen -W "HUP INT QUIT ILL TRAP ABRT BUS FPE USR1 SEGV USR2 PIPE ALRM TERM STKFLT CONT TSTP URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS" -- "${cur}"))
-                    return 0
-                    ;;
                 --record)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
@@ -182,7 +186,7 @@ _winddown() {
     esac
 }
 
-# The first word that is no option is a command, and completed as it is without winddown.
+# The first word that is not an option is a command, and is completed as without winddown.
 _winddown_or_command() {
     local i=1 word current=$2 previous=$3
     while ((i < COMP_CWORD)); do
@@ -192,7 +196,7 @@ _winddown_or_command() {
                 ((i++))
                 break
                 ;;
-            -t | --time-limit | -s | --stop-signal | --to | --stop | --stop-delay | --pre-stop | --post-stop | --hook-limit | --kill-wait | --dump-signal | --on-timeout | --run-limit | --stop-on | --map | --remap-exit | --token | --extend-max | --watchdog | --log-format | --record)
+            -t | --time-limit | -s | --stop-signal | --to | --stop | --stop-delay | --pre-stop | --post-stop | --hook-limit | --kill-wait | --dump-signal | --on-timeout | --run-limit | --straggler-grace | --stop-on | --map | --remap-exit | --token | --extend-max | --watchdog | --log-format | --record)
                 ((i++))
                 [[ ${COMP_WORDS[i]} == = ]] && ((i++))
                 ((i++))

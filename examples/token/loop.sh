@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Works piece by piece until a stop is asked, and never in the middle of one:
+# Works piece by piece until a stop is requested, and never stops in the middle of one:
 #     winddown --token /tmp/stop -- examples/token/loop.sh
-trap '' TERM # The token tells.
+trap '' TERM # The token announces the stop.
 pieces=0
 while [ ! -e "$SHUTDOWN_TOKEN" ]; do
     sleep 0.1 # One piece of work.

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Waits for work and for the stop at once:
+"""Waits for work and for the stop at the same time:
     winddown --token /tmp/stop -- examples/token/worker.py
 """
 
@@ -8,9 +8,9 @@ import select
 import signal
 import time
 
-signal.signal(signal.SIGTERM, signal.SIG_IGN)  # The token tells.
+signal.signal(signal.SIGTERM, signal.SIG_IGN)  # The token announces the stop.
 stop = int(os.environ["SHUTDOWN_FD"])
-# What else it serves: here a pipe that nobody writes to.
+# Its other work: here a pipe that is never written to.
 work, _writer = os.pipe()
 
 print("ready", flush=True)

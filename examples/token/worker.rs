@@ -1,4 +1,4 @@
-//! Works in one thread until another one has heard of the stop:
+//! Works in one thread until another one has seen the stop:
 //! `winddown --token /tmp/stop -- target/debug/examples/token-worker`
 
 use std::fs::File;
@@ -10,12 +10,12 @@ use std::time::Duration;
 
 fn main() -> std::io::Result<()> {
     let number = std::env::var("SHUTDOWN_FD").map_err(std::io::Error::other)?;
-    // Opened once more: then it can be read without `unsafe`.
+    // Opened again: then it can be read without `unsafe`.
     let mut stop = File::open(format!("/proc/self/fd/{number}"))?;
     let is_asked = Arc::new(AtomicBool::new(false));
     let tell = Arc::clone(&is_asked);
     thread::spawn(move || {
-        // Its end comes with the stop, and what is in the file before it.
+        // Its end comes with the stop, after the text of the file.
         let mut text = String::new();
         let read = stop.read_to_string(&mut text);
         tell.store(true, Ordering::Release);

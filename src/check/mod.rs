@@ -5,63 +5,48 @@ use std::io;
 use std::time::Duration;
 
 use tokio::runtime::Builder;
-use tokio::sync::mpsc;
 
 use crate::cli::UsageError;
 use crate::lifecycle::exit::WINDDOWN_FAILED;
-use crate::lifecycle::signal::{Signal, SignalSet};
-use crate::observe::log;
-use crate::os::beside::beside;
+use crate::lifecycle::signal::Signal;
 use crate::os::clock::Clock;
-use crate::os::{inbox, reason};
-use baseline::Baseline;
-use job::Jobs;
-use observed::Seen;
-use options::{Options, Request};
-use reports::Results;
-use statistics::Times;
+use crate::os::io::terminal::may_colour;
+use crate::os::reason;
+use crate::os::signal::receive;
+use checks::selection::Selection;
+use checks::several::Times;
+use checks::verdict;
+use interrupts::Interrupts;
+use observed::AllRuns;
+use options::Options;
+use options::baseline::Baseline;
+use options::parse::{CheckRequest, parse};
+use reports::{Results, page};
+use runs::job::Jobs;
+use runs::schedule;
 
-mod allow;
-mod baseline;
-pub mod catalogue;
-mod files;
-mod hold;
-mod job;
-mod judge;
-mod load;
-mod messages;
-mod namespace;
+pub mod checks;
+mod clients;
+mod interrupts;
 mod observed;
 pub mod options;
-mod output;
-mod page;
-mod play;
-mod port;
-mod probe;
-mod progress;
-mod ready;
-mod record;
 mod reports;
-mod run;
-mod started;
-mod statistics;
-mod stdin;
-mod strip;
+mod runs;
 mod time;
-mod verdict;
+mod trace;
 
 const STDOUT: i32 = 1;
 
-/// After an interrupt everything is cleaned up by then.
+/// How long the clean-up after an interrupt may take.
 const CLEAN_UP_MOST: Duration = Duration::from_secs(5);
 
 /// Why nothing was tested.
 #[derive(Debug)]
-pub struct Refusal {
+pub(crate) struct Refusal {
     /// In one line.
-    pub why: String,
+    pub(crate) why: String,
     /// The exit status for it.
-    pub status: u8,
+    pub(crate) status: u8,
 }
 
 impl From<UsageError> for Refusal {
@@ -70,28 +55,24 @@ impl From<UsageError> for Refusal {
     }
 }
 
-/// What is to be printed, and the exit status.
+/// Runs `winddown check`; returns what to print, and the exit status.
 ///
 /// # Errors
-/// When the words can't be understood, or nothing could be started.
-pub fn run(words: &[OsString], clock: Clock) -> Result<(String, u8), Refusal> {
-    inbox::set_ignored(Signal::CHLD, false);
-    let options = match options::parse(words)? {
-        Request::Check(options) => options,
-        Request::Print(text) => return Ok((text, 0)),
+/// When the words are not understood, or nothing could be started.
+pub(crate) fn run(words: &[OsString], clock: Clock) -> Result<(String, u8), Refusal> {
+    receive::set_ignored(Signal::CHLD, false);
+    let (options, selection) = match parse(words)? {
+        CheckRequest::Check(options, selection) => (options, selection),
+        CheckRequest::Print(text) => return Ok((text, 0)),
     };
-    let (interrupt, mut interrupts) = mpsc::unbounded_channel();
-    let test = || {
-        let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| failed(&error))?;
-        let result = runtime.block_on(whole(&options, &mut interrupts, clock));
-        // Does not wait for threads of helpers that hang.
-        runtime.shutdown_background();
-        result
-    };
-    let interrupting: SignalSet =
-        [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT].into_iter().collect();
-    let on_signal = |signal| interrupt.send(signal).unwrap_or_default();
-    beside("probes", interrupting, test, on_signal).map_err(|error| failed(&error))?
+    if let Some(format) = options.trace {
+        trace::begin(format, clock);
+    }
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| failed(&error))?;
+    let result = runtime.block_on(whole(&options, &selection, clock));
+    // Does not wait for helper threads that hang.
+    runtime.shutdown_background();
+    result
 }
 
 fn failed(error: &io::Error) -> Refusal {
@@ -99,29 +80,35 @@ fn failed(error: &io::Error) -> Refusal {
 }
 
 /// The whole test, or its end by a signal.
-async fn whole(
-    options: &Options,
-    interrupts: &mut mpsc::UnboundedReceiver<Signal>,
-    clock: Clock,
-) -> Result<(String, u8), Refusal> {
+async fn whole(options: &Options, selection: &Selection, clock: Clock) -> Result<(String, u8), Refusal> {
+    let mut interrupts = Interrupts::take().map_err(|error| failed(&error))?;
     let jobs = Jobs::default();
     let signal = tokio::select! {
-        seen = play::play(options, &jobs, clock) => return told(options, &seen.map_err(|error| failed(&error))?),
-        signal = interrupts.recv() => signal.unwrap_or(Signal::TERM),
+        seen = schedule::play(options, selection, &jobs, clock) => return judge_and_report(options, selection, &seen.map_err(|error| failed(&error))?),
+        signal = interrupts.next() => signal,
     };
     let _ = tokio::time::timeout(CLEAN_UP_MOST, jobs.end_all()).await;
-    Ok((format!("interrupted by {signal}: everything was ended, nothing was judged\n"), signal.exit_status()))
+    Ok((
+        format!("interrupted by {signal}: every process was ended, nothing was judged\n"),
+        signal.exit_status(),
+    ))
 }
 
-fn told(options: &Options, seen: &Seen) -> Result<(String, u8), Refusal> {
-    if let Some((status, why)) = judge::not_run(&seen.plain) {
+fn judge_and_report(
+    options: &Options,
+    selection: &Selection,
+    seen: &AllRuns,
+) -> Result<(String, u8), Refusal> {
+    if let Some((status, why)) = checks::not_run(&seen.plain) {
         return Err(Refusal { why: why.to_owned(), status });
     }
-    let verdicts = judge::judge(options, seen);
+    let verdicts = checks::judge(options, selection, seen);
     let status = verdict::status(&verdicts);
-    let plain = page::page(options, seen, &verdicts, false);
-    let coloured = page::page(options, seen, &verdicts, log::may_colour(STDOUT));
-    let results = Results { options, seen, verdicts: &verdicts, page: &plain, status };
+    let failed_runs = checks::failed_runs(options, selection, seen);
+    let plain = page::page(options, seen, &verdicts, failed_runs, false);
+    let coloured = page::page(options, seen, &verdicts, failed_runs, may_colour(STDOUT));
+    let results =
+        Results { options, selection, seen, verdicts: &verdicts, page: &plain, status, failed_runs };
     let (mut text, mut problems) = reports::write(&options.reports, &results, &coloured);
     if let Some(path) = &options.save_baseline
         && let Err(error) = Baseline::of(&Times::of(seen)).write(path)
@@ -130,4 +117,20 @@ fn told(options: &Options, seen: &Seen) -> Result<(String, u8), Refusal> {
     }
     text.extend(problems.iter().map(|problem| format!("cannot write: {problem}\n")));
     Ok((text, if problems.is_empty() { status } else { WINDDOWN_FAILED }))
+}
+
+/// Only parses the words.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn understand_any(words: &[OsString]) -> bool {
+    parse(words).is_ok()
+}
+
+/// Takes these bytes as the answer and as the output of a server.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn answered(bytes: &[u8]) {
+    let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        clients::probe::answered(bytes).await;
+        runs::output::printed(bytes).await;
+    });
 }

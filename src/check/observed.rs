@@ -1,29 +1,37 @@
-//! What one run has shown, as plain values: all that the judgement knows.
+//! What a run has shown, as plain values: the checks know nothing else.
 
 use std::fmt;
+use std::process::ExitStatus;
 
 use serde::{Deserialize, Serialize};
 
-use super::catalogue::Scenario;
+use super::runs::scenario::Scenario;
+use super::time::short;
 
-pub(super) use crate::os::below::{Listener, Takes};
-pub(super) use crate::report::record::{Process, Record};
+pub(super) use crate::os::inspect::{Listener, Takes};
+pub(super) use crate::record::schema::{ProcessRecord, Record};
 
 /// All runs of a test.
 #[derive(Debug, Default)]
-pub(super) struct Seen {
-    /// The stop without anything beside it but probes.
+pub(super) struct AllRuns {
+    /// The plain stop, with nothing but probes beside it.
     pub(super) plain: Observed,
-    /// The same again, as often as was asked.
+    /// Further plain stops, as many as the options ask for.
     pub(super) again: Vec<Observed>,
-    /// The others.
+    /// The runs of all other scenarios.
     pub(super) others: Vec<(Scenario, Observed)>,
 }
 
-impl Seen {
+impl AllRuns {
     /// All plain runs, in order.
     pub(super) fn plain_runs(&self) -> impl Iterator<Item = &Observed> {
         std::iter::once(&self.plain).chain(&self.again)
+    }
+
+    /// Every run with its scenario, in the order in which they were made.
+    pub(super) fn runs(&self) -> impl Iterator<Item = (Scenario, &Observed)> {
+        let plain = self.plain_runs().map(|run| (Scenario::Plain, run));
+        plain.chain(self.others.iter().map(|(scenario, run)| (*scenario, run)))
     }
 
     /// The runs of a scenario.
@@ -39,57 +47,59 @@ pub(super) struct Observed {
     pub(super) readiness: Readiness,
     /// What was there before the signal; nothing if it never became ready.
     pub(super) before: Option<Before>,
-    /// What the main job has recorded; nothing if it left no record.
+    /// The record of the main job, if it left one.
     pub(super) record: Option<Record>,
-    /// From the signal to the end of the main process, as it was seen.
+    /// The time from the signal to the end of the main process, as check measured it.
     pub(super) took_ms: u64,
-    /// What was there when nothing should be left.
-    pub(super) left: Left,
-    /// What it printed.
-    pub(super) output: Output,
+    /// What was left when nothing should have been.
+    pub(super) left: Leftovers,
+    /// What the server printed.
+    pub(super) output: Printed,
+    /// Who answered at the server's addresses before the start, one line each.
+    pub(super) strangers: Vec<String>,
+    /// Why no probes were sent: it can't be seen whether the server itself would answer them.
+    pub(super) unproved: Option<String>,
     /// The probes through the stop, in order.
     pub(super) strip: Vec<Probe>,
-    /// Connections that were held through the stop.
-    pub(super) held: Vec<Held>,
-    /// Whether what the scenario needs was there; the reason, if it was not.
+    /// The connections that were held through the stop.
+    pub(super) held: Vec<HeldConnection>,
+    /// What the scenario lacked, if anything.
     pub(super) missing: Option<Missing>,
     /// How the next start went.
     pub(super) restart: Option<Readiness>,
-    /// How the user's command ended, and what it said.
-    pub(super) driven: Option<(bool, Vec<String>)>,
-    /// What it said by `sd_notify` after the signal; nothing if it says nothing that way.
+    /// How the command of `--drive` ended, and its last lines; none if it did not end in time.
+    pub(super) driven: Option<(ExitStatus, Vec<String>)>,
+    /// The messages of `sd_notify` after the signal; none if the server never sends any.
     pub(super) messages: Option<Vec<String>>,
-    /// How the machine was.
+    /// How busy the machine was.
     pub(super) noise: Noise,
 }
 
 /// How the start went.
 #[derive(Clone, Debug)]
 pub(super) enum Readiness {
-    /// It is ready.
+    /// The server is ready.
     Ready {
-        /// After so long.
         after_ms: u64,
-        /// By what it was seen.
+        /// What showed it.
         how: String,
     },
-    /// It ended before.
+    /// The server ended before it was ready.
     Ended {
         /// How, in words.
         how: String,
     },
     /// The command could not be run.
     NotRun {
-        /// The exit status for it.
+        /// The exit status of check for this.
         status: u8,
         /// Why.
         why: String,
     },
-    /// The time was over.
+    /// The server was not ready in time.
     TimedOut {
-        /// After so long.
         after_ms: u64,
-        /// What was seen instead of what was asked.
+        /// What was seen instead, and what is missing.
         seen: String,
     },
 }
@@ -100,18 +110,18 @@ impl Default for Readiness {
     }
 }
 
-/// Just before the signal.
+/// What was there just before the signal.
 #[derive(Clone, Debug)]
 pub(super) struct Before {
     /// The main process.
-    pub(super) main: Process,
-    /// How it takes the stop signal.
+    pub(super) main: ProcessRecord,
+    /// How the main process takes the stop signal.
     pub(super) takes: Option<Takes>,
-    /// A shell as the main process, and the one that it waits for.
+    /// The shell that is the main process, with the child that it waits for.
     pub(super) shell: Option<Shell>,
-    /// Who accepts connections.
+    /// The sockets that accept connections.
     pub(super) listeners: Vec<Listener>,
-    /// Zombies when it had become ready.
+    /// Zombies when the server became ready.
     pub(super) zombies_first: usize,
     /// Zombies just before the signal.
     pub(super) zombies: usize,
@@ -120,53 +130,57 @@ pub(super) struct Before {
 /// A shell that stands in front of the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Shell {
-    /// Which one.
     pub(super) program: String,
-    /// The one that it waits for.
-    pub(super) child: Process,
+    /// The process that it waits for.
+    pub(super) child: ProcessRecord,
 }
 
-/// After the end of the main process, and the time to settle.
+/// What was left after the end of the main process and the time to settle.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Left {
-    /// Processes that were still there.
-    pub(super) processes: Vec<Process>,
-    /// Sockets that still accepted connections.
+pub(super) struct Leftovers {
+    pub(super) processes: Vec<ProcessRecord>,
+    /// Sockets that still accept connections.
     pub(super) listeners: Vec<Listener>,
-    /// Files that it made.
+    /// Files that the server made.
     pub(super) files: Vec<LeftFile>,
 }
 
 /// A file that is left.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct LeftFile {
-    /// Where.
     pub(super) path: String,
-    /// `socket`, `pid file`, `lock`, `shared memory`.
+    /// `socket`, `pid file`, `lock`, `shared memory`, [`LeftFile::UNSURE`] or [`LeftFile::UNCLEAR`].
     pub(super) kind: &'static str,
     /// Whether it is in the server's directory or in a watched one.
     pub(super) is_near: bool,
 }
 
-/// What it printed.
+impl LeftFile {
+    /// The kind of a file that was made during the run, and that no process was seen to hold.
+    pub(super) const UNSURE: &str = "shared memory, by the server or by another program";
+    /// The kind of a file that another process may still hold.
+    pub(super) const UNCLEAR: &str = "shared memory, perhaps of another program";
+}
+
+/// What the server printed.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Output {
+pub(super) struct Printed {
     /// The last lines.
     pub(super) last: Vec<String>,
-    /// Lines after the signal that are alarming.
+    /// Lines after the signal that report a panic or a crash.
     pub(super) alarming: Vec<String>,
-    /// How long stdout and stderr were open after the end; nothing if longer than it was waited for.
+    /// How long stdout and stderr stayed open after the end; none if check gave up waiting.
     pub(super) open_ms: Option<u64>,
 }
 
-/// How one probe went.
+/// What came of one probe.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Outcome {
+pub(super) enum ProbeOutcome {
     /// Accepted, and answered.
     Ok,
     /// Answered with a server's error (5xx).
     Error,
-    /// Cut, before the answer was complete.
+    /// Cut before the answer was complete.
     Reset,
     /// Refused.
     Refused,
@@ -174,9 +188,22 @@ pub(super) enum Outcome {
     TimedOut,
 }
 
-impl Outcome {
-    /// As the strip shows it.
-    #[must_use]
+impl ProbeOutcome {
+    /// All outcomes.
+    pub(super) const ALL: [Self; 5] = [Self::Ok, Self::Error, Self::Reset, Self::Refused, Self::TimedOut];
+
+    /// The word beside a number of probes, and beside the letter.
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "answered",
+            Self::Error => "answered with 5xx",
+            Self::Reset => "cut",
+            Self::Refused => "refused",
+            Self::TimedOut => "without an answer",
+        }
+    }
+
+    /// The letter on the page.
     pub(super) const fn letter(self) -> char {
         match self {
             Self::Ok => '.',
@@ -191,10 +218,9 @@ impl Outcome {
 /// One probe.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Probe {
-    /// When it was begun, from the signal on; negative before.
+    /// When it began, counted from the signal; negative before it.
     pub(super) at_ms: i64,
-    /// How it went.
-    pub(super) outcome: Outcome,
+    pub(super) outcome: ProbeOutcome,
 }
 
 /// Why a scenario could not be played.
@@ -202,55 +228,52 @@ pub(super) struct Probe {
 pub(super) enum Missing {
     /// It does not apply here.
     Skip(&'static str),
-    /// It was tried.
-    Inconclusive(&'static str),
+    /// It was tried, without a result.
+    Inconclusive(String),
 }
 
-/// One connection that was held.
+/// A connection that was held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Held {
-    /// When it was opened, from the signal on.
+pub(super) struct HeldConnection {
+    /// When it was opened, counted from the signal.
     pub(super) opened_ms: i64,
-    /// When it ended, from the signal on; nothing if it was open at the end.
+    /// When it ended, counted from the signal; none if it was still open at the end.
     pub(super) ended_ms: Option<i64>,
-    /// How.
     pub(super) end: HeldEnd,
 }
 
 /// How a held connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum HeldEnd {
-    /// By a complete answer of this status.
+    /// With a complete answer of this status.
     Answered(u16),
-    /// By the server's closing it.
+    /// The server closed it.
     Closed,
-    /// In the middle of an answer.
+    /// It was cut before or in the middle of an answer.
     Cut,
 }
 
-/// What the machine did to the run.
+/// How busy the machine was during a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Noise {
-    /// How long the server has waited for a CPU during the stop.
+    /// How long the server waited for a CPU during the stop.
     pub(super) waited_ms: u64,
-    /// The share of time in which somebody had to wait for a CPU (pressure, average of 10 s), in percent.
+    /// The share of time in which some process waited for a CPU (pressure, average of 10 s), in percent.
     pub(super) pressure: Option<f64>,
 }
 
 impl Noise {
-    /// Less is on every machine, and says nothing.
+    /// Less is normal on every machine.
     const WAIT_MS_MIN: u64 = 10;
     const PRESSURE_MIN: f64 = 10.0;
 
-    /// The worse of both.
-    #[must_use]
+    /// The worse of both, for each number.
     pub(super) fn or(self, other: Self) -> Self {
         let pressures = self.pressure.into_iter().chain(other.pressure);
         Self { waited_ms: self.waited_ms.max(other.waited_ms), pressure: pressures.reduce(f64::max) }
     }
 
-    /// Whether it is worth a line.
-    #[must_use]
+    /// Whether it is worth a line on the page.
     pub(super) fn is_notable(self) -> bool {
         self.waited_ms >= Self::WAIT_MS_MIN || self.pressure.is_some_and(|share| share >= Self::PRESSURE_MIN)
     }
@@ -258,26 +281,23 @@ impl Noise {
 
 impl fmt::Display for Noise {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "waited {} ms for a CPU", self.waited_ms)?;
+        write!(f, "waited {} for a CPU", short(self.waited_ms))?;
         self.pressure.map_or(Ok(()), |share| write!(f, ", CPU pressure {share:.0} %"))
     }
 }
 
 impl Observed {
-    /// From the request to the end of the main process.
-    #[must_use]
+    /// The time from the stop request to the end of the main process.
     pub(super) fn stop_ms(&self) -> Option<u64> {
         self.record.as_ref()?.stop_ms()
     }
 
-    /// Whether there was a stop to judge.
-    #[must_use]
+    /// Whether the server became ready, so that there is a stop to judge.
     pub(super) const fn is_ready(&self) -> bool {
         matches!(self.readiness, Readiness::Ready { .. })
     }
 
-    /// The time was spent waiting for a CPU: more than a fifth of it, and more than the noise of a clock.
-    #[must_use]
+    /// Whether the server spent more than a fifth of the stop, and more than 100 ms, waiting for a CPU.
     pub(super) fn is_starved(&self) -> bool {
         let stop_ms = self.stop_ms().unwrap_or_default();
         self.noise.waited_ms > 100 && self.noise.waited_ms.saturating_mul(5) > stop_ms

@@ -3,18 +3,19 @@
 use std::time::Duration;
 
 use crate::os::clock::Clock;
+use crate::text;
 
-/// As long as anybody can wait.
+/// Saturates.
 pub(super) fn ms(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// By check's own clock.
+/// The time on check's clock.
 pub(super) fn now_ms(clock: Clock) -> u64 {
     ms(clock.now())
 }
 
-/// `0.24 s`, `3 ms`.
-pub(super) fn told(ms: u64) -> String {
-    if ms < 1000 { format!("{ms} ms") } else { format!("{}.{:02} s", ms / 1000, ms % 1000 / 10) }
+/// `240ms`, `16.8s`.
+pub(super) fn short(ms: u64) -> String {
+    text::short(Duration::from_millis(ms))
 }

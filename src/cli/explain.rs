@@ -4,10 +4,11 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::Settings;
-use crate::lifecycle::plan::{Action, Limit, Plan, Step, Target};
-use crate::observe::message::{self, limit, short};
+use crate::lifecycle::plan::{Action, Limit, Plan, Step};
+use crate::observe::wording::{self, limit};
+use crate::text::{in_full, short};
 
-/// The plan in force, for people.
+/// Returns the plan in force, for people.
 pub(super) fn explain(settings: &Settings) -> String {
     let plan = &settings.plan;
     let origins = &settings.origins;
@@ -38,6 +39,11 @@ pub(super) fn explain(settings: &Settings) -> String {
         format!("up to {}", short(plan.extend_max))
     };
     let _ = writeln!(text, "extensions {most} ({})", origins.extend_max);
+    if plan.leave_stragglers {
+        let _ = writeln!(text, "stragglers are left ({})", origins.stragglers);
+    } else {
+        let _ = writeln!(text, "straggler grace {} ({})", short(plan.straggler_grace), origins.stragglers);
+    }
     let _ = writeln!(text, "kill wait {} ({})", limit(plan.kill_wait), origins.kill_wait);
     if let (Some(share), Some(hook)) = (plan.post_stop, &settings.post_stop) {
         let _ = writeln!(text, "post-stop {} {} ({})", hook.text, short(share), origins.post_stop);
@@ -53,10 +59,10 @@ fn action(step: &Step, settings: &Settings) -> String {
     match step.action {
         Action::Wait => "wait".to_owned(),
         Action::Run(hook) => format!("run {}", settings.hooks[hook].text),
-        Action::Dump(dump) => message::dump(dump),
+        Action::Dump(dump) => wording::dump(dump),
         Action::Signal(signal, to) => {
             let name = signal.map_or("the signal received".to_owned(), |signal| signal.to_string());
-            format!("{name} to {}", if to == Target::All { "all" } else { "main" })
+            format!("{name} to {}", to.name())
         }
         Action::Kill => "SIGKILL to the whole tree".to_owned(),
     }
@@ -72,7 +78,7 @@ fn share(step: &Step, settings: &Settings) -> String {
     }
 }
 
-/// From the stop request to the end of winddown, in seconds.
+/// The longest time from the stop request to the end of winddown.
 fn worst_case(settings: &Settings) -> String {
     let plan = &settings.plan;
     let (Some((longest, name)), Some(kill_wait)) = (longest(plan), plan.kill_wait.length()) else {
@@ -89,12 +95,12 @@ fn worst_case(settings: &Settings) -> String {
     let told: Vec<String> = parts
         .iter()
         .filter(|(part, _)| !part.is_zero())
-        .map(|(part, name)| format!("{name} {}", seconds(*part)))
+        .map(|(part, name)| format!("{name} {}", in_full(*part)))
         .collect();
-    format!("worst case: {} s ({})\n", seconds(sum), told.join(" + "))
+    format!("worst case: {} ({})\n", in_full(sum), told.join(" + "))
 }
 
-/// From the stop request to SIGKILL, without extensions, and what says so.
+/// The longest time from the stop request to SIGKILL, without extensions, and what limits it.
 fn longest(plan: &Plan) -> Option<(Duration, &'static str)> {
     let kills = plan.steps.split_last().is_some_and(|(last, others)| {
         last.action == Action::Kill && others.iter().all(|step| step.share.is_some())
@@ -105,10 +111,4 @@ fn longest(plan: &Plan) -> Option<(Duration, &'static str)> {
         Some(limit) if kills && plan.shares() < limit => Some((plan.shares(), "steps")),
         _ => limit.map(|limit| (limit, "time limit")),
     }
-}
-
-/// `40`, `12.5`.
-fn seconds(duration: Duration) -> String {
-    let text = format!("{}.{:09}", duration.as_secs(), duration.subsec_nanos());
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

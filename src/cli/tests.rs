@@ -1,14 +1,17 @@
 mod plan;
 mod values;
 
+use std::fmt::Write as _;
 use std::os::unix::ffi::OsStringExt;
 
-use super::given::variable_name;
+use snapbox::{assert_data_eq, file};
+
+use super::sources::variable_name;
 use super::*;
 
 /// Every option of the main job that sets something: long name, value, another value, and one that
 /// is refused. Switches have none.
-const VALUES: [(&str, &str, &str, &str); 21] = [
+const VALUES: [(&str, &str, &str, &str); 22] = [
     ("time-limit", "3s", "4s", "soon"),
     ("stop-signal", "QUIT", "HUP", "STOP"),
     ("to", "all", "main", "everyone"),
@@ -27,6 +30,7 @@ const VALUES: [(&str, &str, &str, &str); 21] = [
     ("stop-on", "USR1,QUIT", "HUP", "TERM,KILL"),
     ("map", "HUP=USR1,USR2=", "HUP=USR2", "HUP"),
     ("remap-exit", "143=0,1=2", "3=4", "256=0"),
+    ("straggler-grace", "2s", "0", "soon"),
     ("log-format", "json", "text", "xml"),
     ("record", "/run.json", "/other.json", "/no/such/directory/run.json"),
     ("record", "/dev/run.json", "/run.json", "fd:"),
@@ -59,7 +63,7 @@ fn error_of(arguments: &[&str], variables: &[(&str, &str)]) -> String {
     }
 }
 
-/// Everything but where it came from.
+/// The settings without their origins.
 fn effect(mut settings: Settings) -> String {
     settings.consumed.clear();
     settings.origins = SettingOrigins::default();
@@ -78,11 +82,19 @@ fn the_table_of_options_is_complete() {
     assert_eq!(known, listed);
 }
 
+/// Without a hook, `--hook-limit` has nothing to limit.
+fn what_it_needs(long: &str) -> &'static str {
+    match long {
+        "hook-limit" => "--pre-stop=./drain",
+        "extend-max" => "--notify",
+        _ => "--no-guard",
+    }
+}
+
 #[test]
 fn each_option_means_the_same_in_its_variable() {
     for (long, value, ..) in VALUES {
-        // Without a hook its limit has nothing to limit.
-        let hook = if long == "hook-limit" { "--pre-stop=./drain" } else { "--no-guard" };
+        let hook = what_it_needs(long);
         let plain = effect(settings_of(&[hook, "true"], &[]));
         let by_option = settings_of(&[hook, &format!("--{long}={value}"), "true"], &[]);
         let by_word = settings_of(&[hook, &format!("--{long}"), value, "true"], &[]);
@@ -111,7 +123,10 @@ fn each_switch_means_the_same_in_its_variable() {
             }
         }
         let error = error_of(&["true"], &[(&variable_name(long), "maybe")]);
-        assert_eq!(error, format!("{}: invalid value 'maybe'; use 1 or 0", variable_name(long)));
+        assert_eq!(
+            error,
+            format!("{}: invalid value 'maybe' for '--{long}': use 1 or 0 (see --help)", variable_name(long))
+        );
     }
 }
 
@@ -134,9 +149,10 @@ fn short_names_mean_what_long_ones_do() {
 fn the_command_line_wins_over_the_variable() {
     for (long, value, other, wrong) in VALUES {
         let option = format!("--{long}={value}");
-        let alone = effect(settings_of(&[&option, "true"], &[]));
+        let needed = what_it_needs(long);
+        let alone = effect(settings_of(&[needed, &option, "true"], &[]));
         for overridden in [other, wrong] {
-            let both = settings_of(&[&option, "true"], &[(&variable_name(long), overridden)]);
+            let both = settings_of(&[needed, &option, "true"], &[(&variable_name(long), overridden)]);
             assert_eq!(both.consumed.len(), 1, "{long}: consumed all the same");
             assert_eq!(effect(both), alone, "{long}");
         }
@@ -144,15 +160,143 @@ fn the_command_line_wins_over_the_variable() {
 }
 
 #[test]
-fn verbose_and_quiet_override_each_other_in_their_order() {
+fn verbose_and_quiet_are_one_or_the_other() {
     let level = |arguments: &[&str], variables: &[(&str, &str)]| {
         settings_of(&[arguments, &["true"]].concat(), variables).log_level
     };
-    assert_eq!(level(&["-v", "-q"], &[]), Level::Error);
-    assert_eq!(level(&["-q", "-v"], &[]), Level::Detail);
     assert_eq!(level(&["-v"], &[("WINDDOWN_QUIET", "1")]), Level::Detail);
-    assert_eq!(level(&["-q"], &[("WINDDOWN_VERBOSE", "1")]), Level::Error);
+    assert_eq!(level(&["-q"], &[("WINDDOWN_VERBOSE", "1")]), Level::Warn);
     assert_eq!(level(&[], &[]), Level::Info);
+}
+
+/// Options that would do nothing are refused, and so are options that undo each other.
+#[test]
+fn useless_options_are_refused_with_the_remedy() {
+    const SOCKET: (&str, &str) = ("NOTIFY_SOCKET", "/run/x");
+    const EXTENDS: &str =
+        "--extend-max does nothing without --token or --notify, with which COMMAND asks for more time";
+    const ENDLESS: &str =
+        "--extend-max does nothing without a time limit, which it would extend; leave it out";
+    const HOOKS: &str =
+        "--hook-limit does nothing without --pre-stop, --post-stop, --on-timeout or a `run` without a share";
+    const TO: &str = "--to does nothing if each step of --stop names whom it asks; leave it out";
+    for (arguments, variables, expected) in [
+        (
+            ["-v", "-q"].as_slice(),
+            [].as_slice(),
+            "--verbose is the opposite of --quiet; leave one of them out",
+        ),
+        (&["-qv"], &[], "--verbose is the opposite of --quiet; leave one of them out"),
+        (
+            &[],
+            &[("WINDDOWN_VERBOSE", "1"), ("WINDDOWN_QUIET", "1")],
+            "WINDDOWN_VERBOSE is the opposite of --quiet; leave one of them out",
+        ),
+        (&["--extend-max", "5s"], &[], EXTENDS),
+        (&["--extend-max", "5s"], &[("NOTIFY_SOCKET", "")], EXTENDS),
+        (&["--extend-max", "5s", "--notify", "-t", "infinity"], &[], ENDLESS),
+        (&["--hook-limit", "1s"], &[], HOOKS),
+        (&["--hook-limit", "1s", "--stop", "run ./x 2s, TERM"], &[], HOOKS),
+        (&["--to", "all", "--stop", "TERM 2s main, QUIT all"], &[], TO),
+        (&["--to", "all", "--stop", "wait 2s, KILL"], &[], TO),
+        (&["--token", "/x", "--record", "/x"], &[], "--record is the same file as --token; give another one"),
+    ] {
+        assert_eq!(error_of(&[arguments, &["true"]].concat(), variables), expected);
+    }
+    for (arguments, variables) in [
+        (["--extend-max", "0"].as_slice(), [].as_slice()),
+        (&["--extend-max", "5s", "--token", "/x"], &[]),
+        (&["--extend-max", "5s", "--notify"], &[]),
+        (&["--extend-max", "5s", "--watchdog", "5s"], &[]),
+        (&["--extend-max", "5s"], &[SOCKET]),
+        (&["--hook-limit", "1s", "--on-timeout", "./x"], &[]),
+        (&["--hook-limit", "1s", "--post-stop", "./x"], &[]),
+        (&["--hook-limit", "1s", "--stop", "run ./x, TERM"], &[]),
+        (&["--to", "all", "--stop", "TERM 2s main, QUIT"], &[]),
+        (&["-v"], &[("WINDDOWN_QUIET", "1")]),
+    ] {
+        settings_of(&[arguments, &["true"]].concat(), variables);
+    }
+}
+
+#[test]
+fn names_that_are_nearly_ours_are_answered_with_ours() {
+    for (word, meant) in [
+        ("--timeout", "time-limit"),
+        ("--timeout=5s", "time-limit"),
+        ("--grace-period", "time-limit"),
+        ("--kill-after", "time-limit"),
+        ("-k", "time-limit"),
+        ("--signal", "stop-signal"),
+        ("--time-limt", "time-limit"),
+        ("--pre-stp", "pre-stop"),
+        ("--recrod", "record"),
+        ("--stop_signal", "stop-signal"),
+        ("--limit", "time-limit"),
+        ("--graceful-timeout", "time-limit"),
+        ("--kill-timeout", "time-limit"),
+        ("--quite", "quiet"),
+        ("--silent", "quiet"),
+        ("--debug", "verbose"),
+        ("--tokne", "token"),
+        ("--json", "log-format"),
+        ("--remap", "remap-exit"),
+        ("-g", "to"),
+    ] {
+        let name = word.split('=').next().expect("a name");
+        let expected = format!("there is no option '{name}'; did you mean --{meant}? (see --help)");
+        assert_eq!(error_of(&[word, "5", "true"], &[]), expected);
+    }
+    assert_eq!(error_of(&["--frob", "true"], &[]), "there is no option '--frob' (see --help)");
+    for word in ["--foreground", "-f", "--preserve-status", "--subreaper"] {
+        let expected =
+            format!("there is no option '{word}'; winddown does that by itself: leave it out (see --help)");
+        assert_eq!(error_of(&[word, "true"], &[]), expected);
+    }
+    assert_eq!(error_of(&["-9", "true"], &[]), "there is no option '-9'; did you mean -s? (see --help)");
+}
+
+#[test]
+fn variables_that_are_nearly_ours_are_told_and_passed_on() {
+    for (name, meant) in [
+        ("WINDDOWN_TIMEOUT", "TIME_LIMIT"),
+        ("WINDDOWN_TIMELIMIT", "TIME_LIMIT"),
+        ("WINDDOWN_time_limit", "TIME_LIMIT"),
+        ("WINDDOWN_GRACE_PERIOD", "TIME_LIMIT"),
+        ("WINDDOWN_SIGNAL", "STOP_SIGNAL"),
+        ("WINDDOWN_T", "TIME_LIMIT"),
+        ("winddown_time_limit", "TIME_LIMIT"),
+        ("WINDOWN_TIME_LIMIT", "TIME_LIMIT"),
+        ("WIND_DOWN_STOP_SIGNAL", "STOP_SIGNAL"),
+    ] {
+        let settings = settings_of(&["true"], &[(name, "5s"), ("WINDDOWN_TO", "all")]);
+        let expected = format!("{name} is not a variable of winddown; did you mean WINDDOWN_{meant}?");
+        assert_eq!(settings.advice, [expected]);
+        assert_eq!(settings.consumed, ["WINDDOWN_TO"]);
+    }
+    // Kubernetes sets these for services named `winddown` and `winddown-record`; the others resemble none.
+    let silent = [
+        ("WINDDOWN_PORT", "tcp://10.0.0.1:80"),
+        ("WINDDOWN_SERVICE_HOST", "10.0.0.1"),
+        ("WINDDOWN_SERVICE_PORT", "80"),
+        ("WINDDOWN_SERVICE_PORT_HTTP", "80"),
+        ("WINDDOWN_PORT_80_TCP", "tcp://10.0.0.1:80"),
+        ("WINDDOWN_PORT_80_TCP_PROTO", "tcp"),
+        ("WINDDOWN_PORT_80_TCP_PORT", "80"),
+        ("WINDDOWN_PORT_80_TCP_ADDR", "10.0.0.1"),
+        ("WINDDOWN_RECORD_SERVICE_HOST", "10.0.0.1"),
+        ("WINDDOWN_RECORD_PORT", "tcp://10.0.0.1:80"),
+        ("WINDDOWN_TIMEOUT", ""),
+        ("WINDDOWN_HELP", "x"),
+        ("WINDDOWN_", "x"),
+        ("WINDDOWN_BIN", "x"),
+        ("WINDDOWN_TO", "all"),
+        ("TIMEOUT", "5s"),
+        ("WINDOWID", "4194311"),
+        ("WINDIR", "x"),
+        ("WÄ", "x"),
+    ];
+    assert_eq!(settings_of(&["true"], &silent).advice, Vec::<String>::new());
 }
 
 #[test]
@@ -201,46 +345,58 @@ fn a_wrong_value_is_named_with_its_option_and_its_variable() {
     }
 }
 
+/// The messages for these command lines, as a page.
+fn refusals(command_lines: &[&[&str]]) -> String {
+    let mut page = String::new();
+    for words in command_lines {
+        let error = error_of(words, &[]);
+        assert!(!error.contains('\n'), "{error}");
+        let _ = writeln!(page, "{words:?}\n    {error}");
+    }
+    page
+}
+
 #[test]
 fn usage_errors_are_one_line_with_a_remedy() {
-    for (arguments, parts) in [
-        (["-t", "5x", "true"].as_slice(), ["--time-limit", "'5x'", "use e.g. 10s"].as_slice()),
-        (&["-t", "-5", "true"], &["--time-limit", "'-5'", "use e.g. 10s"]),
-        (&["-t", "a\nb", "true"], &["--time-limit", "'a b'", "use e.g. 10s"]),
-        (&["-t", "--", "true"], &["--time-limit", "'--'", "use e.g. 10s"]),
-        (&["-t"], &["--time-limit", "value is required", "--help"]),
-        (&["-s", "FROB", "true"], &["--stop-signal", "'FROB'", "RTMIN+3"]),
-        (&["-s", "CHLD", "true"], &["--stop-signal", "'CHLD'", "use e.g. TERM"]),
-        (&["--to", "me", "true"], &["--to", "'me'", "use main or all"]),
-        (&["--log-format", "xml", "true"], &["--log-format", "'xml'", "text or json"]),
-        (&["--map", "HUP", "true"], &["--map", "'HUP'", "HUP=USR1"]),
-        (&["--map", "KILL=TERM", "true"], &["--map", "'KILL=TERM'", "use e.g. TERM"]),
-        (&["--remap-exit", "143", "true"], &["--remap-exit", "'143'", "143=0"]),
-        (&["--stop-on", "STOP", "true"], &["--stop-on", "'STOP'", "use e.g. TERM"]),
-        (&["--stop-on", "", "true"], &["--stop-on", "''", "use a name"]),
-        (&["--run-limit", "0", "true"], &["--run-limit", "'0'", "use e.g. 1h"]),
-        (&["--record", "/", "true"], &["--record", "'/'", "a file name is needed"]),
-        (&["--record", "/dev", "true"], &["--record", "'/dev'", "name a file in it"]),
-        (&["--record", "/no/such/x", "true"], &["--record", "'/no/such/x'", "create it first"]),
-        (&["--record", "fd:999", "true"], &["--record", "'fd:999'", "3>run.json"]),
-        (&["--record", "fd:-1", "true"], &["--record", "'fd:-1'", "3>run.json"]),
-        (&["--frob", "true"], &["'--frob'", "--help"]),
-        (&["-x", "true"], &["'-x'", "--help"]),
-        (&["-vx", "true"], &["'-x'", "--help"]),
-        (&["--time-limt", "3s", "true"], &["'--time-limt'", "'--time-limit'"]),
-        (&["--quiet=1", "true"], &["'--quiet'", "'1'", "leave out"]),
-        (&[], &["no command given", "COMMAND", "--help"]),
-        (&["--"], &["no command given", "COMMAND", "--help"]),
-        (&["-v"], &["no command given", "COMMAND", "--help"]),
-    ] {
-        let error = error_of(arguments, &[]);
-        assert!(!error.contains('\n'), "{error}");
-        // clap's remedy for what it takes for an option would run a command of that name.
-        assert!(!error.contains("'-- "), "{error}");
-        for part in parts {
-            assert!(error.contains(part), "{arguments:?}: {part} is not in: {error}");
-        }
-    }
+    let page = refusals(&[
+        &["-t", "5x", "true"],
+        &["-t", "-5", "true"],
+        &["-t", "a\nb", "true"],
+        &["-t", "--", "true"],
+        &["-t"],
+        &["-s", "FROB", "true"],
+        &["-s", "CHLD", "true"],
+        &["--to", "me", "true"],
+        &["--log-format", "xml", "true"],
+        &["--map", "HUP", "true"],
+        &["--map", "KILL=TERM", "true"],
+        &["--remap-exit", "143", "true"],
+        &["--stop-on", "STOP", "true"],
+        &["--stop-on", "", "true"],
+        &["--run-limit", "0", "true"],
+        &["--record", "/", "true"],
+        &["--record", "/dev", "true"],
+        &["--record", "/no/such/x", "true"],
+        &["--record", "fd:999", "true"],
+        &["--record", "fd:-1", "true"],
+        &["--stop-delay", "inf", "true"],
+        &["--stop-delay", "5M", "true"],
+        &["--hook-limit", "10us", "true"],
+        &["--watchdog", "30S", "true"],
+        &["--pre-stop", "WAIT=1 ./drain", "true"],
+        &["--dump-signal", "TERM", "true"],
+        &["--frob", "true"],
+        &["-x", "true"],
+        &["-vx", "true"],
+        &["--time-limt", "3s", "true"],
+        &["--quiet=1", "true"],
+        &[],
+        &["--"],
+        &["-v"],
+    ]);
+    // clap's tip for an unknown option would run a command of that name.
+    assert!(!page.contains("'-- "), "{page}");
+    assert_data_eq!(page, file!["tests/snapshots/usage_errors.txt"].raw());
 }
 
 #[test]
@@ -259,16 +415,16 @@ fn a_value_that_is_no_text_is_refused_by_name() {
 
 #[test]
 fn settings_that_do_not_fit_are_named_as_they_were_given() {
-    let error = error_of(&["-t", "5", "--run-limit", "5s", "true"], &[]);
-    assert!(error.starts_with("--time-limit 5s does not fit into --run-limit 5s;"), "{error}");
-    let error = error_of(&["-t", "infinity", "true"], &[("WINDDOWN_RUN_LIMIT", "1m")]);
-    assert!(error.starts_with("--time-limit infinity does not fit into WINDDOWN_RUN_LIMIT 1m;"), "{error}");
-    let error = error_of(&["--run-limit", "5s", "true"], &[("WINDDOWN_TIME_LIMIT", "6")]);
-    assert!(error.starts_with("WINDDOWN_TIME_LIMIT 6s does not fit into --run-limit 5s;"), "{error}");
-    let error = error_of(&["--map", "HUP=,TERM=", "true"], &[]);
-    assert!(error.starts_with("--map TERM= drops a stop signal"), "{error}");
-    let error = error_of(&["--stop-on", "USR1", "true"], &[("WINDDOWN_MAP", "USR1=")]);
-    assert!(error.starts_with("WINDDOWN_MAP USR1= drops a stop signal"), "{error}");
+    let mut page = refusals(&[&["-t", "5", "--run-limit", "5s", "true"], &["--map", "HUP=,TERM=", "true"]]);
+    for (words, variable) in [
+        (["-t", "infinity"], ("WINDDOWN_RUN_LIMIT", "1m")),
+        (["--run-limit", "5s"], ("WINDDOWN_TIME_LIMIT", "6")),
+        (["--stop-on", "USR1"], ("WINDDOWN_MAP", "USR1=")),
+    ] {
+        let error = error_of(&[&words[..], &["true"]].concat(), &[variable]);
+        let _ = writeln!(page, "{words:?} {variable:?}\n    {error}");
+    }
+    assert_data_eq!(page, file!["tests/snapshots/do_not_fit.txt"].raw());
 }
 
 #[test]
@@ -325,7 +481,7 @@ fn the_help_fits_a_screen_and_is_grouped() {
     };
     let help = printed("--help");
     assert_eq!(help, printed("-h"));
-    assert!(help.lines().count() <= 52, "{help}");
+    assert!(help.lines().count() <= 54, "{help}");
     for line in help.lines() {
         assert!(line.chars().count() <= 100, "{line}");
     }

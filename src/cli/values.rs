@@ -1,55 +1,32 @@
-//! The values of options, one parser each. What can't be understood is answered with the remedy.
+//! The values of options, one parser each. An error is the remedy.
 
-use std::borrow::Cow;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::ValueEnum;
+use clap::builder::{OsStringValueParser, PossibleValue, TypedValueParser, ValueParser};
+
+use super::usage::named;
 use crate::lifecycle::plan::{Dump, Limit, Mapping, Target};
 use crate::lifecycle::signal::{Signal, SignalSet};
 use crate::observe::log::Format;
-use crate::observe::record::Destination;
+use crate::os::io::destination::Destination;
 
-/// Text of any bytes: what is no text is refused by the option's own parser, which names its remedy.
-pub(super) fn text(value: &OsStr) -> Cow<'_, str> {
-    value.to_string_lossy()
+/// A parser for a path of any bytes.
+pub(crate) fn path<T: Clone + Send + Sync + 'static>(
+    parse: fn(OsString) -> Result<T, String>,
+) -> ValueParser {
+    OsStringValueParser::new().try_map(parse).into()
 }
 
-/// Text that is passed on: what is none can't be shown, and must not be changed.
-pub(super) fn exact(value: &OsStr) -> Result<&str, String> {
-    value.to_str().ok_or_else(|| "it is no UTF-8 text; put such a command into a script".to_owned())
+pub(super) fn record(file: OsString) -> Result<Destination, String> {
+    Destination::parse(file, &crate::record::write::KIND)
 }
 
-pub(super) fn destination(file: OsString) -> Result<Destination, String> {
-    place(file).map_err(str::to_owned)
-}
-
-fn place(file: OsString) -> Result<Destination, &'static str> {
-    const NO_NAME: &str = "a file name is needed";
-    let text = match file.to_str() {
-        // Standard streams are closed once the command runs, and a path would then lead nowhere.
-        Some("/dev/stdout") => Some("fd:1"),
-        Some("/dev/stderr") => Some("fd:2"),
-        other => other,
-    };
-    if let Some(number) = text.and_then(|text| text.strip_prefix("fd:").or(text.strip_prefix("/dev/fd/"))) {
-        let number = number.parse().map_err(|_| "a descriptor is a number; use fd:3")?;
-        let is_open = number >= 0 && crate::os::descriptor::Sink::inherited(number).is_some();
-        return if is_open {
-            Ok(Destination::Descriptor(number))
-        } else {
-            Err("that descriptor is not open; redirect it, e.g. 3>run.json")
-        };
-    }
-    let path = std::path::absolute(PathBuf::from(file)).map_err(|_| NO_NAME)?;
-    let parent = path.parent().filter(|_| path.file_name().is_some()).ok_or(NO_NAME)?;
-    if path.is_dir() {
-        return Err("that is a directory; name a file in it");
-    }
-    if !parent.is_dir() {
-        return Err("its directory does not exist; create it first");
-    }
-    Ok(Destination::File(path))
+/// A file that can be created: the directory must exist and be writable.
+pub(super) fn token(file: OsString) -> Result<PathBuf, String> {
+    Destination::parse_file(file, &crate::os::io::token::KIND)
 }
 
 /// `none` is no dump.
@@ -64,26 +41,47 @@ pub(super) fn dump_signal(value: &str) -> Result<Option<Dump>, String> {
     }
 }
 
-/// A file that can appear: the directory has to be there, and to take it.
-pub(super) fn token(file: OsString) -> Result<PathBuf, String> {
-    match destination(file)? {
-        Destination::File(path) => Ok(path),
-        Destination::Descriptor(_) => Err("a file name is needed, in a directory".to_owned()),
-    }
+/// The values of `--dump-signal`, without the other spellings of signals.
+pub(super) fn dumps() -> Vec<PossibleValue> {
+    named(["auto", "QUIT", "ABRT", "none"])
 }
+
+/// No process could act upon a signal in less time.
+const SHORTEST: Duration = Duration::from_millis(1);
+const ENDLESS_REMEDY: &str = "use e.g. 10s, 250ms, 1m30s, plain seconds, 0 or infinity";
+const REMEDY: &str = "use e.g. 10s, 250ms, 1m30s, plain seconds or 0";
+/// Units of calendars: `5M` would be five months.
+const CALENDAR: [&str; 7] = ["month", "months", "y", "yr", "yrs", "year", "years"];
+/// Other words for a limit without an end.
+const ENDLESS: [&str; 7] = ["infinity", "infinite", "inf", "never", "unlimited", "forever", "none"];
 
 /// `30s`, `1m30s`, `250ms`, plain seconds, `0`.
-pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    const REMEDY: &str = "use e.g. 10s, 250ms, 1m30s, plain seconds, 0 or infinity";
-    let is_plain = text.bytes().any(|byte| byte.is_ascii_digit())
-        && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-    if is_plain {
-        return seconds(text).ok_or_else(|| REMEDY.to_owned());
+fn duration(text: &str, remedy: &str) -> Result<Duration, String> {
+    let lower = text.to_ascii_lowercase();
+    let mut units = text.split(|character: char| !character.is_ascii_alphabetic());
+    if units.any(|unit| unit == "M" || CALENDAR.contains(&unit.to_ascii_lowercase().as_str())) {
+        return Err("months (M) and years are not accepted; use m for minutes, or days (d)".to_owned());
     }
-    humantime::parse_duration(text).map_err(|_| REMEDY.to_owned())
+    match exact_duration(text) {
+        Some(length) if length < SHORTEST && !length.is_zero() => {
+            Err("that is less than a millisecond; use 0 or 1ms".to_owned())
+        }
+        Some(length) => Ok(length),
+        None if lower != text && exact_duration(&lower).is_some() => Err(format!("write {lower}")),
+        None if remedy == ENDLESS_REMEDY && ENDLESS.contains(&lower.as_str()) => {
+            Err("write infinity".to_owned())
+        }
+        None => Err(remedy.to_owned()),
+    }
 }
 
-/// Seconds with up to nine decimals that count; exact, as a float would not be.
+fn exact_duration(text: &str) -> Option<Duration> {
+    let is_plain = text.bytes().any(|byte| byte.is_ascii_digit())
+        && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    if is_plain { seconds(text) } else { humantime::parse_duration(text).ok() }
+}
+
+/// Seconds with up to nine significant decimals; exact, unlike a float.
 fn seconds(text: &str) -> Option<Duration> {
     let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
     let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
@@ -94,24 +92,24 @@ fn seconds(text: &str) -> Option<Duration> {
 
 /// A time that can't be endless.
 pub(super) fn length(text: &str) -> Result<Duration, String> {
-    duration(text).map_err(|_| "use e.g. 10s, 250ms, 1m30s, plain seconds or 0".to_owned())
+    duration(text, REMEDY)
 }
 
 /// A part of the limit.
 pub(crate) fn share(text: &str) -> Result<Duration, String> {
     match length(text)? {
-        Duration::ZERO => Err("it has to be longer than 0; use e.g. 5s".to_owned()),
+        Duration::ZERO => Err("it must be longer than 0; use e.g. 5s".to_owned()),
         length => Ok(length),
     }
 }
 
 pub(crate) fn limit(text: &str) -> Result<Limit, String> {
-    if text == "infinity" { Ok(Limit::Infinite) } else { duration(text).map(Limit::Finite) }
+    if text == "infinity" { Ok(Limit::Infinite) } else { duration(text, ENDLESS_REMEDY).map(Limit::Finite) }
 }
 
 pub(super) fn run_limit(text: &str) -> Result<Limit, String> {
     match limit(text) {
-        Ok(Limit::Finite(Duration::ZERO)) => Err("a run limit is longer than 0; use e.g. 1h".to_owned()),
+        Ok(Limit::Finite(Duration::ZERO)) => Err("it must be longer than 0; use e.g. 1h".to_owned()),
         result => result,
     }
 }
@@ -123,12 +121,17 @@ pub(crate) fn signal(text: &str) -> Result<Signal, String> {
 /// Stop signals must be able to reach a process and end it.
 pub(crate) fn stop_signal(text: &str) -> Result<Signal, String> {
     let signal = signal(text)?;
-    let useless = !signal.is_forwardable() && signal != Signal::KILL;
-    if useless || signal == Signal::CONT {
-        Err("it can't ask a process to stop; use e.g. TERM, INT or QUIT".to_owned())
-    } else {
-        Ok(signal)
-    }
+    let remedy = || "it can't ask a process to stop; use e.g. TERM, INT or QUIT".to_owned();
+    can_ask(signal).then_some(signal).ok_or_else(remedy)
+}
+
+/// Names of signals that can ask for a stop.
+pub(crate) fn stop_signals() -> Vec<PossibleValue> {
+    named(Signal::named().filter(|(signal, _)| can_ask(*signal)).map(|(_, name)| name))
+}
+
+fn can_ask(signal: Signal) -> bool {
+    signal == Signal::KILL || (signal.is_forwardable() && signal != Signal::CONT)
 }
 
 fn received(text: &str) -> Result<Signal, String> {
@@ -136,11 +139,20 @@ fn received(text: &str) -> Result<Signal, String> {
     if signal.is_forwardable() {
         Ok(signal)
     } else {
-        Err(format!("{signal} never comes to winddown for the workload; use e.g. TERM, INT or HUP"))
+        Err(format!("winddown never receives {signal} for the workload; use e.g. TERM, INT or HUP"))
     }
 }
 
+/// Names of signals that can be stop requests.
+pub(super) fn stop_requests() -> Vec<PossibleValue> {
+    named(Signal::named().filter(|(signal, _)| signal.is_forwardable()).map(|(_, name)| name).chain(["none"]))
+}
+
+/// `none` is no signal.
 pub(super) fn signal_set(text: &str) -> Result<SignalSet, String> {
+    if text == "none" {
+        return Ok(SignalSet::default());
+    }
     text.split(',').map(received).collect()
 }
 
@@ -157,18 +169,59 @@ pub(super) fn status_pair(text: &str) -> Result<(u8, u8), String> {
     pair.ok_or_else(|| "use FROM=TO with exit statuses from 0 to 255, e.g. 143=0".to_owned())
 }
 
-pub(super) fn format(text: &str) -> Result<Format, String> {
-    match text {
-        "text" => Ok(Format::Text),
-        "json" => Ok(Format::Json),
-        _ => Err("use text or json".to_owned()),
+impl ValueEnum for Format {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Text, Self::Json]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(match self {
+            Self::Text => "text",
+            Self::Json => "json",
+        }))
+    }
+}
+
+/// The value of `--to`: whom to ask first; nobody, if the sender of the request asks every process.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum To {
+    Ask(Target),
+    Nobody,
+}
+
+impl To {
+    /// Whom to ask first if the sender has not asked every process.
+    pub(crate) const fn target(self) -> Target {
+        match self {
+            Self::Ask(target) => target,
+            Self::Nobody => Target::Main,
+        }
+    }
+}
+
+impl ValueEnum for To {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Ask(Target::Main), Self::Ask(Target::All), Self::Nobody]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(match self {
+            Self::Ask(target) => target.name(),
+            Self::Nobody => "none",
+        }))
+    }
+}
+
+impl ValueEnum for Target {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Main, Self::All]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.name()))
     }
 }
 
 pub(crate) fn target(text: &str) -> Result<Target, String> {
-    match text {
-        "main" => Ok(Target::Main),
-        "all" => Ok(Target::All),
-        _ => Err("use main or all".to_owned()),
-    }
+    Target::from_str(text, false).map_err(|_| "use main or all".to_owned())
 }

@@ -1,32 +1,19 @@
-//! What the machine takes and gives: events in; effects, and notes about them, out.
+//! The input and output of the machine: events in; effects, and notes about them, out.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::cause::{Cause, Reach, Received};
 use super::exit::Exit;
 use super::plan::Dump;
-use super::signal::{Origin, Signal};
+use super::routing::Reason;
+use super::signal::Signal;
 
-/// A signal that winddown received, with what the driver knows about it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
-pub struct Received {
-    /// Which one.
-    pub signal: Signal,
-    /// Who sent it.
-    pub origin: Origin,
-    /// The main process got it at the same moment: it was sent to a group that both are in.
-    pub main_has_it: bool,
-    /// It is SIGHUP, and the controlling terminal is gone.
-    pub hangup: bool,
-    /// The sender belongs to the workload.
-    pub from_tree: bool,
-}
-
-/// What happened.
+/// An input of the machine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum Event {
-    /// The main process runs.
+    /// The main process was started.
     Started,
     /// The command could not be executed.
     NotStarted,
@@ -34,151 +21,181 @@ pub enum Event {
     Signal(Received),
     /// The main process was stopped (Ctrl+Z, SIGSTOP).
     MainStopped,
-    /// The main process has ended and was reaped.
+    /// The main process ended and was reaped.
     MainExited(Exit),
-    /// Children were reaped, and others are left.
+    /// Children were reaped, and some are left.
     Remains,
     /// `waitpid` says that no child is left.
     TreeEmpty,
-    /// The process that callers see as winddown was killed, or the one that supervised before us.
+    /// Children were reaped, and only the process that keeps a hook is left.
+    HookRemains,
+    /// An orphan reads a pipe whose last writer has just closed it.
+    PipeEnded,
+    /// The outer process was killed, or the process that supervised before this one.
     Abandoned,
-    /// The parent of the process that callers see as winddown has ended.
+    /// The parent of the outer process ended.
     ParentEnded,
-    /// The hook under way has ended; nothing if it could not be started.
+    /// The running hook ended; `None` if it could not be started.
     HookEnded(Option<Exit>),
-    /// The workload asks that the deadline be at least so far away.
-    Extend(Duration),
-    /// The workload shows that it is alive.
+    /// The workload asks for a deadline at least this far away.
+    Extend(Extend),
+    /// The workload gave a sign of life.
     Alive,
-    /// The workload says that it should be stopped as if it had fallen silent.
+    /// The workload asks to be stopped as if it had fallen silent.
     Ailing,
     /// Time has passed.
     Tick,
 }
 
-/// Why a stop began.
+/// A request for more time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
-pub enum Cause {
-    /// A signal asked for it.
-    Signal(Received),
-    /// The run limit asked for it.
-    RunLimit,
-    /// The main process ended by itself and left stragglers.
-    MainExited,
-    /// winddown itself was killed.
-    Abandoned,
-    /// winddown's own parent has ended.
-    ParentEnded,
-    /// The workload has not shown that it is alive for as long as it may be silent, or said that it
-    /// is not well.
-    Silent,
+pub struct Extend {
+    /// From now to the deadline.
+    pub by: Duration,
+    /// Whether the requester reads the answer. If so, it is told how much it could get when there is less;
+    /// otherwise it gets as much as there is.
+    pub reads_answer: bool,
 }
 
-/// Which of the processes that have become winddown's children.
+/// The answer to a request for more time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum Answer {
+    /// The deadline is where the request wants it, or as late as it can be.
+    Granted,
+    /// The deadline stays; a request for this much from now could be granted, if any.
+    Refused(Option<Duration>),
+}
+
+/// Which of the orphans, the processes that have become winddown's children.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum Orphans {
-    /// Those whose parent has gone since the stop began.
+    /// Those that lost their parent after the stop began.
     New,
-    /// All of them.
+    /// All orphans.
     All,
 }
 
-/// When the workload is looked at during a stop, to know afterwards why it did not end in time.
+/// What happens to orphans that read a pipe of the workload: through it they get the last lines of other processes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum Readers {
+    /// They may go on reading.
+    Left,
+    /// They may go on reading, except those already known to be at the end of their pipe.
+    Overdue,
+    /// Only those whose pipe still has a writer may go on reading.
+    AtEnd,
+    /// They are asked like all others.
+    Asked,
+}
+
+/// The moments of a stop at which winddown looks at the workload, to say afterwards why it did not end in time.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Moment {
-    /// Before anybody was asked: the main process alone.
+    /// Before any process is asked: the main process alone.
     Before,
-    /// A tenth of a second later.
+    /// 100 ms later.
     Early,
     /// In the middle of the limit.
     Half,
-    /// When nine tenths of the limit are over.
+    /// At nine tenths of the limit.
     Late,
-    /// The last time before SIGKILL.
+    /// Just before SIGKILL.
     Last,
 }
 
-/// What is to be done, in this order.
+/// What the driver has to do, in the order given.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum Effect {
-    /// Pass the signal of this event on to the main process, as this one.
+    /// Pass the signal of this event on to the main process, as this signal.
     Forward(Signal),
     /// Ask the main process to stop.
     AskMain(Signal),
-    /// Ask those who have become winddown's children, each once.
-    AskOrphans(Signal, Orphans),
-    /// Ask the whole tree, each once.
+    /// Ask the orphans, each once.
+    AskOrphans(Signal, Orphans, Readers),
+    /// Ask the whole tree, each process once.
     AskEveryone(Signal),
-    /// Whoever is in the terminal's foreground group has been asked by the terminal.
-    AskedByTerminal(Signal),
-    /// From here on those asked before may be asked again, with a signal that they have not got yet.
+    /// The sender of this signal sent it to others as well, and so asked them.
+    AskedByOthers(Signal, Reach),
+    /// From here on processes asked before may be asked again, with a signal that they have not got yet.
     AskAgain,
-    /// Have whoever is left say what it does.
+    /// Make the remaining processes dump their state.
     Dump(Dump),
-    /// Start this one of the hooks.
+    /// Start this hook.
     StartHook(usize),
-    /// Start the hook that follows the end.
+    /// Start the hook that runs after the end.
     StartPostStop,
-    /// Kill the hook under way, with everything it has started.
+    /// Kill the running hook, with everything it started.
     EndHook,
-    /// Answer the request for more time: whether it was granted.
-    Answer(bool),
-    /// Let the main process go on after a stop.
+    /// Answer the request for more time.
+    Answer(Answer),
+    /// Continue the stopped main process.
     ContinueMain,
     /// SIGKILL to the whole tree.
     KillTree,
-    /// SIGKILL to those who have become winddown's children since the last pass.
+    /// SIGKILL to the processes that became winddown's children since the last pass.
     KillOrphans,
-    /// Look at the workload.
+    /// Take a look at the workload.
     Look(Moment),
-    /// Stop winddown as well: the main process was stopped from the terminal.
+    /// Stop winddown, too: the main process was stopped from the terminal.
     StopWithMain,
-    /// Tell it.
+    /// Report this.
     Say(Note),
 }
 
-/// What there is to tell.
+/// What the driver has to report.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum Note {
     /// The main process runs.
     Started,
-    /// A signal was passed on to the main process as this one; nothing if `--map` dropped it.
-    Forwarded(Received, Option<Signal>),
+    /// A signal was passed on to the main process, as this signal, or was not.
+    Forwarded(Received, Result<Signal, Reason>),
     /// A stop began.
     StopRequested(Cause),
-    /// Those who are left were made to say what they do.
+    /// The remaining processes were made to dump their state.
     Dumped,
     /// This step of the plan began.
     Step(usize),
-    /// A hook has ended; nothing if it could not be started.
+    /// A hook ended; `None` if it could not be started.
     HookEnded(Option<Exit>),
-    /// A hook was killed: its share is over.
+    /// A hook was killed at the end of its share.
     HookOverran,
-    /// The deadline was moved by so much.
-    Extended(Duration),
-    /// More time was asked for than may be given.
+    /// The deadline was moved.
+    Extended {
+        /// By how much.
+        by: Duration,
+        /// The request was for more than there is.
+        is_last: bool,
+    },
+    /// A request for more time was refused.
     NotExtended(Duration),
-    /// A further stop request; this signal was passed on for it, if any.
-    Repeated(Received, Option<Signal>),
-    /// winddown itself was killed while a stop was under way.
+    /// A further stop request, and the signal that was passed on for it, if any.
+    Repeated(Received, Result<Signal, Reason>),
+    /// winddown itself was killed during a stop.
     Abandoned,
     /// Ctrl+C again: everything is killed at once.
     KillAsked(Received),
     /// The main process was stopped.
     MainStopped,
-    /// Half of the limit is over.
+    /// Half of the limit has passed.
     HalfTime,
-    /// Time to see whether a shell waits for its foreground child.
-    ShellHint,
-    /// The main process ended during a stop, and left stragglers.
-    MainExited(Exit),
+    /// The main process is still there after a second: time for a hint, if there is one.
+    StillThere,
+    /// The main process ended by itself; the stragglers may do so, too.
+    Grace,
+    /// The main process ended during a stop.
+    MainExited {
+        /// How it ended.
+        exit: Exit,
+        /// Only the keeper of a hook is left.
+        is_last: bool,
+    },
     /// SIGKILL was sent.
     Killing,
-    /// Time to say why they had to be killed.
+    /// Time to report why processes had to be killed.
     PostMortem,
-    /// Some have outlived SIGKILL.
+    /// Processes outlived SIGKILL.
     GaveUp,
-    /// It is over.
+    /// The run is over.
     Stopped,
 }

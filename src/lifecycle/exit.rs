@@ -1,6 +1,6 @@
-//! The table of exit statuses, in its order. `docs/exit-status.md` tells it to users.
+//! The table of exit statuses, in order. Users find it in `docs/exit-status.md`.
 
-use super::event::Cause;
+use super::cause::Cause;
 use super::signal::Signal;
 
 /// winddown itself failed, or processes outlived SIGKILL.
@@ -9,13 +9,13 @@ pub const WINDDOWN_FAILED: u8 = 125;
 pub const NOT_EXECUTABLE: u8 = 126;
 /// The command was not found.
 pub const NOT_FOUND: u8 = 127;
-/// The run limit asked, and the main process ended in time; as `timeout` has it. Also where the workload
-/// had fallen silent, and its main process would tell success.
+/// The run limit began the stop, and the main process ended in time, as with `timeout`. Also if the workload had
+/// fallen silent, and its main process reports success.
 pub const RUN_LIMIT: u8 = 124;
 /// The main process was killed by winddown: 128 + SIGKILL.
 pub const KILLED: u8 = 137;
 
-/// How a process ended, as `waitpid` tells it.
+/// How a process ended, as `waitpid` reports it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum Exit {
     /// It exited with this code.
@@ -26,8 +26,7 @@ pub enum Exit {
 
 impl Exit {
     /// As a shell would report it in `$?`.
-    #[must_use]
-    pub fn status(self) -> u8 {
+    pub(crate) fn status(self) -> u8 {
         match self {
             Self::Code(code) => code,
             Self::Signal(signal) => signal.exit_status(),
@@ -35,19 +34,18 @@ impl Exit {
     }
 }
 
-/// How winddown is to end.
+/// How winddown should end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum Ending {
     /// Exit with this status.
     Status(u8),
-    /// Die of this signal, as the main process did, so that callers see what they would have seen.
+    /// Die of this signal, as the main process did, so that callers see the same as without winddown.
     Die(Signal),
 }
 
 impl Ending {
-    /// The status that a shell would show for it.
-    #[must_use]
-    pub fn status(self) -> u8 {
+    /// The status that a shell would show.
+    pub(crate) fn status(self) -> u8 {
         match self {
             Self::Status(status) => status,
             Self::Die(signal) => signal.exit_status(),
@@ -55,26 +53,25 @@ impl Ending {
     }
 }
 
-/// What the table is looked up with.
+/// The input of the table.
 #[derive(Clone, Copy, Debug)]
-pub struct Facts<'a> {
-    /// How the main process ended; nothing when it outlived SIGKILL.
-    pub main: Option<Exit>,
+pub(crate) struct Facts<'a> {
+    /// How the main process ended; `None` if it outlived SIGKILL.
+    pub(crate) main: Option<Exit>,
     /// Whether winddown had sent it SIGKILL.
-    pub main_was_killed: bool,
-    /// Whether processes are left that did not end within the kill wait.
-    pub survivors: bool,
+    pub(crate) main_was_killed: bool,
+    /// Whether processes outlived the kill wait.
+    pub(crate) survivors: bool,
     /// Why the workload was asked to stop, if it was.
-    pub cause: Option<Cause>,
+    pub(crate) cause: Option<Cause>,
     /// `--remap-exit`, in the order given.
-    pub remap: &'a [(u8, u8)],
-    /// PID 1 can't die of a signal: the kernel shields it.
-    pub is_pid_1: bool,
+    pub(crate) remap: &'a [(u8, u8)],
+    /// Whether winddown is PID 1: it can't die of a signal, since the kernel shields it.
+    pub(crate) is_pid_1: bool,
 }
 
 /// The first line of the table that applies.
-#[must_use]
-pub fn ending(facts: &Facts<'_>) -> Ending {
+pub(crate) fn ending(facts: &Facts<'_>) -> Ending {
     let Some(main) = facts.main.filter(|_| !facts.survivors) else {
         return Ending::Status(WINDDOWN_FAILED);
     };

@@ -1,12 +1,14 @@
-//! The pure middle of winddown: what is to be done, decided from events and the time alone.
+//! The pure core of winddown: decides what to do, from events and the time alone.
 //!
-//! Nothing in here reads a clock, signals a process or opens a file. That is what lets a test walk
-//! every event in every state at every moment.
+//! Nothing here reads a clock, signals a process or opens a file. So a test can walk every event in every state at
+//! every moment.
 
+pub mod cause;
 pub mod event;
 pub mod exit;
 pub mod machine;
 pub mod outcome;
 pub mod phase;
 pub mod plan;
+pub mod routing;
 pub mod signal;

@@ -4,10 +4,10 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::event::Cause;
+use super::cause::Cause;
 use super::exit::Exit;
 
-/// The one word for a whole run.
+/// The word for a whole run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
@@ -17,20 +17,19 @@ pub enum Outcome {
     Failed,
     /// The main process died of a signal that winddown did not send.
     Crashed,
-    /// Asked to stop, and everything ended in time.
+    /// It was asked to stop, and every process ended in time.
     Stopped,
-    /// Something had to be killed.
+    /// A process had to be killed.
     Killed,
-    /// Something outlived SIGKILL.
+    /// A process outlived SIGKILL.
     Stuck,
     /// The command could not be started.
     NotStarted,
 }
 
 impl Outcome {
-    /// The word for a run that has ended.
-    #[must_use]
-    pub fn of(main: Option<Exit>, cause: Option<Cause>, any_killed: bool, survivors: bool) -> Self {
+    /// The outcome of a run that has ended.
+    pub(crate) fn of(main: Option<Exit>, cause: Option<Cause>, any_killed: bool, survivors: bool) -> Self {
         match main {
             _ if survivors => Self::Stuck,
             None => Self::Stuck,

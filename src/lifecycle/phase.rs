@@ -4,19 +4,19 @@ use std::fmt;
 
 use serde::Serialize;
 
-/// Where a run is. Phases only ever move forward.
+/// A phase of a run. Phases only move forward.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
-    /// The main process is not there yet.
+    /// The main process has not been started yet.
     Starting,
-    /// The main process runs and nobody has asked it to stop.
+    /// The main process runs, and no stop was requested.
     Running,
-    /// A stop is under way, within its time limit.
+    /// A stop is in progress, within its time limit.
     Terminating,
-    /// SIGKILL has been sent to whatever was left.
+    /// SIGKILL was sent to all that was left.
     Killing,
-    /// Nothing of the workload is left, or survivors were given up on.
+    /// Nothing of the workload is left, or winddown gave up on survivors.
     Stopped,
 }
 

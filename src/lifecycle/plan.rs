@@ -1,4 +1,4 @@
-//! What the user asked for, as plain values: the input of the machine.
+//! The user's settings, as plain values: the input of the machine.
 
 use std::time::Duration;
 
@@ -9,21 +9,20 @@ use super::signal::{Signal, SignalSet};
 pub enum Limit {
     /// At most this long; zero means at once.
     Finite(Duration),
-    /// As long as it takes.
+    /// No limit.
     Infinite,
 }
 
 impl Limit {
     /// The moment at which a limit that starts `now` ends, if it ever does.
-    #[must_use]
-    pub const fn after(self, now: Duration) -> Option<Duration> {
+    pub(crate) const fn after(self, now: Duration) -> Option<Duration> {
         match self {
             Self::Finite(length) => Some(now.saturating_add(length)),
             Self::Infinite => None,
         }
     }
 
-    /// Its length, if it has one.
+    /// Its length; `None` if there is no limit.
     #[must_use]
     pub const fn length(self) -> Option<Duration> {
         match self {
@@ -33,14 +32,24 @@ impl Limit {
     }
 }
 
-/// Who is asked first.
+/// Which processes are asked first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Default)]
 pub enum Target {
     /// The main process alone.
     #[default]
     Main,
-    /// The whole tree at one moment.
+    /// The whole tree at once.
     All,
+}
+
+impl Target {
+    /// `main`, `all`.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Main => "main",
+            Self::All => "all",
+        }
+    }
 }
 
 /// What happens to a forwarded signal under `--map`.
@@ -48,101 +57,106 @@ pub enum Target {
 pub struct Mapping {
     /// The signal that winddown received.
     pub from: Signal,
-    /// The signal that the workload gets; nothing drops it.
+    /// The signal that the workload gets; `None` drops it.
     pub to: Option<Signal>,
 }
 
-/// How a process is made to say what it does.
+/// How a process is made to dump its state.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum Dump {
-    /// SIGQUIT to those who answer it with the stacks of their threads: JVM and Go.
+    /// SIGQUIT to the processes that respond with the stacks of their threads: JVM and Go.
     Auto,
-    /// This signal to everybody.
+    /// This signal to every process.
     Signal(Signal),
 }
 
 /// What a step of the stop plan does when it begins.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum Action {
-    /// Nothing: the workload goes on as it likes.
+    /// Nothing: the workload goes on undisturbed.
     Wait,
-    /// Runs this one of the run's hooks; the next step begins when it has ended.
+    /// Runs this hook of the run; the next step begins once it has ended.
     Run(usize),
-    /// Asks with this signal; nothing means the one received.
+    /// Asks with this signal; `None` means the signal received.
     Signal(Option<Signal>, Target),
-    /// Has whoever is left say what it does, by a signal that is no request.
+    /// Makes the remaining processes dump their state, by a signal that does not ask them to stop.
     Dump(Dump),
-    /// Kills the whole tree. Nothing comes after it.
+    /// Kills the whole tree. No step follows it.
     Kill,
 }
 
-/// One stage of the stop plan.
+/// One step of the stop plan.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Step {
     /// What it does.
     pub action: Action,
-    /// How long until the next step begins; nothing means what the others leave of the limit.
+    /// How long until the next step begins; `None` means what the others leave of the limit.
     pub share: Option<Duration>,
 }
 
-/// Everything the machine has to know about a run before it starts.
+/// Everything the machine needs to know about a run before it starts.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// How long the whole shutdown may last.
     pub limit: Limit,
-    /// The steps of a stop, in their order. At least one; at most one has no share; a hook has one.
+    /// The steps of a stop, in order. There is at least one; at most one has no share; a hook always has one.
     pub steps: Vec<Step>,
-    /// How many steps at the end are last words: for a workload that the others have not ended.
+    /// How many steps at the end are last words: for a workload that the steps before did not end.
     pub last_words: usize,
+    /// Whether a process that sends winddown a stop signal has asked the whole workload, so that winddown asks none.
+    pub others_ask: bool,
     /// The signals that are stop requests.
     pub stop_on: SignalSet,
-    /// Signals to rewrite when they are forwarded.
+    /// How to rewrite signals when they are forwarded.
     pub map: Vec<Mapping>,
-    /// Everything is over this long after the start.
+    /// The whole run ends this long after the start, at the latest.
     pub run_limit: Option<Duration>,
-    /// The workload is stopped once it has been silent for so long.
+    /// The workload is stopped once it has been silent for this long.
     pub watchdog: Option<Duration>,
-    /// By how much the workload may move the deadline of a stop, all its requests together.
+    /// By how much the workload may move the deadline of a stop, with all its requests together.
     pub extend_max: Duration,
-    /// Patience after SIGKILL.
+    /// How long to wait after SIGKILL.
     pub kill_wait: Limit,
-    /// How long the hook after the end may last, if there is one.
+    /// How long the hook after the end may take, if there is one.
     pub post_stop: Option<Duration>,
-    /// Whether the workload is looked at during a stop, to know why it did not end in time.
+    /// Whether to look at the workload during a stop, to say afterwards why it did not end in time.
     pub looks: bool,
     /// Whether a main process that ends by itself may leave processes behind.
     pub leave_stragglers: bool,
+    /// How long the stragglers may go on without being asked or reported. During a stop, how long readers of the last
+    /// lines of others may.
+    pub straggler_grace: Duration,
 }
 
 impl Plan {
-    /// What the workload gets when winddown receives this signal; nothing when it is dropped.
+    /// The signal that the workload gets when winddown receives this one; `None` if it is dropped.
     #[must_use]
     pub fn forwarded(&self, signal: Signal) -> Option<Signal> {
         let mapping = self.map.iter().rev().find(|mapping| mapping.from == signal);
         mapping.map_or(Some(signal), |mapping| mapping.to)
     }
 
-    /// Whether a stop is one signal for the whole limit, but for last words.
+    /// Whether a stop is one signal for the whole limit, apart from last words.
     #[must_use]
     pub fn is_plain(&self) -> bool {
         let is_asked = matches!(self.steps.first(), Some(Step { action: Action::Signal(..), .. }));
         is_asked && self.steps.len() == 1 + self.last_words
     }
 
-    /// The first step of the last words; where there are none, the end of the plan, or its kill.
+    /// The first step of the last words; without any, the end of the plan, or its kill.
     #[must_use]
     pub fn first_last_word(&self) -> usize {
         let kills = self.steps.last().is_some_and(|step| step.action == Action::Kill);
         self.steps.len().saturating_sub(self.last_words + usize::from(kills && self.last_words > 0))
     }
 
-    /// The first step that asks, if one does.
+    /// The first step that asks, if any.
     #[must_use]
     pub fn first_signal(&self) -> Option<usize> {
         self.steps.iter().position(|step| matches!(step.action, Action::Signal(..)))
     }
 
-    /// The signal to ask stragglers with: they never saw the one received.
+    /// The signal for stragglers: they never got the one received.
     #[must_use]
     pub fn straggler_signal(&self) -> Signal {
         match self.first_signal().map(|index| self.steps[index].action) {
@@ -158,9 +172,8 @@ impl Plan {
         shares.fold(Duration::ZERO, Duration::saturating_add)
     }
 
-    /// How long a stop lasts at most: a plan that kills may end before the limit does.
-    #[must_use]
-    pub fn length(&self) -> Limit {
+    /// The longest time that a stop takes: a plan that kills may end before the limit.
+    pub(crate) fn length(&self) -> Limit {
         let kills = self.steps.last().is_some_and(|step| step.action == Action::Kill);
         let rest = self.steps.iter().any(|step| step.share.is_none() && step.action != Action::Kill);
         if kills && !rest { self.limit.min(Limit::Finite(self.shares())) } else { self.limit }
@@ -173,10 +186,10 @@ impl Plan {
         Some(run_limit.saturating_sub(self.length().length().unwrap_or_default()))
     }
 
-    /// The deadline of a stop that starts `now`, never past the run limit.
-    #[must_use]
-    pub fn deadline(&self, now: Duration) -> Option<Duration> {
-        match (self.length().after(now), self.run_limit) {
+    /// The deadline of a stop that starts `now`, never past the run limit. If the run limit is already over (the job
+    /// was stopped meanwhile, by Ctrl+Z), the stop has the whole time limit.
+    pub(crate) fn deadline(&self, now: Duration) -> Option<Duration> {
+        match (self.length().after(now), self.run_limit.filter(|at| *at > now)) {
             (Some(by_limit), Some(run_limit)) => Some(by_limit.min(run_limit)),
             (by_limit, run_limit) => by_limit.or(run_limit),
         }

@@ -1,12 +1,12 @@
-//! Signals by number and name, sets of them, and where one came from.
+//! Signals by number and name, sets of signals, and their origin.
 
 use std::fmt;
 use std::str::FromStr;
 
 use thiserror::Error;
 
-/// The first and the last real-time signal that programs may use. The kernel starts at 32; glibc
-/// keeps 32 and 33 for its threads.
+/// The first and the last real-time signal that programs may use. The kernel starts at 32; glibc reserves 32 and 33
+/// for its threads.
 const RTMIN: i32 = 34;
 const RTMAX: i32 = 64;
 
@@ -45,7 +45,7 @@ const NAMES: [(i32, &str); 31] = [
     (libc::SIGSYS, "SYS"),
 ];
 
-/// Other names that `kill -l` of some system knows.
+/// Other names that some systems use in `kill -l`.
 const ALIASES: [(&str, i32); 4] =
     [("IOT", libc::SIGABRT), ("CLD", libc::SIGCHLD), ("POLL", libc::SIGIO), ("UNUSED", libc::SIGSYS)];
 
@@ -53,42 +53,42 @@ const ALIASES: [(&str, i32); 4] =
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Signal(i32);
 
-/// Why a text is no signal.
+/// The text is not a signal.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("no signal of that name or number; use a name (TERM, SIGTERM), a number (15) or RTMIN+3")]
 pub struct NoSuchSignal;
 
 impl Signal {
-    /// End of a terminal, or by custom: read the configuration again.
-    pub const HUP: Self = Self(libc::SIGHUP);
+    /// The terminal was closed; by convention also: reload the configuration.
+    pub(crate) const HUP: Self = Self(libc::SIGHUP);
     /// Ctrl+C.
     pub const INT: Self = Self(libc::SIGINT);
-    /// The end with a core.
+    /// Abort, with a core dump.
     pub const ABRT: Self = Self(libc::SIGABRT);
     /// Ctrl+\.
     pub const QUIT: Self = Self(libc::SIGQUIT);
-    /// The end without a choice.
-    pub const KILL: Self = Self(libc::SIGKILL);
-    /// The polite request to end.
+    /// Kills; can't be caught, blocked or ignored.
+    pub(crate) const KILL: Self = Self(libc::SIGKILL);
+    /// The usual request to stop.
     pub const TERM: Self = Self(libc::SIGTERM);
-    /// A child has ended or stopped.
-    pub const CHLD: Self = Self(libc::SIGCHLD);
-    /// Go on after a stop.
-    pub const CONT: Self = Self(libc::SIGCONT);
-    /// A stop without a choice.
-    pub const STOP: Self = Self(libc::SIGSTOP);
+    /// A child ended or stopped.
+    pub(crate) const CHLD: Self = Self(libc::SIGCHLD);
+    /// Continues a stopped process.
+    pub(crate) const CONT: Self = Self(libc::SIGCONT);
+    /// Stops; can't be caught, blocked or ignored.
+    pub(crate) const STOP: Self = Self(libc::SIGSTOP);
     /// Ctrl+Z.
-    pub const TSTP: Self = Self(libc::SIGTSTP);
+    pub(crate) const TSTP: Self = Self(libc::SIGTSTP);
     /// A background job read from its terminal.
-    pub const TTIN: Self = Self(libc::SIGTTIN);
+    pub(crate) const TTIN: Self = Self(libc::SIGTTIN);
     /// A background job wrote to its terminal.
-    pub const TTOU: Self = Self(libc::SIGTTOU);
+    pub(crate) const TTOU: Self = Self(libc::SIGTTOU);
     /// A descriptor is ready.
-    pub const IO: Self = Self(libc::SIGIO);
-    /// The terminal has another size.
-    pub const WINCH: Self = Self(libc::SIGWINCH);
+    pub(crate) const IO: Self = Self(libc::SIGIO);
+    /// The terminal was resized.
+    pub(crate) const WINCH: Self = Self(libc::SIGWINCH);
 
-    /// The signal with this number, if it is one from 1 to 64.
+    /// The signal with this number; `None` unless it is from 1 to 64.
     #[must_use]
     pub const fn new(number: i32) -> Option<Self> {
         if number >= 1 && number <= RTMAX { Some(Self(number)) } else { None }
@@ -100,8 +100,8 @@ impl Signal {
         self.0
     }
 
-    /// Whether winddown passes it on at all: not what is about winddown's own children and
-    /// terminal, nor the two that glibc keeps for its threads.
+    /// Whether winddown passes it on at all: not signals about winddown's own children and terminal, nor the two that
+    /// glibc reserves for its threads.
     #[must_use]
     pub fn is_forwardable(self) -> bool {
         let own = [Self::CHLD, Self::TTIN, Self::TTOU, Self::KILL, Self::STOP];
@@ -109,9 +109,13 @@ impl Signal {
     }
 
     /// The status with which a shell reports a death by this signal.
-    #[must_use]
-    pub fn exit_status(self) -> u8 {
+    pub(crate) fn exit_status(self) -> u8 {
         128_u8.saturating_add(u8::try_from(self.0).unwrap_or(u8::MAX))
+    }
+
+    /// Those with a name of their own, and that name: all but the real-time ones.
+    pub fn named() -> impl Iterator<Item = (Self, &'static str)> {
+        NAMES.iter().map(|(number, name)| (Self(*number), *name))
     }
 
     /// `TERM`, `RTMIN+3`: the name without `SIG`.
@@ -163,23 +167,21 @@ fn real_time(name: &str) -> Option<Signal> {
     Signal::new(number)
 }
 
-/// A set of signals, one bit each, as the kernel keeps it.
+/// A set of signals, one bit each, laid out as in the kernel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Hash)]
 pub struct SignalSet(u64);
 
 impl SignalSet {
-    /// Every signal there is.
-    pub const ALL: Self = Self(u64::MAX);
+    /// All signals.
+    pub(crate) const ALL: Self = Self(u64::MAX);
 
     /// The set with these bits: bit 0 is signal 1.
-    #[must_use]
-    pub const fn from_bits(bits: u64) -> Self {
+    pub(crate) const fn from_bits(bits: u64) -> Self {
         Self(bits)
     }
 
     /// Its bits: bit 0 is signal 1.
-    #[must_use]
-    pub const fn bits(self) -> u64 {
+    pub(crate) const fn bits(self) -> u64 {
         self.0
     }
 
@@ -189,15 +191,14 @@ impl SignalSet {
         self.0 & bit(signal) != 0
     }
 
-    /// The set and this signal.
+    /// The set with this signal added.
     #[must_use]
     pub const fn with(self, signal: Signal) -> Self {
         Self(self.0 | bit(signal))
     }
 
-    /// The set without this signal.
-    #[must_use]
-    pub const fn without(self, signal: Signal) -> Self {
+    /// The set with this signal removed.
+    pub(crate) const fn without(self, signal: Signal) -> Self {
         Self(self.0 & !bit(signal))
     }
 }
@@ -212,16 +213,16 @@ impl FromIterator<Signal> for SignalSet {
     }
 }
 
-/// Who sent a signal.
+/// The sender of a signal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum Origin {
-    /// The kernel: a key at the terminal, or the terminal's end.
+    /// The kernel: a key press at the terminal, or the terminal's end.
     Kernel,
-    /// A process. Its id is 0 when it lives outside our PID namespace.
+    /// A process. Its id is 0 if it is outside our PID namespace.
     Process {
-        /// Process id as seen from here.
+        /// Its process id in our namespace.
         pid: i32,
-        /// Real user id.
+        /// Its real user id.
         uid: u32,
     },
 }

@@ -1,33 +1,29 @@
-//! The environment as it was inherited, byte for byte, and entries for the next one.
+//! The environment as inherited, byte for byte, and entries for the next one.
 
 use std::borrow::Cow;
 use std::ffi::{CStr, CString, OsStr, OsString, c_char};
 use std::os::unix::ffi::OsStrExt;
 
 /// `NAME=VALUE` by custom, as inherited or made here.
-pub type Entry = Cow<'static, CStr>;
+pub(crate) type Entry = Cow<'static, CStr>;
 
-/// An entry; nothing if a NUL is in it.
-#[must_use]
-pub fn entry(name: &str, value: impl AsRef<OsStr>) -> Option<Entry> {
+/// Builds an entry; nothing if it would contain a NUL.
+pub(crate) fn entry(name: &str, value: impl AsRef<OsStr>) -> Option<Entry> {
     CString::new([name.as_bytes(), b"=", value.as_ref().as_bytes()].concat()).ok().map(Cow::Owned)
 }
 
-/// What is before the first `=`.
-#[must_use]
-pub fn name(entry: &CStr) -> &[u8] {
+/// The part before the first `=`.
+pub(crate) fn name(entry: &CStr) -> &[u8] {
     entry.to_bytes().split(|byte| *byte == b'=').next().unwrap_or_default()
 }
 
-/// The value of a variable; an empty one is as good as unset.
-#[must_use]
-pub fn value(name: &str) -> Option<OsString> {
+/// The value of a variable; an empty one counts as unset.
+pub(crate) fn value(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
-/// Every entry, `NAME=VALUE` by custom.
-#[must_use]
-pub fn entries() -> Vec<&'static CStr> {
+/// All entries.
+pub(crate) fn entries() -> Vec<&'static CStr> {
     unsafe extern "C" {
         static environ: *const *const c_char;
     }
@@ -42,4 +38,12 @@ pub fn entries() -> Vec<&'static CStr> {
         entry = unsafe { entry.add(1) };
     }
     entries
+}
+
+/// The path that was executed to start this process: a script's, if the kernel ran us as its interpreter.
+pub(crate) fn executed_path() -> Option<&'static CStr> {
+    // SAFETY: it only reads what the kernel has left behind the environment.
+    let path = unsafe { libc::getauxval(libc::AT_EXECFN) } as *const c_char;
+    // SAFETY: a C string of the kernel's, which lives as long as the process.
+    (!path.is_null()).then(|| unsafe { CStr::from_ptr(path) })
 }

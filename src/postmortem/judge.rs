@@ -2,78 +2,58 @@
 
 use std::collections::HashSet;
 
-use serde::Serialize;
-
-use super::look::{Look, Seen};
+use super::evidence::Evidence;
+use super::look::{Look, SeenProcess};
 use super::progress;
 pub use super::progress::Progress;
 use super::rules::{self, Hit};
 use super::series::Series;
 use super::{causes, words};
-use crate::observe::message::counted;
+use crate::text::{and_others, counted};
 
-/// At most so many lines are told: somebody has to read them.
+/// At most this many lines are printed: somebody has to read them.
 pub const LINES_MAX: usize = 20;
-/// Processes with a finding of their own; of others with the same cause only the number is told.
+/// At most this many processes get a finding of their own; others with the same cause are only counted.
 const FINDINGS_MAX: usize = 4;
-/// Lines of one process about its sockets.
+/// At most this many lines about the sockets of one process.
 const SOCKETS_MAX: usize = 3;
 
-/// What is to be judged.
-#[derive(Clone, Copy, Debug)]
-pub struct Case<'a> {
-    /// What was seen, in order.
-    pub looks: &'a [Look],
-    /// Who had to be killed.
-    pub killed: &'a [i32],
-    /// What the workload was asked with, and its name without SIG.
-    pub signal: (i32, &'a str),
-    /// What winddown itself was started with ignored: bit 0 is signal 1.
-    pub ignored_by_winddown: u64,
-}
-
-/// What is the matter with one process.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+/// Why one process did not stop.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Finding {
     /// `W09`.
     pub code: &'static str,
     /// `draining`.
-    pub name: &'static str,
-    /// The process.
-    pub pid: i32,
-    /// Its name.
-    pub process: String,
+    pub(crate) name: &'static str,
+    pub(crate) pid: i32,
+    pub(crate) process: String,
     /// In one line.
     pub text: String,
     /// What to do about it.
-    pub remedy: String,
-    /// How many others are in the same case.
-    pub others: usize,
+    pub(crate) remedy: String,
+    /// How many other processes are in the same case.
+    pub(crate) others: usize,
 }
 
 /// Why the workload did not stop.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct PostMortem {
-    /// The whole in one word; nothing with less than two looks.
+    /// The whole workload in one word; `None` with fewer than two looks.
     pub progress: Option<Progress>,
-    /// What was found, the main process first.
+    /// The findings, the main process first.
     pub findings: Vec<Finding>,
-    /// What it was found from, for people.
+    /// The facts behind the findings, for people.
     pub facts: Vec<String>,
 }
 
 impl PostMortem {
-    /// All of it for people, at most [`LINES_MAX`] lines: the causes with their remedies, then the facts.
+    /// The post-mortem for people, at most [`LINES_MAX`] lines: the causes with their remedies, then the facts.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         let word = self.progress.map(|progress| format!(" ({})", progress.word())).unwrap_or_default();
         let told = self.findings.iter().enumerate().flat_map(|(index, finding)| {
             let why = if index == 0 { format!("why{word}") } else { "also".to_owned() };
-            let others = match finding.others {
-                0 => String::new(),
-                1 => " (and 1 other process)".to_owned(),
-                others => format!(" (and {others} other processes)"),
-            };
+            let others = and_others(finding.others);
             [
                 format!("{why}: {} {}: {}{others}", finding.code, finding.name, finding.text),
                 format!("  try: {}", finding.remedy),
@@ -83,29 +63,29 @@ impl PostMortem {
     }
 }
 
-/// Judges what was seen. Nothing was seen, nothing is found.
+/// Judges the looks. Without looks there are no findings.
 #[must_use]
-pub fn judge(case: &Case<'_>) -> PostMortem {
+pub fn judge(case: &Evidence<'_>) -> PostMortem {
     let Some(last) = case.looks.last() else { return PostMortem::default() };
-    let (number, name) = case.signal;
-    let bit = u32::try_from(number - 1).ok().and_then(|shift| 1_u64.checked_shl(shift)).unwrap_or_default();
     let killed: HashSet<i32> = case.killed.iter().copied().collect();
-    let of = |seen| Series::of(seen, case.looks, name, bit, case.ignored_by_winddown);
-    let was_killed = |seen: &&Seen| killed.contains(&seen.pid);
+    let of = |seen| Series::of(seen, *case);
+    let was_killed = |seen: &&SeenProcess| killed.contains(&seen.pid);
     let all: Vec<Series<'_>> = last.processes.iter().filter(was_killed).map(of).collect();
-    let progress = progress::of(&all, case.looks);
-    PostMortem { progress, findings: findings(&all), facts: facts(&all, last) }
+    let progress = progress::of(&all, case.looks, case.killed.len());
+    // A look that ran out of time may not even have counted every process.
+    let left_out = last.left_out.max(case.killed.len().saturating_sub(all.len()));
+    PostMortem { progress, findings: findings(&all), facts: facts(&all, last, left_out) }
 }
 
-/// One for each process, those that tell little last; children of one parent in the same case share one. Of a
-/// child without a cause of its own it is enough to tell that its parent waits for it.
+/// One finding for each process, the least telling last; children of one parent in the same case share one. A
+/// child without a cause of its own gets none if a finding already says that its parent waits for it.
 fn findings(all: &[Series<'_>]) -> Vec<Finding> {
     let mut found: Vec<Found> = Vec::new();
     for series in all {
         let hit = rules::apply(series);
         let parent = series.last.parent;
         let is_untold = hit.cause == &causes::NOT_SIGNALLED || hit.cause == &causes::UNKNOWN;
-        if is_untold && found.iter().any(|one| one.finding.pid == parent && one.names_child()) {
+        if is_untold && found.iter().any(|one| one.hit.child == Some(series.last.pid)) {
             continue;
         }
         let same = |one: &&mut Found| one.hit.cause == hit.cause && one.parent == parent;
@@ -120,22 +100,15 @@ fn findings(all: &[Series<'_>]) -> Vec<Finding> {
     found.into_iter().map(|one| one.finding).take(FINDINGS_MAX).collect()
 }
 
-/// A finding, and what it came from.
+/// A finding, and what it comes from.
 struct Found {
     finding: Finding,
     parent: i32,
     hit: Hit,
 }
 
-impl Found {
-    fn names_child(&self) -> bool {
-        let waits = [&causes::WAIT_CHILD, &causes::UNINTERRUPTIBLE].contains(&self.hit.cause);
-        waits && !self.hit.is_minor
-    }
-}
-
 impl Finding {
-    fn new(seen: &Seen, hit: &Hit) -> Self {
+    fn new(seen: &SeenProcess, hit: &Hit) -> Self {
         Self {
             code: hit.cause.code,
             name: hit.cause.name,
@@ -148,15 +121,15 @@ impl Finding {
     }
 }
 
-fn facts(all: &[Series<'_>], last: &Look) -> Vec<String> {
+fn facts(all: &[Series<'_>], last: &Look, left_out: usize) -> Vec<String> {
     let mut facts = Vec::new();
     for series in all.iter().take(FINDINGS_MAX) {
         facts.push(words::process(series));
         facts.extend(words::sockets(series.last).take(SOCKETS_MAX));
     }
     facts.extend(words::unreadable(last));
-    if last.left_out > 0 {
-        facts.push(format!("  {} more were not looked at", counted(last.left_out, "process", "es")));
+    if left_out > 0 {
+        facts.push(format!("  not looked at: {}", counted(left_out, "more process", "es")));
     }
     facts
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::look::{Look, Moment, Seen};
+use super::look::{Look, Moment, SeenProcess, Thread};
 use super::series::Series;
 
 /// The whole workload in one word.
@@ -11,18 +11,17 @@ use super::series::Series;
 pub enum Progress {
     /// Nothing moved.
     Frozen,
-    /// What is open became less, or it did some work.
+    /// It has less open than before, or did some work.
     Progressing,
-    /// It ran at more than four fifths of a CPU.
+    /// It used more than four fifths of a CPU.
     Spinning,
-    /// It stood in the queue of the CPU for more than a fifth of the time.
+    /// It waited for a CPU for more than a fifth of the time.
     Starved,
 }
 
 impl Progress {
-    /// As it is told.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
+    /// The word that is printed.
+    pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::Frozen => "frozen",
             Self::Progressing => "progressing",
@@ -32,29 +31,44 @@ impl Progress {
     }
 }
 
-/// Parts of a hundred of one CPU: from here on a process is at work, or does nothing else.
+/// Percent of one CPU, or of the time: at or above the first a process works, above the second it spins, above
+/// the third a thread starves.
 const WORKS_PERCENT: u64 = 5;
 const SPINS_PERCENT: u64 = 80;
 const STARVES_PERCENT: u64 = 20;
 
-/// What one process did between its first and its last look after it was asked.
+/// What one process did between the first and the last look after it was asked.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Change<'a> {
-    pub(super) first: &'a Seen,
-    pub(super) last: &'a Seen,
+pub(super) struct Activity<'a> {
+    pub(super) first: &'a SeenProcess,
+    pub(super) last: &'a SeenProcess,
     pub(super) from_ms: f64,
     pub(super) to_ms: f64,
 }
 
 impl<'a> Series<'a> {
-    /// Nothing with less than two looks.
-    pub(super) fn change(&self) -> Option<Change<'a>> {
+    /// `None` with fewer than two looks.
+    pub(super) fn change(&self) -> Option<Activity<'a>> {
         let ((from_ms, first), (to_ms, last)) = (*self.after.first()?, *self.after.last()?);
-        (to_ms > from_ms).then_some(Change { first, last, from_ms, to_ms })
+        (to_ms > from_ms).then_some(Activity { first, last, from_ms, to_ms })
+    }
+
+    /// What shrank from each look to the next. The last look comes soon after the one before, so there it only
+    /// must not grow. To shrink once, or by chance, is not progress.
+    pub(super) fn steady_decline(&self) -> Option<(&'static str, usize, usize)> {
+        let (what, first, last) = self.change()?.decline()?;
+        let count = |seen: &SeenProcess| {
+            counts(seen).into_iter().find(|(name, _)| *name == what).map(|(_, count)| count)
+        };
+        let all: Vec<usize> = self.after.iter().filter_map(|(_, seen)| count(seen)).collect();
+        let spans = all.len().saturating_sub(2).max(1);
+        let mut pairs = all.windows(2);
+        let is_steady = pairs.by_ref().take(spans).all(|pair| pair[1] < pair[0]);
+        (is_steady && pairs.all(|pair| pair[1] <= pair[0])).then_some((what, first, last))
     }
 }
 
-impl Change<'_> {
+impl Activity<'_> {
     pub(super) fn length_ms(&self) -> u64 {
         #[expect(
             clippy::cast_possible_truncation,
@@ -73,14 +87,19 @@ impl Change<'_> {
         self.last.cpu_ms.saturating_sub(self.first.cpu_ms)
     }
 
+    /// The wait of the thread that waited longest.
     pub(super) fn starved_ms(&self) -> u64 {
-        let (Some(first), Some(last)) = (self.first.starved_ms, self.last.starved_ms) else { return 0 };
-        last.saturating_sub(first)
+        let of = |thread: &Thread| {
+            let first = self.first.threads.iter().find(|one| one.tid == thread.tid)?.starved_ms?;
+            Some(thread.starved_ms?.saturating_sub(first))
+        };
+        self.last.threads.iter().filter_map(of).max().unwrap_or_default()
     }
 
-    /// At most once for each CPU: of many threads all may wait at the same time.
+    /// Whether one thread starves: many that wait a little each do not count, nor does a process that has a whole
+    /// CPU and wants more.
     pub(super) fn starves(&self) -> bool {
-        self.percent(self.starved_ms()) > STARVES_PERCENT
+        self.percent(self.starved_ms()) > STARVES_PERCENT && !self.spins()
     }
 
     pub(super) fn spins(&self) -> bool {
@@ -91,37 +110,40 @@ impl Change<'_> {
         self.percent(self.cpu_ms()) >= WORKS_PERCENT
     }
 
-    /// What there was first and last of something that became less: its name, and both numbers.
+    /// The first figure that shrank: its name, and its first and last value.
     pub(super) fn decline(&self) -> Option<(&'static str, usize, usize)> {
-        let counts = |seen: &Seen| {
-            [
-                ("connections", seen.sockets.connected),
-                ("threads", seen.thread_count),
-                ("open files", seen.file_count.unwrap_or_default()),
-            ]
-        };
         let pairs = counts(self.first).into_iter().zip(counts(self.last));
         let mut declines = pairs.filter(|((_, first), (_, last))| last < first);
         declines.next().map(|((name, first), (_, last))| (name, first, last))
     }
 }
 
-/// The word for the whole workload, from those that were killed; nothing with less than two looks.
-pub(super) fn of(all: &[Series<'_>], looks: &[Look]) -> Option<Progress> {
+/// What a process has open.
+fn counts(seen: &SeenProcess) -> [(&'static str, usize); 3] {
+    [
+        ("connections", seen.sockets.connected),
+        ("threads", seen.thread_count),
+        ("open files", seen.file_count.unwrap_or_default()),
+    ]
+}
+
+/// The word for the whole workload, from the processes that were killed; `None` with fewer than two looks.
+pub(super) fn of(all: &[Series<'_>], looks: &[Look], killed: usize) -> Option<Progress> {
     let each = all.iter().filter_map(Series::change).map(|change| match change {
         _ if change.starves() => Progress::Starved,
         _ if change.spins() => Progress::Spinning,
         _ if change.works() || change.decline().is_some() => Progress::Progressing,
         _ => Progress::Frozen,
     });
-    each.max().max(fewer_processes(looks).map(|_| Progress::Progressing))
+    each.max().max(fewer_processes(looks, killed).map(|_| Progress::Progressing))
 }
 
-/// How many processes there were in the first and in the last look after the signal, if they became fewer.
-pub(super) fn fewer_processes(looks: &[Look]) -> Option<(usize, usize)> {
+/// How many processes there were in the first and in the last look after the signal, if they became fewer. Killed
+/// processes were still there, even if the last look had no time to count them.
+fn fewer_processes(looks: &[Look], killed: usize) -> Option<(usize, usize)> {
     let mut after = looks.iter().filter(|look| look.moment != Moment::Before);
     let count = |look: &Look| look.processes.len() + look.left_out;
     let first = count(after.next()?);
-    let last = count(after.next_back()?);
+    let last = count(after.next_back()?).max(killed);
     (last < first).then_some((first, last))
 }

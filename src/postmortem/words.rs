@@ -1,21 +1,21 @@
-//! What was seen, in words.
+//! The words for what a look shows.
 
 use std::time::Duration;
 
-use super::look::{Call, File, Look, Seen, Thread};
+use super::look::{Call, File, Look, SeenProcess, Thread};
 use super::series::Series;
-use crate::observe::message::{counted, short};
+use crate::text::{counted, short};
 
-/// Calls in which an event loop waits for many descriptors at once.
+/// Calls by which an event loop waits for many descriptors at once.
 pub(super) const LOOPS: [&str; 7] =
     ["epoll_wait", "epoll_pwait", "epoll_pwait2", "poll", "ppoll", "select", "pselect6"];
 
 /// `node (pid 4711)`.
-pub(super) fn name(seen: &Seen) -> String {
+pub(super) fn name(seen: &SeenProcess) -> String {
     format!("{} (pid {})", seen.name, seen.pid)
 }
 
-/// `250ms`, `16.8s`: as log lines have it.
+/// `250ms`, `16.8s`, as in log lines.
 pub(super) fn time(ms: u64) -> String {
     short(Duration::from_millis(ms))
 }
@@ -39,7 +39,7 @@ pub(super) fn target(file: &File) -> String {
     format!("{stream}{what}")
 }
 
-/// `read from 127.0.0.1:5432`, `epoll_wait`, `futex`: the call, and on what.
+/// `read on 127.0.0.1:5432`, `epoll_wait`, `futex`: the call, and what it is on.
 pub(super) fn call(call: &Call, files: &[File]) -> String {
     let is_loop = LOOPS.contains(&call.name.as_str());
     let number = call.descriptor().filter(|_| !is_loop);
@@ -88,8 +88,8 @@ pub(super) fn treatment(series: &Series<'_>) -> String {
     format!("SIG{}: {how}{blocked}{pending}{asked}", series.signal)
 }
 
-/// One line for a process: who, for how long, what it does, how it treats the signal, what it has and how
-/// that changed during the stop.
+/// One line for a process: its name, its age, what it does, how it treats the signal, what it has open and how that
+/// changed during the stop.
 pub(super) fn process(series: &Series<'_>) -> String {
     let seen = series.last;
     let change = series.change();
@@ -107,7 +107,7 @@ pub(super) fn process(series: &Series<'_>) -> String {
     if let Some(change) = change {
         parts.push(format!("{} of CPU in {}", time(change.cpu_ms()), time(change.length_ms())));
     }
-    format!("  {}, there for {}: {}", name(seen), time(seen.age_ms), parts.join("; "))
+    format!("  {}, up {}: {}", name(seen), time(seen.age_ms), parts.join("; "))
 }
 
 /// `7 threads`, `7 -> 5 threads`.
@@ -115,8 +115,8 @@ fn before_and_now(first: usize, last: usize, noun: &str) -> String {
     if first == last { counted(last, noun, "s") } else { format!("{first} -> {last} {noun}s") }
 }
 
-/// One line for each socket worth it: `127.0.0.1:8080 <- 127.0.0.1:51234, 12 bytes unread`.
-pub(super) fn sockets(seen: &Seen) -> impl Iterator<Item = String> {
+/// One line for each listening or connected socket: `tcp 127.0.0.1:8080 <-> 127.0.0.1:51234 established`.
+pub(super) fn sockets(seen: &SeenProcess) -> impl Iterator<Item = String> {
     let sockets = seen.files.iter().filter_map(|file| file.socket.as_ref());
     let worth_it = sockets.filter(|socket| socket.state == "listen" || socket.is_connected());
     worth_it.map(|socket| {
@@ -130,11 +130,12 @@ pub(super) fn sockets(seen: &Seen) -> impl Iterator<Item = String> {
     })
 }
 
-/// What could not be read of the processes, each kind once.
+/// What could not be read: of the first such process, with the number of others.
 pub(super) fn unreadable(look: &Look) -> Option<String> {
-    let affected: Vec<&Seen> = look.processes.iter().filter(|seen| !seen.unreadable.is_empty()).collect();
+    let affected: Vec<&SeenProcess> =
+        look.processes.iter().filter(|seen| !seen.unreadable.is_empty()).collect();
     let first = affected.first()?;
     let others = affected.len() - 1;
-    let more = if others == 0 { String::new() } else { format!(" and of {others} more") };
-    Some(format!("  not readable of {}{more}: {}", name(first), first.unreadable.join(", ")))
+    let more = if others == 0 { String::new() } else { format!(" and {others} more") };
+    Some(format!("  not readable for {}{more}: {}", name(first), first.unreadable.join(", ")))
 }

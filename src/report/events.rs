@@ -1,17 +1,18 @@
-//! What happened, one after the other: the same for the story and for the picture.
+//! What happened, in order: the same for the story and the picture.
 
-use super::record::{Extension, Hook, Process, Received, Record, Step, Stop};
 use super::words;
-use crate::observe::log::printable;
-use crate::observe::message::counted;
 use crate::postmortem::look::Moment;
+use crate::record::schema::{
+    Extension, HookRecord, ProcessRecord, ReceivedRecord, Record, StepRecord, StopRecord,
+};
+use crate::text::{counted, printable};
 
-/// What comes later than that comes later for people too.
+/// An end that is later by more than this gets its own line.
 const NOTABLE_MS: f64 = 10.0;
 
 /// One thing that happened.
 #[derive(Clone, PartialEq, Debug)]
-pub(super) struct Event {
+pub(super) struct StoryEvent {
     /// Since the start.
     pub(super) at_ms: f64,
     /// In one line.
@@ -19,9 +20,9 @@ pub(super) struct Event {
 }
 
 /// Everything worth a line, in order.
-pub(super) fn events(record: &Record) -> Vec<Event> {
+pub(super) fn events(record: &Record) -> Vec<StoryEvent> {
     let mut events = Vec::new();
-    let mut tell = |at_ms, text| events.push(Event { at_ms, text });
+    let mut tell = |at_ms, text| events.push(StoryEvent { at_ms, text });
     if let Some(main) = &record.main {
         tell(record.main_from_ms(), format!("started {}", words::named(main.pid, record.name_of(main.pid))));
     }
@@ -33,13 +34,13 @@ pub(super) fn events(record: &Record) -> Vec<Event> {
         tell(stop.at_ms, format!("{}: stopping, {limit}", words::cause(stop)));
     }
     for step in &record.steps {
-        tell(step.at_ms, told_step(step));
+        tell(step.at_ms, describe_step(&step.step));
     }
     for hook in &record.hooks {
-        tell(hook.at_ms, told_hook(hook));
+        tell(hook.at_ms, describe_hook(hook));
     }
     for extension in &record.extensions {
-        tell(extension.at_ms, told_extension(extension));
+        tell(extension.at_ms, describe_extension(extension));
     }
     events.extend(received(record));
     events.extend(half(record));
@@ -50,19 +51,19 @@ pub(super) fn events(record: &Record) -> Vec<Event> {
     events
 }
 
-/// The signal that began the stop is told with it.
-fn is_request(record: &Record, received: &Received) -> bool {
-    let by_signal = |stop: &&Stop| stop.signal.as_deref() == Some(&received.signal);
+/// Whether this signal began the stop: the line of the stop already names it.
+fn is_request(record: &Record, received: &ReceivedRecord) -> bool {
+    let by_signal = |stop: &&StopRecord| stop.signal.as_deref() == Some(&received.signal);
     let stop = record.stop.as_ref().filter(by_signal);
     stop.is_some_and(|stop| (stop.at_ms - received.at_ms).abs() < 0.001)
 }
 
-/// Signals beside the request. Equal ones before the stop are one event, and equal ones during it.
-fn received(record: &Record) -> Vec<Event> {
+/// Signals other than the request. Equal signals before the stop are one event, as are equal signals during it.
+fn received(record: &Record) -> Vec<StoryEvent> {
     let zero_ms = record.zero_ms();
     let mut groups: Vec<(String, bool, Group)> = Vec::new();
     for received in record.received.iter().filter(|received| !is_request(record, received)) {
-        let (text, is_before) = (told_received(received), received.at_ms < zero_ms);
+        let (text, is_before) = (describe_received(received), received.at_ms < zero_ms);
         let count = received.count.unwrap_or(1);
         let last_ms = received.last_at_ms.unwrap_or(received.at_ms);
         match groups.iter_mut().find(|group| group.0 == text && group.1 == is_before) {
@@ -74,10 +75,10 @@ fn received(record: &Record) -> Vec<Event> {
         }
     }
     let told = |(text, _, group): (String, bool, Group)| match group.count {
-        1 => Event { at_ms: group.first_ms, text },
+        1 => StoryEvent { at_ms: group.first_ms, text },
         count => {
             let last = words::offset(group.last_ms - zero_ms);
-            Event { at_ms: group.first_ms, text: format!("{text}; {count} times, the last at {last}") }
+            StoryEvent { at_ms: group.first_ms, text: format!("{text}; {count} times, the last at {last}") }
         }
     };
     groups.into_iter().map(told).collect()
@@ -90,7 +91,7 @@ struct Group {
     count: u64,
 }
 
-fn told_received(received: &Received) -> String {
+fn describe_received(received: &ReceivedRecord) -> String {
     let what = words::signal_from(&received.signal, &received.sender);
     match &received.forwarded {
         Some(name) if *name == received.signal => format!("{what}: passed on"),
@@ -100,7 +101,7 @@ fn told_received(received: &Received) -> String {
 }
 
 /// `step 2: waiting, 300ms`.
-pub(super) fn told_step(step: &Step) -> String {
+pub(super) fn describe_step(step: &StepRecord) -> String {
     let what = match step.action.as_str() {
         "wait" => "waiting".to_owned(),
         "run" => format!("running '{}'", printable(step.hook.as_deref().unwrap_or_default())),
@@ -119,7 +120,7 @@ pub(super) fn told_step(step: &Step) -> String {
 }
 
 /// `hook './drain' exited with 0`.
-pub(super) fn told_hook(hook: &Hook) -> String {
+pub(super) fn describe_hook(hook: &HookRecord) -> String {
     let how = match hook.result.as_str() {
         "overran" => "had no time left and was killed".to_owned(),
         "not-started" => "could not be started".to_owned(),
@@ -129,54 +130,59 @@ pub(super) fn told_hook(hook: &Hook) -> String {
 }
 
 /// `asked for 5s more: not granted`.
-fn told_extension(extension: &Extension) -> String {
+fn describe_extension(extension: &Extension) -> String {
     let who = match &extension.process {
         Some(process) => words::named(process.pid, process.name.as_deref()),
         None => "the workload".to_owned(),
     };
     let time = words::short(extension.time_ms);
     if extension.granted {
-        format!("{time} more for {who}")
+        format!("extended by {time}, asked by {who}")
     } else {
         format!("{who} asked for {time}: not granted")
     }
 }
 
-fn half(record: &Record) -> Option<Event> {
+fn half(record: &Record) -> Option<StoryEvent> {
     let look = record.looks.iter().find(|look| look.moment == Moment::Half)?;
-    let there: Vec<_> =
-        look.processes.iter().map(|seen| Process { pid: seen.pid, name: Some(seen.name.clone()) }).collect();
-    let text = format!("half of the limit is over; still there: {}", words::processes(&there));
-    (!there.is_empty()).then_some(Event { at_ms: look.at_ms, text })
+    let there: Vec<_> = look
+        .processes
+        .iter()
+        .map(|seen| ProcessRecord { pid: seen.pid, name: Some(seen.name.clone()) })
+        .collect();
+    let text = format!("half of the limit is over; still there: {}", words::processes(&there, 0));
+    (!there.is_empty()).then_some(StoryEvent { at_ms: look.at_ms, text })
 }
 
-fn end_of_main(record: &Record) -> Option<Event> {
+fn end_of_main(record: &Record) -> Option<StoryEvent> {
     let main = record.main.as_ref()?;
     let end = record.ends.iter().find(|end| end.pid == main.pid)?;
     let text = format!("{} {}", words::named(main.pid, record.name_of(main.pid)), words::exit(&end.exit));
-    Some(Event { at_ms: end.at_ms, text })
+    Some(StoryEvent { at_ms: end.at_ms, text })
 }
 
-fn kill(record: &Record) -> Option<Event> {
+fn kill(record: &Record) -> Option<StoryEvent> {
     let at_ms = record.phase_at_ms("killing")?;
-    let text = match record.killed.len() {
-        0 => "SIGKILL to whatever is left".to_owned(),
+    let text = match record.killed_count() {
+        0 => "SIGKILL to all that is left".to_owned(),
         count => {
-            format!("SIGKILL to {}: {}", counted(count, "process", "es"), words::processes(&record.killed))
+            let named = words::processes(&record.killed, record.left_out.killed);
+            format!("SIGKILL to {}: {named}", counted(count, "process", "es"))
         }
     };
-    Some(Event { at_ms, text })
+    Some(StoryEvent { at_ms, text })
 }
 
-/// Only where the end of the main process was not the end of all.
-fn end(record: &Record) -> Option<Event> {
+/// Only if the end of the main process was not the end of the run.
+fn end(record: &Record) -> Option<StoryEvent> {
     let main = record.main.as_ref()?;
     let at_ms = record.phase_at_ms("stopped")?;
     if !record.survivors.is_empty() {
-        let text = format!("gave up on {}", counted(record.survivors.len(), "process", "es"));
-        return Some(Event { at_ms, text });
+        let count = record.survivors.len().saturating_add(record.left_out.survivors);
+        let text = format!("gave up on {}", counted(count, "process", "es"));
+        return Some(StoryEvent { at_ms, text });
     }
     let main_end = record.ends.iter().find(|end| end.pid == main.pid)?;
     let is_later = at_ms - main_end.at_ms > NOTABLE_MS;
-    is_later.then(|| Event { at_ms, text: "the last process has ended".to_owned() })
+    is_later.then(|| StoryEvent { at_ms, text: "the last process ended".to_owned() })
 }

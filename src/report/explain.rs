@@ -1,28 +1,33 @@
-//! What a code means, and what to do.
+//! What the code of a cause means, and what to do about it.
 
-use crate::postmortem::causes::{CAUSES, Cause, find};
+use crate::postmortem::causes::{CAUSES, KnownCause, find};
 
 /// Wide enough to read, narrow enough for every terminal.
 const WIDTH: usize = 78;
 
-/// The explanation of a code, or of a name (`draining`); nothing if there is no such one.
+/// The explanation of a code or a name (`draining`); `None` if it is unknown.
 pub(crate) fn explain(word: &str) -> Option<String> {
     let by_name = || CAUSES.iter().copied().find(|cause| cause.name.eq_ignore_ascii_case(word));
-    find(word).or_else(by_name).map(told)
+    find(word).or_else(by_name).map(describe)
+}
+
+/// All codes.
+pub(super) fn codes() -> impl Iterator<Item = &'static str> {
+    CAUSES.iter().map(|cause| cause.code)
 }
 
 /// All codes, a line each.
 pub(super) fn list() -> String {
-    let line = |cause: &&Cause| format!("{} {:<15} {}\n", cause.code, cause.name, cause.title);
+    let line = |cause: &&KnownCause| format!("{} {:<15} {}\n", cause.code, cause.name, cause.title);
     CAUSES.iter().map(line).collect()
 }
 
-fn told(cause: &Cause) -> String {
+fn describe(cause: &KnownCause) -> String {
     let head = format!("{} {}: {}", cause.code, cause.name, cause.title);
     format!("{head}\n\n{}\nTry: {}", filled(cause.explanation), filled(cause.remedy))
 }
 
-/// In lines that are not too long.
+/// Wraps the text at [`WIDTH`].
 fn filled(text: &str) -> String {
     let mut lines = String::new();
     let mut width = 0;

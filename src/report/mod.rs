@@ -1,80 +1,108 @@
-//! `winddown report`: the story of recorded runs, for people.
+//! `winddown report`: shows recorded runs to people.
 
+pub(crate) mod clients;
 mod events;
 mod explain;
+mod groups;
+pub(crate) mod histogram;
+mod json;
+pub(crate) mod judgement;
 mod options;
-mod paint;
-mod read;
-pub(crate) mod record;
+pub(crate) mod read;
+mod record;
 mod several;
 mod story;
 mod timeline;
 mod words;
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use self::options::Job;
-use self::paint::Paint;
+#[cfg(feature = "check")]
+use self::judgement::Judgement;
+use self::options::ReportJob;
+#[cfg(feature = "check")]
+use self::read::Named;
 use crate::cli::UsageError;
-use crate::observe::log;
+use crate::os::io::destination::Destination;
+use crate::os::io::terminal::may_colour;
 use crate::os::reason;
+use crate::text::{Paint, printable};
 
 pub use options::definition;
+
+#[cfg(feature = "check")]
+pub(crate) use timeline::KIND as PAGE_KIND;
 
 #[cfg(feature = "check")]
 pub(crate) use explain::explain;
 
 const STDOUT: i32 = 1;
 
-/// Runs the subcommand: what is to be printed.
+/// Runs the subcommand and returns what to print.
 ///
 /// # Errors
-/// When the words are wrong, a record can't be read, or the page can't be written.
-pub fn run(words: &[OsString]) -> Result<String, UsageError> {
+/// If the words are wrong, a record can't be read, or the page can't be written.
+pub(crate) fn run(words: &[OsString]) -> Result<String, UsageError> {
     match options::parse(words)? {
-        Job::Help(text) => Ok(text),
-        Job::Explain(None) => Ok(explain::list()),
-        Job::Explain(Some(word)) => explain::explain(&word).ok_or_else(|| {
-            UsageError::Invalid(format!(
-                "report: --explain {}: there is no such cause; see winddown report --explain",
-                log::printable(&word)
-            ))
-        }),
-        Job::Show { files, html } => show(&files, html.as_deref()),
+        ReportJob::Print(text) => Ok(text),
+        ReportJob::Show { files, html, is_json } => show(&files, html, is_json),
     }
 }
 
-/// The timeline of runs that are known by these names, as one page.
+/// The timelines of the runs of a test, as one page, with the verdicts on all of them.
 #[cfg(feature = "check")]
-pub(crate) fn page(runs: impl IntoIterator<Item = (String, record::Record)>) -> String {
-    let named: Vec<read::Named> =
-        runs.into_iter().map(|(name, record)| read::Named { name, record }).collect();
-    timeline::page(&named)
+pub(crate) fn page(runs: &[Named], judgements: &[Judgement]) -> String {
+    timeline::page(runs, judgements)
 }
 
-fn show(files: &[PathBuf], html: Option<&Path>) -> Result<String, UsageError> {
+fn show(files: &[PathBuf], html: Option<Destination>, is_json: bool) -> Result<String, UsageError> {
     let mut records = Vec::new();
     for file in files {
         records.extend(read::read(file)?);
     }
-    let paint = Paint { is_on: log::may_colour(STDOUT) };
+    let paint = Paint { is_on: may_colour(STDOUT) };
     match (records.as_slice(), html) {
         ([], _) => Err(UsageError::Invalid(
             "report: no record given; usage: winddown report FILE... (see --help)".to_owned(),
         )),
-        (records, Some(out)) if out == Path::new("-") => Ok(timeline::page(records)),
-        (records, Some(out)) => write(out, &timeline::page(records)),
+        (records, Some(Destination::Descriptor(STDOUT))) => Ok(timeline::page(records, &[])),
+        (records, Some(out)) => write(&out, &timeline::page(records, &[])),
+        (records, None) if is_json => Ok(json::json(records)),
         ([one], None) => Ok(story::story(&one.record, paint)),
         (records, None) => Ok(several::several(records, paint)),
     }
 }
 
-/// Not by a rename: it may be a pipe, or a link that is to stay.
-fn write(out: &Path, page: &str) -> Result<String, UsageError> {
-    std::fs::write(out, page).map(|()| String::new()).map_err(|error| {
-        let out = log::printable(&out.to_string_lossy());
+fn write(out: &Destination, page: &str) -> Result<String, UsageError> {
+    out.write(&timeline::KIND, page.as_bytes()).map(|()| String::new()).map_err(|error| {
+        let out = printable(&out.to_string());
         let why = reason(&error);
         UsageError::Invalid(format!("report: --html {out}: {why}; name a file that can be written"))
     })
+}
+
+/// Everything that `report` prints for a file with these bytes.
+#[cfg(all(any(test, fuzzing), feature = "check"))]
+pub(crate) fn tell_any(bytes: &[u8]) -> Vec<String> {
+    let paint = Paint { is_on: false };
+    match read::parse("fuzzed", bytes) {
+        Err(error) => vec![error.to_string()],
+        Ok(records) => {
+            let stories = records.iter().map(|one| story::story(&one.record, paint));
+            stories
+                .chain([
+                    several::several(&records, paint),
+                    timeline::page(&records, &[]),
+                    json::json(&records),
+                ])
+                .collect()
+        }
+    }
+}
+
+/// Reads the words only.
+#[cfg(all(any(test, fuzzing), feature = "check"))]
+pub(crate) fn understand_any(words: &[OsString]) -> bool {
+    options::parse(words).is_ok()
 }

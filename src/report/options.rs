@@ -1,30 +1,33 @@
-//! Its command line.
+//! The command line of `winddown report`.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::builder::{OsStringValueParser, StringValueParser};
-use clap::{Arg, ArgAction, Command};
+use clap::{Arg, ArgAction, Command, value_parser};
 
-use crate::cli::{UsageError, one_line};
+use super::{explain, timeline};
+use crate::cli::usage::{self, Line, Text, UsageError, named};
+use crate::cli::values::path;
+use crate::observe::log::Format;
+use crate::os::io::destination::Destination;
 
 const AFTER_HELP: &str = "\
-FILE is what `winddown --record FILE` has written; - is stdin, and OUT.html may be - for stdout.
-Of one record the story; of several a table and the distribution of the stop times.
+FILE is written by `winddown --record FILE`; - is stdin. OUT.html may be -, for stdout.
+Prints the story of one record; of several, a table and the distribution of their stop times.
 Exit status: 0; 125 if a record can't be read or the report can't be written.";
 
-/// What is to be done.
-pub(super) enum Job {
-    /// A text to print.
-    Help(String),
-    /// What this code means; what all of them mean without one.
-    Explain(Option<String>),
-    /// The records, for people or as a page.
+/// What to do.
+pub(super) enum ReportJob {
+    /// Print a text: help, or what a code means.
+    Print(String),
+    /// Show records, as text or as a page.
     Show {
         /// Where they are.
         files: Vec<PathBuf>,
         /// Where the page goes.
-        html: Option<PathBuf>,
+        html: Option<Destination>,
+        /// Whether the reader is a program.
+        is_json: bool,
     },
 }
 
@@ -32,47 +35,61 @@ pub(super) enum Job {
 #[must_use]
 pub fn definition() -> Command {
     Command::new("winddown report")
-        .about("Tells the story of recorded runs")
-        .override_usage("winddown report [--html OUT.html] FILE...\n       winddown report --explain [CODE]")
+        .about("Shows what happened in recorded runs")
+        .override_usage("winddown report [--html OUT.html | --format json] FILE...\n       winddown report --explain [CODE]")
         .after_help(AFTER_HELP)
         .max_term_width(100)
         .arg(
             Arg::new("html")
                 .long("html")
                 .value_name("OUT.html")
-                .value_parser(OsStringValueParser::new())
-                .help("Draw the timeline, as one file for a browser"),
+                .value_parser(path(|word| Destination::parse(word, &timeline::KIND)))
+                .help("Write the timeline, as one HTML file"),
+        )
+        .arg(
+            Arg::new("format")
+                .long("format")
+                .value_name("text|json")
+                .value_parser(Text::<Format>::choice())
+                .hide_possible_values(true)
+                .conflicts_with("html")
+                .help("For people, or one JSON object for programs"),
         )
         .arg(
             Arg::new("explain")
                 .long("explain")
                 .value_name("CODE")
                 .num_args(0..=1)
-                .value_parser(StringValueParser::new())
-                .conflicts_with_all(["html", "files"])
-                .help("What a cause (W09, draining) means, and what to do; all of them without CODE"),
+                .value_parser(Text::of(explained).knows(|| named(explain::codes())))
+                .hide_possible_values(true)
+                .conflicts_with_all(["html", "format", "files"])
+                .help("Explain a cause (W09, draining) and its remedy; without CODE, list all causes"),
         )
         .arg(
             Arg::new("files")
                 .value_name("FILE")
-                .value_parser(OsStringValueParser::new())
+                .value_parser(value_parser!(PathBuf))
                 .action(ArgAction::Append)
                 .num_args(1..)
                 .help("Records; each may hold several, one after the other"),
         )
 }
 
+fn explained(word: &str) -> Result<String, String> {
+    explain::explain(word)
+        .ok_or_else(|| "there is no such cause; winddown report --explain lists them".to_owned())
+}
+
 /// Reads the words, from `report` on.
-pub(super) fn parse(words: &[OsString]) -> Result<Job, UsageError> {
-    let mut matches = match definition().try_get_matches_from(words) {
-        Ok(matches) => matches,
-        Err(error) if !error.use_stderr() => return Ok(Job::Help(error.render().to_string())),
-        Err(error) => return Err(UsageError::Invalid(format!("report: {}", one_line(&error)))),
+pub(super) fn parse(words: &[OsString]) -> Result<ReportJob, UsageError> {
+    let mut matches = match usage::read(&mut definition(), words)? {
+        Line::Given(matches) => matches,
+        Line::Print(text) => return Ok(ReportJob::Print(text)),
     };
     if matches.contains_id("explain") {
-        return Ok(Job::Explain(matches.remove_one("explain")));
+        return Ok(ReportJob::Print(matches.remove_one("explain").unwrap_or_else(explain::list)));
     }
-    let files = matches.remove_many::<OsString>("files").into_iter().flatten().map(PathBuf::from).collect();
-    let html = matches.remove_one::<OsString>("html").map(PathBuf::from);
-    Ok(Job::Show { files, html })
+    let files = matches.remove_many("files").into_iter().flatten().collect();
+    let is_json = matches.remove_one("format") == Some(Format::Json);
+    Ok(ReportJob::Show { files, html: matches.remove_one("html"), is_json })
 }

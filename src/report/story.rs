@@ -1,10 +1,9 @@
 //! The story of one record, for people.
 
 use super::events::events;
-use super::paint::Paint;
-use super::record::{Finding, Record};
 use super::words;
-use crate::observe::log::printable;
+use crate::record::schema::{FindingRecord, Record};
+use crate::text::{Paint, printable};
 
 /// The whole story.
 pub(super) fn story(record: &Record, paint: Paint) -> String {
@@ -14,6 +13,7 @@ pub(super) fn story(record: &Record, paint: Paint) -> String {
         paint.faint(&facts(record)),
     ];
     lines.extend(time_line(record, paint));
+    lines.extend(words::left_out(record).map(|text| format!("  {}", paint.faint(&text))));
     lines.extend(findings(record, paint));
     lines.join("\n") + "\n"
 }
@@ -26,13 +26,13 @@ pub(super) fn facts(record: &Record) -> String {
     facts.into_iter().flatten().filter(|fact| !fact.is_empty()).collect::<Vec<_>>().join("; ")
 }
 
-/// Nothing of a run that was not started.
+/// Empty for a run that was not started.
 fn time_line(record: &Record, paint: Paint) -> Vec<String> {
     let zero_ms = record.zero_ms();
     let events = events(record);
     let offsets: Vec<String> = events.iter().map(|event| words::offset(event.at_ms - zero_ms)).collect();
     let width = offsets.iter().map(String::len).max().unwrap_or_default();
-    let line = |(offset, event): (&String, &super::events::Event)| {
+    let line = |(offset, event): (&String, &super::events::StoryEvent)| {
         let padded = format!("{offset:>width$}");
         format!("  {}  {}", paint.faint(&padded), event.text)
     };
@@ -40,7 +40,7 @@ fn time_line(record: &Record, paint: Paint) -> Vec<String> {
     if events.is_empty() { Vec::new() } else { std::iter::once(String::new()).chain(lines).collect() }
 }
 
-/// Why it did not stop, and what to do.
+/// Why the workload did not stop, and what to do.
 fn findings(record: &Record, paint: Paint) -> Vec<String> {
     if record.findings.is_empty() {
         return Vec::new();
@@ -59,8 +59,8 @@ fn findings(record: &Record, paint: Paint) -> Vec<String> {
     lines
 }
 
-/// The same remedy is told once, below the last finding that it is for.
-pub(super) fn is_last_with_remedy(findings: &[Finding]) -> bool {
+/// A remedy shared by several findings is shown once, below the last of them.
+pub(super) fn is_last_with_remedy(findings: &[FindingRecord]) -> bool {
     let [finding, later @ ..] = findings else { return false };
     !finding.remedy.is_empty() && later.iter().all(|other| other.remedy != finding.remedy)
 }

@@ -1,31 +1,34 @@
-//! The words for what is in a record: times, processes, senders, ends, outcomes.
+//! Words for what a record has: times, processes, senders, ends, outcomes.
 
 use std::time::Duration;
 
-use super::record::{Exit, Process, Record, Sender, Stop};
-use crate::observe::log::printable;
-use crate::observe::message::{self, counted};
+use crate::record::schema::{ExitRecord, ProcessRecord, Record, SenderRecord, StopRecord};
+use crate::text;
+use crate::text::{counted, printable};
 
-/// More processes are not named one by one.
+/// At most this many processes are named; the others are counted.
 const NAMED_MAX: usize = 6;
 
-/// What a command is cut to: it may have a whole script in it.
+/// A command is cut to this many characters: it may hold a whole script.
 const COMMAND_MAX: usize = 400;
+
+/// And what it is cut to in a table.
+const COLUMN_MAX: usize = 40;
 
 /// Signals that the kernel sends on behalf of a terminal.
 const OF_TERMINALS: [&str; 6] = ["HUP", "INT", "QUIT", "CONT", "TSTP", "WINCH"];
 
-/// As a duration, whatever somebody has written into a record.
+/// As a duration, whatever number a record has.
 pub(super) fn duration(ms: f64) -> Duration {
     Duration::try_from_secs_f64(ms / 1000.0).unwrap_or_default()
 }
 
 /// `250ms`, `16.8s`, `2m 5s`.
 pub(super) fn short(ms: f64) -> String {
-    message::short(duration(ms))
+    text::short(duration(ms))
 }
 
-/// From the zero of a record: `-12.3s`, `0`, `+250ms`.
+/// An offset from the zero of a record: `-12.3s`, `0`, `+250ms`.
 pub(super) fn offset(ms: f64) -> String {
     match short(ms.abs()).as_str() {
         "0ms" => "0".to_owned(),
@@ -36,24 +39,18 @@ pub(super) fn offset(ms: f64) -> String {
 
 /// `server (pid 4711)`.
 pub(super) fn named(pid: i32, name: Option<&str>) -> String {
-    match name.filter(|name| !name.is_empty()) {
-        Some(name) => format!("{} (pid {pid})", printable(name)),
-        None => format!("pid {pid}"),
-    }
+    text::named(pid, &printable(name.unwrap_or_default()))
 }
 
 /// `server (pid 4711), worker (pid 4720) and 3 more`.
-pub(super) fn processes(list: &[Process]) -> String {
+pub(super) fn processes(list: &[ProcessRecord], left_out: usize) -> String {
     let first: Vec<String> =
         list.iter().take(NAMED_MAX).map(|one| named(one.pid, one.name.as_deref())).collect();
-    match list.len().saturating_sub(NAMED_MAX) {
-        0 => first.join(", "),
-        more => format!("{} and {more} more", first.join(", ")),
-    }
+    text::and_more(&first, list.len().saturating_sub(NAMED_MAX).saturating_add(left_out))
 }
 
 /// `exited with 0`, `died of SIGTERM`.
-pub(super) fn exit(exit: &Exit) -> String {
+pub(super) fn exit(exit: &ExitRecord) -> String {
     match (&exit.signal, exit.code) {
         (Some(name), _) => format!("died of {}", signal(name)),
         (None, Some(code)) => format!("exited with {code}"),
@@ -71,19 +68,20 @@ pub(super) fn signal(name: &str) -> String {
 }
 
 /// `SIGTERM from systemd (pid 1)`, `SIGINT from the terminal`.
-pub(super) fn signal_from(name: &str, sender: &Sender) -> String {
-    let sender = match (sender.kind.as_str(), sender.pid, sender.name.as_deref()) {
-        ("kernel", ..) if OF_TERMINALS.contains(&name) => "the terminal".to_owned(),
-        ("kernel", ..) => "the kernel".to_owned(),
-        (_, 0, _) => "outside the container".to_owned(),
-        (_, pid, Some(name)) => named(pid, Some(name)),
-        (_, pid, None) => format!("a process that is gone (pid {pid})"),
+pub(super) fn signal_from(name: &str, sender: &SenderRecord) -> String {
+    let process = sender.process.as_ref().map(|process| (process.pid, process.name.as_deref()));
+    let sender = match (sender.kind.as_str(), process) {
+        ("kernel", _) if OF_TERMINALS.contains(&name) => "the terminal".to_owned(),
+        ("kernel", _) => "the kernel".to_owned(),
+        (_, None | Some((0, _))) => "outside the container".to_owned(),
+        (_, Some((pid, Some(name)))) => named(pid, Some(name)),
+        (_, Some((pid, None))) => format!("a process that is gone (pid {pid})"),
     };
     format!("{} from {sender}", signal(name))
 }
 
 /// Why a stop began: `SIGTERM from systemd (pid 1)`, `the run limit`.
-pub(super) fn cause(stop: &Stop) -> String {
+pub(super) fn cause(stop: &StopRecord) -> String {
     match stop.cause.as_str() {
         "hangup" => "the end of the terminal".to_owned(),
         "run-limit" => "the run limit".to_owned(),
@@ -115,7 +113,7 @@ pub(super) fn started(record: &Record) -> String {
     printable(&second.unwrap_or_else(|| record.started.clone()))
 }
 
-/// The command as it would be typed.
+/// The command as typed in a shell.
 pub(super) fn command(record: &Record) -> String {
     let command = printable(&shell_words::join(&record.command));
     match command.char_indices().nth(COMMAND_MAX) {
@@ -124,7 +122,16 @@ pub(super) fn command(record: &Record) -> String {
     }
 }
 
-/// How it went, in one sentence that begins with the outcome.
+/// The same where a column has to do.
+pub(super) fn command_in_short(record: &Record) -> String {
+    let command = command(record);
+    match command.char_indices().nth(COLUMN_MAX) {
+        Some(_) => command.chars().take(COLUMN_MAX - 1).chain(['…']).collect(),
+        None => command,
+    }
+}
+
+/// How the run went, in one sentence that begins with the outcome.
 pub(super) fn verdict(record: &Record) -> String {
     let main = record
         .main
@@ -139,14 +146,10 @@ pub(super) fn verdict(record: &Record) -> String {
     };
     match outcome(record) {
         "completed" | "failed" | "crashed" if record.stop.is_none() => {
-            format!(
-                "{}: {main} {how} after {}, and nobody had asked it to",
-                outcome(record),
-                short(record.end_ms())
-            )
+            format!("{}: {main} {how} after {}, without being asked", outcome(record), short(record.end_ms()))
         }
         "killed" => {
-            let count = counted(record.killed.len().max(1), "process", "es");
+            let count = counted(record.killed_count().max(1), "process", "es");
             format!("killed after {}: {count} did not end", length.unwrap_or_default())
         }
         "stuck" => format!("stuck: {} outlived SIGKILL", survivors(record)),
@@ -171,7 +174,7 @@ pub(super) fn outcome(record: &Record) -> &str {
     record.outcome.as_deref().unwrap_or("unfinished")
 }
 
-/// `2.5ms of CPU, at most 3.6 MB of memory`; nothing of a run that was not started.
+/// `2.5ms of CPU, at most 3.6 MB of memory`; `None` for a run that was not started.
 pub(super) fn resources(record: &Record) -> Option<String> {
     let used = record.resources.as_ref()?;
     let cpu = format!("{} of CPU", short(used.cpu_user_ms + used.cpu_system_ms));
@@ -179,6 +182,21 @@ pub(super) fn resources(record: &Record) -> Option<String> {
     let oom_kills = used.oom_kills.filter(|kills| *kills > 0);
     let oom_kills = oom_kills.map(|kills| format!("memory ran out (OOM kills: {kills})"));
     Some([Some(cpu), memory, oom_kills].into_iter().flatten().collect::<Vec<_>>().join(", "))
+}
+
+/// What the record has no room for: `left out of the record: 1200 received signals, 7 log lines`.
+pub(super) fn left_out(record: &Record) -> Option<String> {
+    let more = &record.left_out;
+    let counts = [
+        (more.extensions, "extension"),
+        (more.received, "received signal"),
+        (more.signals, "sent signal"),
+        (more.ends, "end"),
+        (more.log, "log line"),
+    ];
+    let counts = counts.into_iter().filter(|(count, _)| *count > 0);
+    let counts: Vec<String> = counts.map(|(count, noun)| counted(count, noun, "s")).collect();
+    (!counts.is_empty()).then(|| format!("left out of the record: {}", counts.join(", ")))
 }
 
 /// `512 kB`, `3.6 MB`.
@@ -197,6 +215,7 @@ fn size(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::schema::Sending;
 
     #[test]
     fn offsets_have_a_sign_and_a_zero() {
@@ -217,12 +236,11 @@ mod tests {
 
     #[test]
     fn senders_are_told_apart() {
-        let sender = |kind: &str, pid, name: Option<&str>| Sender {
+        let sender = |kind: &str, pid, name: Option<&str>| SenderRecord {
             kind: kind.to_owned(),
-            pid,
-            name: name.map(str::to_owned),
+            process: Some(Sending { pid, uid: 0, name: name.map(str::to_owned) }),
         };
-        let told = |name, by: &Sender| signal_from(name, by);
+        let told = |name, by: &SenderRecord| signal_from(name, by);
         assert_eq!(told("INT", &sender("kernel", 0, None)), "SIGINT from the terminal");
         assert_eq!(told("SEGV", &sender("kernel", 0, None)), "SIGSEGV from the kernel");
         assert_eq!(told("TERM", &sender("process", 0, None)), "SIGTERM from outside the container");

@@ -1,69 +1,80 @@
-//! The hooks of a run: what is started when the machine says so, and what is told of it.
+//! The hooks of a run: starts them when the machine says so, and passes them their variables.
 
 use std::io;
 use std::time::Duration;
 
 use super::Supervisor;
-use crate::offer::{EXIT_STATUS_VARIABLE, MAIN_PID_VARIABLE, OUTCOME_VARIABLE, PIDS_VARIABLE};
+use crate::os::clock::Clock;
 use crate::os::environment::{Entry, entry};
-use crate::os::hook::{self, Hook, Surroundings};
+use crate::os::process::hook::{self, Hook, Keeper, Surroundings};
 use crate::token::DEADLINE_VARIABLE;
+use crate::workload_env::{EXIT_STATUS_VARIABLE, MAIN_PID_VARIABLE, OUTCOME_VARIABLE, PIDS_VARIABLE};
 
-/// A hook is told of so many processes: all of a fork storm would be too much for its environment.
+/// A hook gets at most this many pids: a fork storm would overflow its environment.
 const PIDS_MAX: usize = 1000;
 
-/// The commands of a run, and which of them is under way.
+/// The hooks of a run, and the one under way.
 #[derive(Debug, Default)]
-pub struct Hooks {
-    /// Those of the plan's steps.
+pub(crate) struct Hooks {
+    /// The hooks of the plan's steps.
     pub(super) steps: Vec<Hook>,
-    /// The one that follows the end.
+    /// The hook that follows the end of the workload.
     post_stop: Option<Hook>,
-    /// What they are started with; nothing where there are none.
+    /// What hooks are started with; `None` for a run without hooks.
     surroundings: Option<Surroundings>,
-    /// The one that was started last, and the process that keeps it.
-    last: Option<Started>,
+    /// The hook started last.
+    last: Option<StartedHook>,
 }
 
 #[derive(Debug)]
-struct Started {
+struct StartedHook {
     text: String,
-    /// Until it was reaped.
-    keeper: Option<i32>,
+    keeper: Option<Keeper>,
+    is_over: bool,
     error: Option<io::Error>,
 }
 
+impl StartedHook {
+    /// The keeper's pid, until it is reaped.
+    fn pid(&self) -> Option<i32> {
+        self.keeper.as_ref().filter(|_| !self.is_over).map(|keeper| keeper.pid)
+    }
+}
+
 impl Hooks {
-    /// None of them is under way.
-    #[must_use]
-    pub const fn new(steps: Vec<Hook>, post_stop: Option<Hook>, surroundings: Surroundings) -> Self {
+    pub(crate) const fn new(steps: Vec<Hook>, post_stop: Option<Hook>, surroundings: Surroundings) -> Self {
         Self { steps, post_stop, surroundings: Some(surroundings), last: None }
     }
 
-    /// The one that runs, as it was written.
+    /// The hook that runs, as the user wrote it.
     pub(super) fn under_way(&self) -> Option<&str> {
-        self.last.as_ref().filter(|last| last.keeper.is_some()).map(|last| last.text.as_str())
+        self.last.as_ref().filter(|last| last.pid().is_some()).map(|last| last.text.as_str())
     }
 
-    /// As it was written.
+    /// The hook started last, as the user wrote it.
     pub(super) fn last_text(&self) -> String {
         self.last.as_ref().map(|last| last.text.clone()).unwrap_or_default()
     }
 
-    /// Why it could not be started.
+    /// Why the last hook's command could not be executed.
+    pub(super) fn why_not(&self) -> Option<String> {
+        self.last.as_ref()?.keeper.as_ref()?.why_not()
+    }
+
+    /// Takes the reason why the last hook could not be started.
     pub(super) fn take_error(&mut self) -> Option<io::Error> {
         self.last.as_mut().and_then(|last| last.error.take())
     }
 
-    /// Whether the one started last could not be started, which is to be told to the machine still.
+    /// Whether the last hook could not be started, and the machine does not know it yet.
     pub(super) fn has_failed(&self) -> bool {
         self.last.as_ref().is_some_and(|last| last.error.is_some())
     }
 
-    /// Notes the end of a child: whether it was the hook under way.
-    pub(super) fn reaped(&mut self, pid: i32) -> bool {
-        let is_it = |last: &&mut Started| last.keeper == Some(pid);
-        self.last.as_mut().filter(is_it).map(|last| last.keeper = None).is_some()
+    /// Notes the end of a child. Returns whether it was the hook under way.
+    pub(super) fn note_reaped(&mut self, pid: i32) -> bool {
+        let is_it = |last: &&mut StartedHook| last.pid() == Some(pid);
+        self.last.as_mut().filter(is_it).map(|last| last.is_over = true).is_some()
     }
 
     fn start(&mut self, hook: &Hook, variables: &[Entry]) -> Option<i32> {
@@ -72,29 +83,29 @@ impl Hooks {
             Ok(keeper) => (Some(keeper), None),
             Err(error) => (None, Some(error)),
         };
-        self.last = Some(Started { text: hook.text.clone(), keeper, error });
-        keeper
+        let started = StartedHook { text: hook.text.clone(), keeper, is_over: false, error };
+        self.last.insert(started).pid()
     }
 
-    /// Has the one under way killed, with everything that it has started.
+    /// Has the hook under way killed, with everything that it has started.
     pub(super) fn end(&self) {
-        if let Some(keeper) = self.last.as_ref().and_then(|last| last.keeper) {
+        if let Some(keeper) = self.last.as_ref().and_then(StartedHook::pid) {
             hook::end(keeper);
         }
     }
 }
 
 impl Supervisor {
-    /// Starts the hook of a step, which is told the deadline.
+    /// Starts the hook of a step, and passes it the deadline.
     pub(super) fn start_hook(&mut self, index: usize, now: Duration) {
         let Some(hook) = self.hooks.steps.get(index).cloned() else { return };
-        let deadline = self.machine.kill_at().map(|at| self.clock.wall_ms(now, at));
+        let deadline = self.machine.kill_at().map(|at| Clock::wall_ms(now, at));
         let deadline = deadline.and_then(|ms| entry(DEADLINE_VARIABLE, ms.to_string()));
         let variables: Vec<Entry> = deadline.into_iter().chain(self.pids()).collect();
         self.start_and_set_aside(&hook, &variables);
     }
 
-    /// Tells the end of the workload, and starts the hook that follows it, which is told too.
+    /// Reports the end of the workload, and starts the hook that follows it, with the outcome.
     pub(super) fn start_post_stop(&mut self) {
         let (outcome, ending) = self.conclude();
         let Some(hook) = self.hooks.post_stop.clone() else { return };
@@ -104,7 +115,7 @@ impl Supervisor {
         self.start_and_set_aside(&hook, &variables);
     }
 
-    /// Who is there, for a debugger.
+    /// The pids of the workload, for a debugger.
     fn pids(&self) -> impl Iterator<Item = Entry> {
         let there = self.tree.there();
         let main = there.iter().map(|process| process.pid).find(|pid| self.tree.is_main(*pid));

@@ -1,4 +1,4 @@
-//! The source as words of code: without comments, texts and unit tests.
+//! The source as code only: without comments, strings and unit tests.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -6,9 +6,9 @@ use std::{env, fs};
 
 /// One file below `src/`.
 pub(crate) struct Source {
-    /// From the package on: `src/os/reap.rs`.
+    /// Relative to the package: `src/os/process/reap.rs`.
     pub(crate) path: String,
-    /// Its code; comments and the insides of texts are blank, so that lines keep their numbers.
+    /// The code; comments and the insides of strings are blank, so that lines keep their numbers.
     pub(crate) code: String,
 }
 
@@ -27,7 +27,7 @@ impl fmt::Debug for Place {
 }
 
 impl Source {
-    /// Where a word stands; as a whole, unless it begins or ends with something else than a letter.
+    /// Where a word stands; as a whole word, unless it begins or ends with something other than a letter.
     pub(crate) fn places(&self, word: &str) -> Vec<Place> {
         let found = self.code.lines().enumerate().filter(|(_, line)| has_word(line, word));
         let place = |(index, text): (usize, &str)| Place {
@@ -38,13 +38,13 @@ impl Source {
         found.map(place).collect()
     }
 
-    /// Whether it is this file, or in this folder.
+    /// Whether this is the given file, or a file in the given folder.
     pub(crate) fn is_in(&self, place: &str) -> bool {
         self.path == place || (place.ends_with('/') && self.path.starts_with(place))
     }
 }
 
-/// All of `src/` but unit tests.
+/// All of `src/` except unit tests.
 pub(crate) fn all() -> Vec<Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let files = files_below(&root.join("src"));
@@ -88,7 +88,7 @@ pub(crate) fn code_of(text: &str) -> String {
     code[..end].to_owned()
 }
 
-/// Comments and the insides of texts and characters become blanks.
+/// Turns comments and the insides of strings and characters into blanks.
 fn blank_out(text: &str) -> String {
     let mut code = String::with_capacity(text.len());
     let mut rest = text;
@@ -105,7 +105,7 @@ fn blank_out(text: &str) -> String {
     code
 }
 
-/// How long the comment, text or character is that begins here; zero if none does.
+/// The length of the comment, string or character that begins here; zero if none does.
 fn opaque_length(rest: &str, before: Option<char>) -> usize {
     let to = |end: Option<usize>| end.unwrap_or(rest.len());
     if rest.starts_with("//") {

@@ -1,5 +1,5 @@
 
-# The first word that is no option is a command, and completed as it is without winddown.
+# The first word that is not an option is a command, and is completed as without winddown.
 _winddown_or_command() {
     local i=1 word current=$2 previous=$3
     while ((i < COMP_CWORD)); do

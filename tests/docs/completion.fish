@@ -1,4 +1,4 @@
-# The first word that is no option is a command, and completed as it is without winddown.
+# The first word that is not an option is a command, and is completed as without winddown.
 function __winddown_command
     set -l words (commandline -opc) (commandline -ct)
     set -e words[1]

@@ -1,10 +1,8 @@
-//! The definition of the command line with what only manuals and completions need of it.
+//! The definition of the command line, with additions for manuals and completions.
 
-use clap::builder::PossibleValuesParser;
 use clap::{Arg, Command, ValueHint};
 
 use winddown::cli;
-use winddown::lifecycle::signal::Signal;
 
 /// What an option means, and its default: help texts end in `[default: ..]`.
 pub(crate) fn meaning_and_default(option: &Arg) -> (String, String) {
@@ -17,13 +15,7 @@ pub(crate) fn meaning_and_default(option: &Arg) -> (String, String) {
     }
 }
 
-/// Signals that can ask for a stop, by name.
-fn signals() -> Vec<&'static str> {
-    let signals = (1..=31).filter_map(Signal::new).filter(|signal| signal.is_forwardable());
-    signals.map(|signal| &*signal.name().leak()).collect()
-}
-
-/// With the values that can be listed, and what the others are.
+/// The definition, with hints for the values that can't be listed.
 pub(crate) fn for_completions() -> Command {
     let other = [
         "time-limit",
@@ -41,10 +33,6 @@ pub(crate) fn for_completions() -> Command {
         definition.mut_arg(name, |option| option.value_hint(ValueHint::Other))
     });
     definition
-        .mut_arg("to", |option| option.value_parser(PossibleValuesParser::new(["main", "all"])))
-        .mut_arg("log-format", |option| option.value_parser(PossibleValuesParser::new(["text", "json"])))
-        .mut_arg("stop-signal", |option| option.value_parser(PossibleValuesParser::new(signals())))
-        .mut_arg("stop-on", |option| option.value_parser(PossibleValuesParser::new(signals())))
         .mut_arg("record", |option| option.value_hint(ValueHint::FilePath))
         .mut_arg("token", |option| option.value_hint(ValueHint::FilePath))
         .mut_arg("pre-stop", |option| option.value_hint(ValueHint::CommandString))
@@ -60,7 +48,7 @@ pub(crate) fn options_and_variables() -> Vec<(String, String)> {
     options.filter_map(pair).collect()
 }
 
-/// As fish's `argparse` has them: `t/time-limit=`.
+/// Options in the form of fish's `argparse`: `t/time-limit=`.
 pub(crate) fn options_for_fish() -> Vec<String> {
     let mut definition = cli::definition();
     definition.build();
@@ -74,7 +62,7 @@ pub(crate) fn options_for_fish() -> Vec<String> {
         .collect()
 }
 
-/// Options whose next word is theirs, in all their spellings.
+/// Options whose value is the next word, in all spellings.
 pub(crate) fn options_with_value() -> Vec<String> {
     let definition = cli::definition();
     let options = definition.get_arguments().filter(|option| option.get_action().takes_values());

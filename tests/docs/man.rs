@@ -1,4 +1,4 @@
-//! The manual page: options from the definition of the command line, the rest in words.
+//! The manual page: the options come from the definition of the command line, the rest is written here.
 
 use clap_mangen::Man;
 use clap_mangen::roff::{Inline, Roff, bold, roman};
@@ -9,29 +9,29 @@ use winddown::lifecycle::exit::{KILLED, NOT_EXECUTABLE, NOT_FOUND, RUN_LIMIT, WI
 use crate::definition::meaning_and_default;
 
 const DESCRIPTION: [&str; 5] = [
-    "*winddown* starts COMMAND, passes signals on to it, and when asked to stop (SIGTERM, Ctrl+C) gives it \
-     a time limit to finish its work; then it kills whatever is left of the workload: COMMAND and every \
-     process it has started, wherever they went. It says what happens at each step, and is silent when \
-     nothing does.",
+    "*winddown* starts COMMAND and passes signals on to it. When it is asked to stop (SIGTERM, Ctrl+C), it \
+     gives COMMAND a time limit to finish its work; then it kills whatever is left of the workload: COMMAND \
+     and every process that it has started, wherever they are. It logs each step of a stop, and is silent \
+     otherwise.",
     "It can stand in front of any program: terminal, streams, environment, arguments, signal mask and \
-     exit status are those that COMMAND would have had without it. As the first process of a container \
+     exit status are those that COMMAND would have without it. As the first process of a container \
      (PID 1) it reaps orphans too.",
-    "Options end at the first word that is none, or at *--*: what follows belongs to COMMAND.",
+    "Options end at the first word that is not an option, or at *--*: all further words belong to COMMAND.",
     "*winddown token*, run by COMMAND under *--token*, prints how long is left until SIGKILL; its exit status is 0 \
-     while running and 1 when a stop is asked. With *--wait* it waits for the stop and exits with 0; with \
-     *--extend DURATION* it asks for so much more time from now, and exits with 0 if it is granted and 1 if it is \
+     while running and 1 when a stop has been requested. With *--wait* it waits for the stop and exits with 0; with \
+     *--extend DURATION* it asks for this much time from now, and exits with 0 if that is granted and 1 if it is \
      refused. Elsewhere it exits with 125.",
-    "*winddown report FILE...* tells what records (*--record*) have in them: of one its story, of several a table \
-     and how long their stops took. With *--html OUT.html* it draws the timeline for a browser; *--explain CODE* \
-     tells what a cause means. A FILE of *-* is stdin. It exits with 125 if a record can't be read.",
+    "*winddown report FILE...* presents records (*--record*): one as a story, several as a table with their stop \
+     times. With *--html OUT.html* it draws the timeline for a browser, with *--format json* it prints one object \
+     for programs; *--explain CODE* explains a cause. A FILE of *-* is stdin. It exits with 125 if a record can't be read.",
 ];
 
 /// What `winddown check` does.
 #[cfg(feature = "check")]
 const CHECK: &str = "*winddown check* starts a server under *winddown*, waits until it is ready, stops it, and judges how \
      it stopped: whether it ended in time, what it left behind, and what clients got. Without more options that is one \
-     stop (*--profile quick*); *standard* and *full* play further scenarios, each in a run of its own. What could not \
-     be seen is inconclusive, never passed. It takes no options from the environment.";
+     stop (*--profile quick*); *standard* and *full* play further scenarios, each in a run of its own. A check that \
+     could not observe its subject is inconclusive, never passed. It takes no options from the environment.";
 
 const DURATIONS: &str = "A DURATION is *250ms*, *30s*, *1m30s*, a plain number of seconds, *0* or *infinity*. A \
      SIGNAL is a name (*TERM*, *SIGTERM*), a number (*15*), or *RTMIN+3*.";
@@ -40,24 +40,24 @@ const STOP: [(&str, &str); 6] = [
     (
         "Start of a stop",
         "A signal of *--stop-on* (TERM and INT by default), the end of the controlling terminal, the run \
-         limit, or COMMAND's end while others are left. It starts the clock, once: the time limit is one \
-         total for all that follows.",
+         limit, or COMMAND's end while other processes are left. It starts the clock, once: the time limit \
+         covers all that follows.",
     ),
     (
-        "Who is asked",
-        "COMMAND first, alone. A process is asked once its parent has gone, so that the workers of a \
-         server are left to their server, and a server behind a shell is asked when the shell has died. \
-         *--to all* asks everybody at one moment. Nobody gets the stop signal twice.",
+        "Order",
+        "COMMAND first, alone. Another process is asked once its parent has gone, so a server's workers \
+         are left to the server, and a server behind a shell is asked when the shell has died. *--to all* asks \
+         every process at one moment. No process gets the stop signal twice.",
     ),
     (
         "Again",
-        "The same stop signal again is told, and not passed on; another one is passed on to COMMAND once. \
+        "The same stop signal again is logged, and not passed on; another one is passed on to COMMAND once. \
          Ctrl+C again, at least 200 ms after the first, kills at once.",
     ),
     (
         "The kill",
-        "At the time limit SIGKILL goes to the whole workload, again and again until nothing is left. What \
-         outlives even that for *--kill-wait* is named, and *winddown* exits with 125.",
+        "At the time limit SIGKILL goes to the whole workload, again and again until nothing is left. \
+         *winddown* names processes that outlive even that for *--kill-wait*, and exits with 125.",
     ),
     (
         "Other signals",
@@ -84,7 +84,7 @@ const EXAMPLES: [(&str, &str); 5] = [
     ("A program that lives on after Ctrl+C:", "winddown --stop-on TERM python3"),
 ];
 
-/// An argument that is there, and empty.
+/// An argument that is present and empty.
 const NO_DATE: &str = "\"\"";
 
 /// The whole page.
@@ -108,8 +108,8 @@ pub(crate) fn page() -> String {
 /// The page of `winddown check`.
 #[cfg(feature = "check")]
 pub(crate) fn check() -> String {
-    use winddown::check::{catalogue, options};
-    let man = Man::new(options::definition());
+    use winddown::check::{checks::catalogue, options};
+    let man = Man::new(options::definition::definition());
     let mut page = Roff::new();
     page.control("TH", ["WINDDOWN-CHECK", "1", NO_DATE, source().as_str(), "User Commands"]);
     page.control("SH", ["NAME"]);
@@ -121,7 +121,8 @@ pub(crate) fn check() -> String {
     });
     page += &sub_sections(&part(|out| man.render_options_section(out)));
     page += &section("READINESS AND EXIT STATUS", |roff| {
-        let help = options::definition().get_after_help().map(ToString::to_string).unwrap_or_default();
+        let help =
+            options::definition::definition().get_after_help().map(ToString::to_string).unwrap_or_default();
         roff.control("EX", []);
         for line in help.lines() {
             roff.text([roman(line)]);
@@ -132,14 +133,14 @@ pub(crate) fn check() -> String {
         for check in &catalogue::CHECKS {
             let profile = check.profile.name();
             entry(roff, &format!("{} ({profile})", check.id), "");
-            // Not as words: an asterisk is one here.
+            // Not through `words`: an asterisk is literal here.
             roff.text([roman(format!("{}. {}", check.about, check.more))]);
         }
     });
     page + &see_also(&[("winddown", "1")])
 }
 
-/// Groups of options are sections for clap; here they are parts of one.
+/// Groups of options are sections for clap; here they are parts of one section.
 fn sub_sections(text: &str) -> String {
     text.replace(".SH ", ".SS ").replacen(".SS OPTIONS", ".SH OPTIONS", 1)
 }
@@ -151,7 +152,7 @@ fn source() -> String {
 fn part(render: impl FnOnce(&mut Vec<u8>) -> std::io::Result<()>) -> String {
     let mut out = Vec::new();
     render(&mut out).expect("memory can be written");
-    // The preamble is once at the top of the page.
+    // The page has the preamble once, at its top.
     let text = String::from_utf8(out).expect("a page is text");
     let start = text.find(".SH").expect("a section");
     text[start..].to_owned()
@@ -218,7 +219,7 @@ fn exit_status() -> String {
         (NOT_EXECUTABLE, "COMMAND could not be executed."),
         (NOT_FOUND, "COMMAND was not found."),
         (KILLED, "COMMAND was killed by *winddown*."),
-        (RUN_LIMIT, "The run limit asked, and COMMAND ended in time."),
+        (RUN_LIMIT, "The run limit started the stop, and COMMAND ended in time."),
     ];
     section("EXIT STATUS", |roff| {
         roff.text([roman("The first that applies:")]);
@@ -228,7 +229,7 @@ fn exit_status() -> String {
         entry(
             roff,
             "COMMAND's own",
-            "in all other cases, after *--remap-exit*; also when others had to be killed. If COMMAND died of a \
+            "in all other cases, after *--remap-exit*; also when only other processes had to be killed. If COMMAND died of a \
              signal by itself, *winddown* dies of the same one; as PID 1, or remapped, it exits with 128 plus \
              the signal's number.",
         );
@@ -243,7 +244,7 @@ fn environment() -> String {
             "Each option can be given as the variable named with it; options without a value take *1* or *0*. \
              The command line wins, empty means unset, and COMMAND does not inherit these variables.",
         );
-        entry(roff, "PATH", "Where COMMAND is searched, unless it contains a slash.");
+        entry(roff, "PATH", "Where to find COMMAND, unless it contains a slash.");
         entry(roff, "NO_COLOR", "If set and not empty, no colours in the log.");
         roff.control("PP", []);
         roff.text([roman("COMMAND finds these set:")]);
@@ -255,10 +256,14 @@ fn environment() -> String {
         entry(
             roff,
             "SHUTDOWN_TOKEN, SHUTDOWN_FD",
-            "With *--token*: the file that appears when a stop is asked, with the lines *reason*, *deadline_ms* and \
+            "With *--token*: the file that appears when a stop is requested, with the lines *reason*, *deadline_ms* and \
              *deadline_monotonic_ms*; and the number of a descriptor that becomes readable then.",
         );
-        entry(roff, "SHUTDOWN_SOCKET", "With *--extend-max* as well: where *winddown token --extend* asks.");
+        entry(
+            roff,
+            "SHUTDOWN_SOCKET",
+            "With *--extend-max* as well: the socket that *winddown token --extend* uses.",
+        );
         entry(
             roff,
             "SHUTDOWN_DEADLINE_MS, SHUTDOWN_DEADLINE_MONOTONIC_MS",
@@ -280,7 +285,7 @@ fn environment() -> String {
         entry(
             roff,
             "SHUTDOWN_OUTCOME, SHUTDOWN_EXIT_STATUS",
-            "How it ended, in one word, and the status that winddown will exit with; after the end only.",
+            "The outcome in one word, and the status that winddown will exit with; after the end only.",
         );
     })
 }

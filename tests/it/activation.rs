@@ -42,7 +42,7 @@ fn variables_that_name_somebody_else_are_left() {
     }
 }
 
-/// Answers one connection to the socket that it was given, as `sd_listen_fds(3)` has it.
+/// Answers one connection to the inherited socket, found as `sd_listen_fds(3)` does.
 const SERVER: &str = "\
 import os, signal, socket, sys
 assert os.environ['LISTEN_PID'] == str(os.getpid()), (os.environ['LISTEN_PID'], os.getpid())
@@ -79,7 +79,7 @@ fn a_server_gets_the_socket_of_its_service_manager() {
 fn systemd_notify_reaches_the_parent() {
     guarded_or_not(|winddown| {
         let manager = Manager::new();
-        // It waits for a barrier at its end.
+        // At its end it waits for a barrier.
         let script = "systemd-notify --ready --pid=$$ --status='all is well' && echo told";
         let run = winddown.env("NOTIFY_SOCKET", manager.name()).command(["sh", "-c", script]).start();
         let (told, _) = manager.until("READY=1");

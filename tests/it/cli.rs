@@ -1,9 +1,11 @@
-//! The command line and its variables, as a process sees them. What a value means is tested beside
-//! the parser (src/cli/tests.rs), what an option does in options.rs.
+//! The command line and its variables, with the real program. The meaning of values is tested beside
+//! the parser (src/cli/tests.rs), the effect of options in options.rs.
 
-use crate::support::builder::{Stream, Winddown, winddown_path, workload_path};
+use crate::support::builder::{Stream, Winddown, guarded_or_not, winddown_path, workload_path};
 use crate::support::running::Ended;
+use crate::support::snapshot::{Transcript, expect_lines, expect_page};
 use crate::support::{TempDir, read_json, trials};
+use snapbox::{file, str};
 
 trials![
     everything_can_be_set_in_the_environment,
@@ -13,6 +15,9 @@ trials![
     an_empty_variable_is_unset,
     usage_errors_are_one_line_and_start_nothing,
     wrong_variables_start_nothing_and_are_named,
+    names_that_are_nearly_ours_are_answered,
+    a_variable_that_is_nearly_ours_is_told_once,
+    useless_options_start_nothing,
     the_workloads_flags_are_its_own,
     without_dashes_options_end_at_the_first_word,
     subcommand_words_are_commands_anywhere_but_in_front,
@@ -20,22 +25,31 @@ trials![
     help_that_nobody_reads_is_no_error_message,
 ];
 
-/// The variables of the environment that `env -0` has printed.
+/// The variables of the environment that `env -0` printed.
 fn environment(ended: &Ended) -> Vec<String> {
     let bytes = ended.out_bytes();
     bytes.split(|byte| *byte == 0).map(|entry| String::from_utf8_lossy(entry).into_owned()).collect()
 }
 
-/// Asserts one error line of winddown, and exit status 125.
+/// One error line of winddown, and exit status 125.
 #[track_caller]
-fn refused(ended: Ended, parts: &[&str]) {
+fn refused(ended: Ended) -> Ended {
     let ended = ended.expect_code(125).expect_nothing_left();
     assert_eq!(ended.out_bytes(), b"", "{}", ended.told());
     let lines = ended.err();
-    assert_eq!(lines.len(), 1, "{}", ended.told());
-    for part in ["winddown: "].iter().chain(parts) {
-        assert!(lines[0].contains(part), "{part} is not in {}", lines[0]);
+    assert!(lines.len() == 1 && lines[0].starts_with("winddown: "), "{}", ended.told());
+    ended
+}
+
+/// Command lines that winddown refuses, each with its error line.
+#[track_caller]
+fn all_refused<'a>(command_lines: impl IntoIterator<Item = &'a [&'a str]>) -> Transcript {
+    let mut told = Transcript::default();
+    for words in command_lines {
+        let ended = refused(Winddown::new().args(words).run());
+        told.add(["winddown"].iter().chain(words), &ended);
     }
+    told
 }
 
 /// Some platforms allow only `winddown COMMAND ARG...`.
@@ -156,6 +170,7 @@ fn an_empty_variable_is_unset() {
         "RUN_LIMIT",
         "KILL_WAIT",
         "LEAVE_STRAGGLERS",
+        "STRAGGLER_GRACE",
         "NO_GUARD",
         "LOG_FORMAT",
         "VERBOSE",
@@ -171,41 +186,77 @@ fn an_empty_variable_is_unset() {
 fn usage_errors_are_one_line_and_start_nothing() {
     let place = TempDir::new();
     let started = place.file("started");
-    for (arguments, parts) in [
-        (["-t", "5x"].as_slice(), ["--time-limit", "'5x'", "10s"].as_slice()),
-        (&["--frob"], &["'--frob'", "--help"]),
-        (&["-s", "FROB"], &["--stop-signal", "'FROB'", "TERM"]),
-        (&["-t", "5s", "--run-limit", "5s"], &["--time-limit 5s", "--run-limit 5s", "shorter"]),
-        (&["--map", "TERM="], &["--map TERM=", "--stop-signal"]),
-        (&["--record", "/no/such/place/x"], &["--record", "'/no/such/place/x'", "create it"]),
-        (&["--record", "fd:9"], &["--record", "'fd:9'", "not open"]),
-        (&["-t", "1\n2\x1b[2J"], &["--time-limit", "10s"]),
-    ] {
-        let ended = Winddown::new().args(arguments).command(["touch", &started]).run();
-        refused(ended, parts);
-    }
-    refused(Winddown::new().run(), &["no command", "COMMAND"]);
-    refused(Winddown::new().args(["-t", "1s"]).run(), &["no command", "COMMAND"]);
-    refused(Winddown::new().args(["-t"]).run(), &["--time-limit", "value"]);
+    let wrong: [&[&str]; 8] = [
+        &["-t", "5x"],
+        &["--frob"],
+        &["-s", "FROB"],
+        &["-t", "5s", "--run-limit", "5s"],
+        &["--map", "TERM="],
+        &["--record", "/no/such/place/x"],
+        &["--record", "fd:9"],
+        &["-t", "1\n2\x1b[2J"],
+    ];
+    let command_lines = wrong.map(|options| [options, &["touch", &started]].concat());
+    let without: [&[&str]; 3] = [&[], &["-t", "1s"], &["-t"]];
+    let told = all_refused(command_lines.iter().map(Vec::as_slice).chain(without));
+    told.expect(file!["snapshots/cli/usage_errors.txt"]);
     assert!(!std::path::Path::new(&started).exists());
 }
 
 fn wrong_variables_start_nothing_and_are_named() {
     let place = TempDir::new();
     let started = place.file("started");
-    for (name, value, parts) in [
-        ("WINDDOWN_TIME_LIMIT", "5x", ["'5x'", "10s"]),
-        ("WINDDOWN_STOP_SIGNAL", "FROB", ["'FROB'", "TERM"]),
-        ("WINDDOWN_TO", "me", ["'me'", "main or all"]),
-        ("WINDDOWN_VERBOSE", "2", ["'2'", "1 or 0"]),
-        ("WINDDOWN_RECORD", "/no/such/place/x", ["'/no/such/place/x'", "create it"]),
-        ("WINDDOWN_MAP", "TERM=", ["TERM=", "--stop-signal"]),
-        ("WINDDOWN_LOG_FORMAT", "xml", ["'xml'", "json"]),
+    let mut told = Transcript::default();
+    for (name, value) in [
+        ("WINDDOWN_TIME_LIMIT", "5x"),
+        ("WINDDOWN_STOP_SIGNAL", "FROB"),
+        ("WINDDOWN_TO", "me"),
+        ("WINDDOWN_VERBOSE", "2"),
+        ("WINDDOWN_RECORD", "/no/such/place/x"),
+        ("WINDDOWN_MAP", "TERM="),
+        ("WINDDOWN_LOG_FORMAT", "xml"),
     ] {
-        let ended = Winddown::new().command(["touch", &started]).env(name, value).run();
-        refused(ended, &[&[name], parts.as_slice()].concat());
+        let ended = refused(Winddown::new().command(["touch", &started]).env(name, value).run());
+        told.add([&format!("{name}={value}"), "winddown", "touch", &started], &ended);
     }
+    told.expect(file!["snapshots/cli/wrong_variables.txt"]);
     assert!(!std::path::Path::new(&started).exists());
+}
+
+fn names_that_are_nearly_ours_are_answered() {
+    // In a release build as well, which is built without clap's own suggestions.
+    let wrong: [&[&str]; 3] =
+        [&["--timeout", "5s", "true"], &["--recrod", "x", "true"], &["token", "--extent", "5s"]];
+    all_refused(wrong).expect(file!["snapshots/cli/nearly_ours.txt"]);
+}
+
+fn a_variable_that_is_nearly_ours_is_told_once() {
+    let line = "winddown: WINDDOWN_TIMEOUT is not a variable of winddown; did you mean WINDDOWN_TIME_LIMIT?";
+    let run = |winddown: Winddown| {
+        let run = winddown.command(["printenv", "WINDDOWN_TIMEOUT"]);
+        run.env("WINDDOWN_TIMEOUT", "5s").env("WINDDOWN_PORT", "tcp://10.0.0.1:80").run().expect_code(0)
+    };
+    guarded_or_not(|winddown| {
+        let ended = run(winddown);
+        assert_eq!((ended.out(), ended.err()), (vec!["5s".to_owned()], vec![line.to_owned()]));
+    });
+    assert!(run(Winddown::new().args(["-q"])).err().is_empty());
+    let ended = run(Winddown::new().args(["--log-format", "json"]));
+    let told: serde_json::Value = serde_json::from_str(&ended.err()[0]).expect("JSON");
+    assert_eq!(told["event"], "advice");
+}
+
+fn useless_options_start_nothing() {
+    let place = TempDir::new();
+    let started = place.file("started");
+    let useless: [&[&str]; 5] =
+        [&["-v", "-q"], &["--extend-max", "5s"], &["--hook-limit", "5s"], &["-t", "100us"], &["-t", "5M"]];
+    let command_lines = useless.map(|options| [options, &["touch", &started]].concat());
+    all_refused(command_lines.iter().map(Vec::as_slice)).expect(file!["snapshots/cli/useless.txt"]);
+    assert!(!std::path::Path::new(&started).exists());
+    // Under a service manager that takes messages the workload can ask for more time.
+    let run = Winddown::new().args(["--extend-max", "5s"]).command(["true"]);
+    run.env("NOTIFY_SOCKET", "@nobody").run().expect_code(0);
 }
 
 fn the_workloads_flags_are_its_own() {
@@ -234,31 +285,35 @@ fn subcommand_words_are_commands_anywhere_but_in_front() {
         }
         // The slim build has neither check nor report, and says so.
         let remedy = if word == "token" { "there is no option '-x'" } else { "-" };
-        refused(run(&[word, "-x"]), &[word, remedy]);
+        let ended = refused(run(&[word, "-x"]));
+        assert!([word, remedy].iter().all(|part| ended.err()[0].contains(part)), "{}", ended.told());
     }
 }
 
 fn help_and_version_go_to_stdout_alone() {
-    for word in ["--help", "-h", "--version", "-V"] {
-        let ended = Winddown::new().args([word]).env("WINDDOWN_TIME_LIMIT", "nonsense").run().expect_code(0);
+    let print = |word: &str| {
+        let run = Winddown::new().args([word]).env("WINDDOWN_TIME_LIMIT", "nonsense");
+        let ended = run.run().expect_code(0);
         assert!(ended.err().is_empty(), "{}", ended.told());
-        let lines = ended.out();
-        if word.to_lowercase().ends_with("-v") || word == "--version" {
-            assert_eq!(lines, [concat!("winddown ", env!("CARGO_PKG_VERSION"))]);
-        } else {
-            assert!(lines.len() <= 52, "{} lines", lines.len());
-            assert!(lines.iter().all(|line| line.chars().count() <= 100), "{}", ended.told());
-        }
+        ended
+    };
+    for word in ["--version", "-V"] {
+        assert_eq!(print(word).out(), [concat!("winddown ", env!("CARGO_PKG_VERSION"))]);
+    }
+    for word in ["--help", "-h"] {
+        let lines = print(word).out();
+        assert!(lines.len() <= 54 && lines.iter().all(|line| line.chars().count() <= 100), "{lines:#?}");
+        expect_page(&(lines.join("\n") + "\n"), file!["snapshots/cli/help.txt"]);
     }
 }
 
 fn help_that_nobody_reads_is_no_error_message() {
-    // As every program into a pager that was left: death of SIGPIPE, and no word.
+    // Like every program that writes to a pager that has quit: it dies of SIGPIPE, without a word.
     let (reader, writer) = std::io::pipe().expect("a pipe");
     drop(reader);
     let ended = Winddown::new().args(["--help"]).stdout(Stream::Fd(writer.into())).run();
     let ended = ended.expect_signal(libc::SIGPIPE);
     assert!(ended.err().is_empty(), "{}", ended.told());
     let ended = Winddown::new().args(["--help"]).stdout(Stream::File("/dev/full".into())).run();
-    refused(ended, &["stdout", "No space left"]);
+    expect_lines(&refused(ended).err(), str!["winddown: cannot write to stdout: No space left on device"]);
 }

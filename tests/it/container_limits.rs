@@ -1,24 +1,25 @@
-//! Containers that are allowed little: read-only, without rights, memory, processes or system calls.
+//! Containers that may do little: read-only, or short of capabilities, memory, processes or system calls.
 
 use std::time::Duration;
 
 use crate::containers::{assert_killed, assert_not_told, assert_told};
 use crate::support::docker::{Container, WINDDOWN, words};
 use crate::support::running::Running;
-use crate::support::{TempDir, eventually, trials};
+use crate::support::{TempDir, eventually, processes, trials};
 
 trials![
-    needs("docker") => a_read_only_root,
-    needs("docker") => no_rights_at_all,
-    needs("docker") => what_may_not_be_signalled_is_named,
-    needs("docker") => an_oom_kill_is_not_claimed,
-    needs("docker") => no_process_can_be_started,
-    needs("docker") => no_process_is_left_for_the_guard,
-    needs("docker") => a_storm_at_the_limit_of_processes_is_killed,
-    needs("docker") => without_newer_system_calls,
+    long needs("docker") => a_read_only_root,
+    long needs("docker") => no_rights_at_all,
+    long needs("docker") => what_may_not_be_signalled_is_named,
+    long needs("docker") => an_oom_kill_is_not_claimed,
+    long needs("docker") => an_oom_kill_of_a_child_is_told,
+    long needs("docker") => no_process_can_be_started,
+    long needs("docker") => no_process_is_left_for_the_guard,
+    long needs("docker") => a_storm_at_the_limit_of_processes_is_killed,
+    long needs("docker") => without_newer_system_calls,
 ];
 
-/// The record as one line of the log: there may be no place for a file.
+/// The record goes into the log as one line: there may be no place for a file.
 fn a_read_only_root() {
     let container = Container::new();
     let flags = "--on TERM [ --exit 3 ] --print up --serve";
@@ -56,7 +57,7 @@ fn no_rights_at_all() {
     assert_killed(&ended, "1 process: deaf (pid ");
 }
 
-// Trap 11: EPERM from a process that has changed its user.
+// Trap 11: EPERM for a process that has changed its user.
 fn what_may_not_be_signalled_is_named() {
     let container = Container::new();
     let run = container.run(
@@ -67,7 +68,7 @@ fn what_may_not_be_signalled_is_named() {
     run.wait_out("up");
     let other = run.number("other pid");
     container.docker("stop");
-    // The kernel ends it all the same when PID 1 exits.
+    // The kernel kills it all the same when PID 1 exits.
     let ended = run.wait().expect_code(125).expect_nothing_left();
     assert_told(&ended, &format!("SIGTERM could not be sent to other (pid {other})"));
     assert_told(&ended, &format!("after SIGKILL: other (pid {other}): it runs as another user"));
@@ -91,6 +92,14 @@ fn an_oom_kill_is_not_claimed() {
     assert_not_told(&ended, "winddown: killed");
 }
 
+fn an_oom_kill_of_a_child_is_told() {
+    let container = Container::new();
+    let script = "sh -c 'a=xxxxxxxx; while :; do a=$a$a; done'; exit 3";
+    let run = container.run_words("--memory 32m --memory-swap 32m", &["--", "sh", "-c", script]);
+    let ended = run.wait().expect_code(3).expect_nothing_left();
+    assert_told(&ended, "a process died of SIGKILL, not by winddown; its control group counts 1 OOM kill");
+}
+
 fn no_process_can_be_started() {
     let container = Container::new();
     let ended = container.run("--pids-limit 1", "", "--print up").wait().expect_code(125);
@@ -98,7 +107,7 @@ fn no_process_can_be_started() {
     assert_told(&ended, "cannot start a process: Resource temporarily unavailable");
 }
 
-/// The other init and winddown itself are all that this user may have.
+/// This user may have two processes: the other init and winddown itself.
 fn no_process_is_left_for_the_guard() {
     let container = Container::new();
     let options = "--init --user 23456 --ulimit nproc=2";
@@ -116,8 +125,8 @@ fn a_storm_at_the_limit_of_processes_is_killed() {
     assert_killed(&ended, "");
 }
 
-/// A profile of the engine's format that refuses system calls as engines and kernels older than the
-/// call do: with `ENOSYS`, or with `EPERM` where the profile does not know it.
+/// A profile in the engine's format that refuses system calls as older kernels and engines do: with
+/// `ENOSYS`, or with `EPERM` where the profile doesn't know the call.
 fn refusing(place: &TempDir, error: i32) -> String {
     let names = ["pidfd_send_signal", "pidfd_open", "close_range", "clone3", "pwritev2", "rt_sigqueueinfo"];
     let rule = serde_json::json!({ "names": names, "action": "SCMP_ACT_ERRNO", "errnoRet": error });
@@ -138,7 +147,7 @@ fn without_newer_system_calls() {
                 "--spawn child a [ --on TERM [ --exit 0 ] --serve ] --spawn chain*2 c [ --ignore TERM --serve ] \
                  --on TERM,USR1 [ ] --say fds,status:Seccomp --print up --serve",
             );
-            // winddown inherits one descriptor more.
+            // winddown inherits one more descriptor.
             let script = ["-c", "exec 5</workload; exec \"$@\"", "sh", WINDDOWN];
             let run = container
                 .run_words(&format!("--entrypoint /bin/sh {options}"), &[&script[..], &words].concat());
@@ -156,18 +165,18 @@ fn without_newer_system_calls() {
         assert_eq!(ended.count_out("a got 15 code 0"), 1, "{}", ended.told());
         assert_not_told(&ended, "could not be sent");
         assert_not_told(&ended, "lost");
-        assert_told(&ended, "stopping, SIGKILL in 1.5s (-t)");
-        // Who dies at once, and is reaped, before the list is made is not on it.
+        assert_told(&ended, "), SIGKILL in 1.5s (-t)");
+        // A process that dies and is reaped before the list is made is not on it.
         assert_killed(&ended, ": workload (pid ");
         assert_told(&ended, "died of SIGKILL");
     }
 }
 
-// Trap 18: winddown holds nothing of what it gave to the workload.
+// Trap 18: winddown holds nothing that it handed to the workload.
 #[track_caller]
 fn expect_inherited_is_closed(run: &Running) {
     let living = run.tag().living();
-    let own: Vec<_> = living.iter().filter(|process| process.name == "winddown").collect();
+    let own: Vec<_> = living.iter().filter(|process| processes::is_winddowns(&process.name)).collect();
     assert!(!own.is_empty(), "{living:?}");
     for process in own {
         let number = format!("/proc/{}/fd/5", process.pid);

@@ -1,4 +1,4 @@
-//! PID 1 of real containers: how they are run, stopped, signalled and entered.
+//! PID 1 of real containers, which are run, stopped, signalled and entered.
 
 use std::time::{Duration, Instant};
 
@@ -8,25 +8,25 @@ use crate::support::running::Ended;
 use crate::support::{Pty, TempDir, eventually, holds_within, processes, read_json, trials};
 
 trials![
-    needs("docker") => the_exit_status_is_passed_on,
-    needs("docker") => docker_stop_is_graceful,
-    needs("docker") => an_impatient_engine_kills_first,
-    needs("docker") => the_limit_is_over_before_a_patient_engine_kills,
-    needs("docker") => the_default_limit_is_over_before_the_engine_kills,
-    needs("docker") => docker_kill_sends_a_reload,
-    needs("docker") => an_image_with_another_stop_signal,
-    needs("docker") => stragglers_get_their_share_before_pid_1_exits,
-    needs("docker") => no_zombie_is_left_of_1000_orphans,
-    needs("docker") => executed_processes_are_left_alone_until_the_end,
-    needs("docker") => a_paused_container_is_killed_when_it_goes_on,
-    needs("docker") => a_terminal_in_a_container,
-    needs("docker") => ctrl_c_twice_kills_in_a_container,
-    needs("docker") => beside_another_init_the_guard_works,
-    needs("docker") => beside_another_init_nothing_outlives_the_container,
-    needs("docker", "docker-compose") => docker_compose_stop,
+    long needs("docker") => the_exit_status_is_passed_on,
+    long needs("docker") => docker_stop_is_graceful,
+    long needs("docker") => an_impatient_engine_kills_first,
+    long needs("docker") => the_limit_is_over_before_a_patient_engine_kills,
+    long needs("docker") => the_default_limit_is_over_before_the_engine_kills,
+    long needs("docker") => docker_kill_sends_a_reload,
+    long needs("docker") => an_image_with_another_stop_signal,
+    long needs("docker") => stragglers_get_their_share_before_pid_1_exits,
+    long needs("docker") => no_zombie_is_left_of_1000_orphans,
+    long needs("docker") => executed_processes_are_left_alone_until_the_end,
+    long needs("docker") => a_paused_container_is_killed_when_it_goes_on,
+    long needs("docker") => a_terminal_in_a_container,
+    long needs("docker") => ctrl_c_twice_kills_in_a_container,
+    long needs("docker") => beside_another_init_the_guard_works,
+    long needs("docker") => beside_another_init_nothing_outlives_the_container,
+    long needs("docker", "docker-compose") => docker_compose_stop,
 ];
 
-/// How a stop by the engine is told.
+/// How the log reports a stop by the engine.
 const FROM_ENGINE: &str = "SIGTERM from outside the container (pid 0, uid 0): stopping";
 
 #[track_caller]
@@ -34,7 +34,7 @@ pub(crate) fn assert_told(ended: &Ended, part: &str) {
     assert!(ended.err().iter().any(|line| line.contains(part)), "no {part:?}\n{}", ended.told());
 }
 
-/// The line of the kill; when it was depends on the load, and is seen from outside.
+/// Expects the line about the kill. Its time depends on the load, and is measured from outside.
 #[track_caller]
 pub(crate) fn assert_killed(ended: &Ended, victims: &str) {
     let is_it = |line: &String| line.contains("SIGKILL after ") && line.contains(victims);
@@ -66,8 +66,8 @@ fn the_exit_status_is_passed_on() {
     for (container, run, status) in started {
         let ended = run.wait().expect_code(status).expect_nothing_left();
         assert_eq!(container.exit_status(), status);
-        assert_not_told(&ended, "SIGKILL");
-        assert_eq!(ended.err().is_empty(), ![126, 127].contains(&status), "{}", ended.told());
+        assert_not_told(&ended, "SIGKILL after");
+        assert_eq!(ended.err().is_empty(), ![126, 127, 137].contains(&status), "{}", ended.told());
     }
 }
 
@@ -89,7 +89,8 @@ fn docker_stop_is_graceful() {
     assert_eq!(container.exit_status(), 3);
     let logs = container.logs();
     for line in [
-        &format!("winddown: {FROM_ENGINE}, SIGKILL in 8s (default)\n"),
+        &format!("winddown: {FROM_ENGINE} workload (pid "),
+        ", SIGKILL in 8s (default)\n",
         "asking 1 straggler: worker (pid ",
         "winddown: stopped in ",
     ] {
@@ -97,7 +98,7 @@ fn docker_stop_is_graceful() {
     }
 }
 
-/// Nothing can be done about it, but nothing wrong is said either.
+/// winddown can't prevent this, but it reports nothing wrong either.
 fn an_impatient_engine_kills_first() {
     let container = Container::new();
     let run = container.run(
@@ -127,12 +128,13 @@ fn the_limit_is_over_before_a_patient_engine_kills() {
     assert!(ended.since(asked) >= Duration::from_secs(1), "{}", ended.told());
     assert!(ended.since(asked) < Duration::from_secs(20), "{}", ended.told());
     assert_eq!(ended.fact("env:WINDDOWN_TIME_LIMIT"), "");
-    assert_told(&ended, &format!("{FROM_ENGINE}, SIGKILL in 1s (WINDDOWN_TIME_LIMIT)"));
+    assert_told(&ended, FROM_ENGINE);
+    assert_told(&ended, ", SIGKILL in 1s (WINDDOWN_TIME_LIMIT)");
     assert_killed(&ended, "1 process: workload (pid ");
     assert_eq!(container.inspect("{{.State.ExitCode}} {{.State.OOMKilled}}"), "137 false");
 }
 
-/// 8 s: what the engine does after 10 s would leave no reason in the log.
+/// 8 s: a kill by the engine after 10 s would leave no reason in the log.
 fn the_default_limit_is_over_before_the_engine_kills() {
     let container = Container::new();
     let run = container.run("", "", "--on TERM [ ] --print up --serve");
@@ -161,7 +163,7 @@ fn docker_kill_sends_a_reload() {
     assert_not_told(&ended, "stopping");
 }
 
-/// STOPSIGNAL is what the engine sends; whether winddown takes it for a stop is its own option.
+/// The engine sends STOPSIGNAL; an option of winddown decides whether it is a stop request.
 fn an_image_with_another_stop_signal() {
     let image = image_with("quit", "STOPSIGNAL QUIT");
     let flags = "--on QUIT,TERM [ --exit 4 ] --print up --serve";
@@ -183,7 +185,7 @@ fn an_image_with_another_stop_signal() {
     }
 }
 
-// Trap 13: the kernel would cut them as soon as PID 1 exits.
+// Trap 13: the kernel would kill them as soon as PID 1 exits.
 fn stragglers_get_their_share_before_pid_1_exits() {
     let container = Container::new();
     let run = container.run(
@@ -223,7 +225,7 @@ fn executed_processes_are_left_alone_until_the_end() {
     container.exec("", "--orphans 20 --exit 6").wait().expect_code(6);
     let pid_1 = container.pid_1();
     eventually("orphans of an executed process are reaped", || processes::children(pid_1).len() == 1);
-    // What it leaves behind belongs to PID 1 and so to the tree.
+    // What it leaves behind becomes a child of PID 1 and so belongs to the tree.
     let detached = container.exec("--detach", "--spawn daemon-session d [ --on TERM [ --exit 0 ] --serve ]");
     let detached = detached.wait().expect_code(0);
     eventually("its daemon has become a child of PID 1", || processes::children(pid_1).len() == 2);
@@ -254,7 +256,7 @@ fn a_paused_container_is_killed_when_it_goes_on() {
     assert_killed(&ended, "1 process: workload (pid ");
 }
 
-/// `docker run -it` of winddown with the workload in it.
+/// Runs winddown and the workload by `docker run -it`.
 fn in_terminal(container: &Container, args: &str, flags: &str) -> Pty {
     Pty::program(container.words(image(), "--interactive --tty", &words(args, flags)))
 }
@@ -271,7 +273,7 @@ fn a_terminal_in_a_container() {
     pty.keys("hello\r");
     pty.expect("line hello");
     pty.expect("up");
-    // The client sends one of its own as well; two that wait together are one.
+    // The client sends SIGWINCH as well; two pending ones merge into one.
     pty.resize(30, 90);
     pty.expect("got 28 ");
     pty.keys("\x03");
@@ -280,7 +282,7 @@ fn a_terminal_in_a_container() {
     assert_eq!(container.exit_status(), 5);
     assert_eq!(pty.count("got 2 "), 1, "{}", pty.screen());
     assert_eq!(pty.count("SIGWINCH from the terminal: forwarded"), 0, "{}", pty.screen());
-    assert_eq!(pty.count("SIGINT from the terminal: stopping, SIGKILL in 8s"), 1, "{}", pty.screen());
+    assert_eq!(pty.count("SIGINT from the terminal: stopping workload"), 1, "{}", pty.screen());
     pty.tag().assert_nothing_left();
 }
 
@@ -294,7 +296,7 @@ fn ctrl_c_twice_kills_in_a_container() {
     pty.expect("up");
     pty.keys("\x03");
     pty.expect("got 2 code 128");
-    // Less than 200 ms after the first one it would be the same key press.
+    // Within 200 ms of the first one it would count as the same key press.
     assert!(!holds_within(Duration::from_millis(250), || false));
     let asked = Instant::now();
     pty.keys("\x03");
@@ -313,14 +315,14 @@ fn beside_another_init_the_guard_works() {
     run.wait_out("up");
     let supervisor = processes::info(container.pid_outside(run.number("ppid"))).expect("the inner process");
     let guard = processes::info(supervisor.parent).expect("the outer process");
-    assert_eq!((supervisor.name.as_str(), guard.name.as_str()), ("winddown", "winddown"));
+    assert_eq!((supervisor.name.as_str(), guard.name.as_str()), (processes::INNER, processes::OUTER));
     assert_eq!(guard.parent, container.pid_1(), "the other init is PID 1");
     let killed = kill(supervisor.pid);
-    // The main process dies with it, by the kernel; what is left has its 500 ms.
+    // The kernel kills the main process with it; the other processes get their 500 ms.
     let ended = run.wait().expect_code(137).expect_nothing_left();
     assert!(ended.since(killed) < Duration::from_secs(10), "{}", ended.told());
     assert_eq!(ended.count_out("d saved"), 1, "{}", ended.told());
-    assert_told(&ended, "winddown itself was killed: stopping everything");
+    assert_told(&ended, "winddown itself was killed: stopping ");
 }
 
 fn beside_another_init_nothing_outlives_the_container() {
@@ -334,8 +336,8 @@ fn beside_another_init_nothing_outlives_the_container() {
     stopped.docker("stop");
     let ended = run.wait().expect_code(3).expect_nothing_left();
     assert_eq!(ended.count_out("d saved"), 1, "{}", ended.told());
-    assert_told(&ended, "SIGTERM from docker-init (pid 1, uid 0): stopping, SIGKILL in 5s (-t)");
-    // The other init ends with its child, and the kernel ends all others with it.
+    assert_told(&ended, "SIGTERM from docker-init (pid 1, uid 0): stopping workload (pid ");
+    // The other init ends with its child, and the kernel kills every other process with it.
     let supervisor = processes::info(killed.pid_outside(doomed.number("ppid"))).expect("the inner process");
     kill(supervisor.parent);
     doomed.wait().expect_code(137).expect_nothing_left();
@@ -343,7 +345,7 @@ fn beside_another_init_nothing_outlives_the_container() {
 
 fn kill(pid: i32) -> Instant {
     let before = Instant::now();
-    // SAFETY: a process of this test's own container, which is still running.
+    // SAFETY: a process of the test's own container, which is still running.
     assert_eq!(unsafe { libc::kill(pid, libc::SIGKILL) }, 0);
     before
 }
@@ -373,7 +375,7 @@ fn docker_compose_stop() {
     compose("stop");
     assert_eq!(container.exit_status(), 3);
     let logs = container.logs();
-    assert!(logs.contains(&format!("{FROM_ENGINE}, SIGKILL in 5s (-t)")), "{logs}");
+    assert!(logs.contains(FROM_ENGINE) && logs.contains("), SIGKILL in 5s (-t)"), "{logs}");
     assert!(logs.contains("winddown: stopped in "), "{logs}");
     compose("down");
 }

@@ -1,4 +1,4 @@
-//! The examples of the documents.
+//! The examples in the documents.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -45,7 +45,7 @@ fn a_loop_in_bash_ends_after_its_piece() {
     let place = TempDir::new();
     let run = start(&place, &["-v"], &["bash", example("loop.sh").to_str().expect("a text")]);
     run.wait_err("started bash");
-    // Its trap has to be there: it has executed `sleep` by then.
+    // Its trap must be set: once `sleep` runs, it is.
     eventually("it works", || run.tag().living().iter().any(|one| one.name == "sleep"));
     let ended = stop(run).expect_code(0);
     assert!(ended.out()[0].ends_with(" pieces, stopped by SIGTERM"), "{}", ended.told());
@@ -76,7 +76,7 @@ fn a_worker_in_rust_ends_with_the_token() {
     let how = "run `cargo build --example token-worker` (same profile), or `cargo test`";
     assert!(program.exists(), "{} is missing: {how}", program.display());
     let place = TempDir::new();
-    // It hears no signal: the token is all that it has.
+    // It gets no signal: it can learn of the stop only from the token.
     let program = program.to_str().expect("a text");
     let run = start(&place, &["-s", "WINCH"], &[program]);
     run.wait_out("ready");

@@ -1,11 +1,11 @@
-//! The table of exit statuses (DESIGN 4.5, docs/exit-status.md), line by line and in its order.
+//! The table of exit statuses (docs/exit-status.md), line by line, in the same order.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::time::Duration;
 
 use crate::support::builder::{Stream, Winddown, guarded_or_not, winddown_path, workload_path};
-use crate::support::{Pty, TempDir, eventually, processes, read_json, trials};
+use crate::support::{Pty, TempDir, eventually, processes, read_json, short_or_long, trials};
 
 trials![
     every_code_is_returned,
@@ -45,25 +45,30 @@ fn deadly() -> impl Iterator<Item = i32> {
 }
 
 fn every_code_is_returned() {
-    // Trap 21: codes of 128 and more, and -1, which is 255; trap 3: 127 is no special one.
-    for code in 0..=255 {
+    // Trap 21: codes of 128 and more, and -1, which is 255; trap 3: 127 is not special.
+    let special = [1, 2, 124, 125, 126, 127, 128, 129, 137, 143];
+    for code in (0..=255).step_by(short_or_long(17, 1)).chain(special) {
         let ended = Winddown::new().workload(&format!("--exit {code}")).run().expect_code(code);
         assert!(ended.err().is_empty(), "{}", ended.told());
     }
-    for code in (0..=255).step_by(17).chain([1, 2, 124, 125, 126, 127, 128, 129, 137, 143]) {
+    for code in (0..=255).step_by(17).chain(special) {
         Winddown::new().args(["--no-guard"]).workload(&format!("--exit {code}")).run().expect_code(code);
     }
 }
 
 fn every_deadly_signal_is_died_of() {
     // Trap 21: the exit code of a process that died of a signal is 0.
-    for signal in deadly() {
+    // All real-time signals except the first and the last are alike.
+    let is_alike = |signal: &i32| (35..64).contains(signal);
+    for signal in deadly().filter(|signal| short_or_long(!is_alike(signal), true)) {
         guarded_or_not(|winddown| {
             let ended = winddown.workload(&format!("--die {signal}")).run().expect_signal(signal);
-            assert!(ended.err().is_empty(), "{}", ended.told());
+            // For SIGKILL a line says that winddown didn't send it.
+            let lines = usize::from(signal == libc::SIGKILL);
+            assert_eq!(ended.err().len(), lines, "{}", ended.told());
         });
     }
-    // Also of what winddown was told to ignore, or had blocked.
+    // Also of signals that winddown inherited as ignored or blocked.
     guarded_or_not(|winddown| {
         let winddown = winddown.ignored([libc::SIGTERM]).blocked([libc::SIGTERM]);
         winddown.workload("--die TERM").run().expect_signal(libc::SIGTERM);
@@ -79,7 +84,7 @@ fn no_core_is_left_in_the_workloads_place() {
             .command(["sh", "-c", "ulimit -c; kill -SEGV $$"])
             .run()
             .expect_signal(libc::SIGSEGV);
-        // The workload may leave its own; it had the limit for it, in blocks of 512 bytes.
+        // The workload may leave a core: it kept its limit, in blocks of 512 bytes.
         assert_eq!(ended.out(), ["2097152"]);
         assert!(!ended.status.core_dumped(), "{}", ended.told());
     });
@@ -146,7 +151,7 @@ fn asked_and_ended_in_time_is_the_own_status() {
 fn killed_by_winddown_is_137() {
     for limit in ["0", "150ms"] {
         guarded_or_not(|winddown| {
-            // An exit status, not a death; and not the main process's own, so it is not rewritten.
+            // An exit status, not a death; and not the main process's own, so winddown doesn't rewrite it.
             let winddown = winddown.args(["-t", limit, "--remap-exit", "137=0"]);
             stopped(winddown, "--on TERM [ ] --print up --serve").expect_code(137);
         });
@@ -157,7 +162,7 @@ fn killed_by_somebody_else_is_a_death() {
     guarded_or_not(|winddown| {
         let run = winddown.workload("--say pid --print up --serve").start();
         run.wait_out("up");
-        // As the kernel does when memory runs out.
+        // Like the kernel when memory runs out.
         nix::sys::signal::kill(
             nix::unistd::Pid::from_raw(run.number("pid")),
             Some(nix::sys::signal::Signal::SIGKILL),
@@ -165,7 +170,7 @@ fn killed_by_somebody_else_is_a_death() {
         .expect("a process");
         run.wait().expect_signal(libc::SIGKILL).expect_nothing_left();
     });
-    // Also while it is being stopped, by its own hand.
+    // Also during a stop, by the workload itself.
     guarded_or_not(|winddown| {
         stopped(winddown, "--on TERM [ --die KILL ] --print up --serve").expect_signal(libc::SIGKILL);
     });
@@ -177,13 +182,13 @@ fn killed_by_somebody_else_is_a_death() {
 fn the_run_limit_is_124() {
     for actions in ["--exit 0", "--exit 3", "--die USR1"] {
         guarded_or_not(|winddown| {
-            let winddown = winddown.args(["--run-limit", "300ms", "--remap-exit", "0=9,3=9,124=9,138=9"]);
+            let winddown = winddown.args(["--run-limit", "1s", "--remap-exit", "0=9,3=9,124=9,138=9"]);
             let workload = format!("--on TERM [ {actions} ] --print up --serve");
             let ended = winddown.workload(&workload).run().expect_code(124).expect_nothing_left();
             assert_eq!(ended.count_out("got 15"), 1, "{}", ended.told());
         });
     }
-    // In time means the main process: stragglers had to be killed.
+    // "In time" is about the main process: stragglers had to be killed.
     guarded_or_not(|winddown| {
         let winddown = winddown.args(["--run-limit", "400ms"]);
         let workload = "--spawn session s [ --on TERM [ ] --serve ] --on TERM [ --exit 0 ] --serve";
@@ -193,9 +198,9 @@ fn the_run_limit_is_124() {
 
 fn killed_at_the_run_limit_is_137() {
     guarded_or_not(|winddown| {
-        let winddown = winddown.args(["--run-limit", "300ms", "-t", "100ms", "--remap-exit", "137=0,124=0"]);
+        let winddown = winddown.args(["--run-limit", "1s", "-t", "300ms", "--remap-exit", "137=0,124=0"]);
         let ended = winddown.workload("--on TERM [ ] --serve").run().expect_code(137).expect_nothing_left();
-        assert!(ended.duration >= Duration::from_millis(300), "{}", ended.told());
+        assert!(ended.duration >= Duration::from_secs(1), "{}", ended.told());
     });
 }
 
@@ -224,7 +229,7 @@ fn killed_stragglers_leave_the_own_status() {
             assert_eq!(record["killed"][0]["name"], "s");
         });
     }
-    // Rewritten as well: it is its own status.
+    // Rewritten as well, since it is the main process's own status.
     guarded_or_not(|winddown| {
         let winddown = winddown.args(["-t", "100ms", "--remap-exit", "3=4"]);
         winddown.workload(&format!("{STRAGGLER} --exit 3")).run().expect_code(4).expect_nothing_left();
@@ -246,14 +251,14 @@ fn statuses_are_rewritten() {
         ("255=254", "--exit 255", 254),
         ("129=7", "--die HUP", 7),
         ("192=7", "--die 64", 7),
-        // To what looks like a death: an exit status all the same.
+        // To a number that looks like a death: it is an exit status all the same.
         ("3=143", "--exit 3", 143),
     ] {
         guarded_or_not(|winddown| {
             winddown.args(["--remap-exit", remap]).workload(flags).run().expect_code(code);
         });
     }
-    // What a JVM says after SIGTERM.
+    // The exit status of a JVM after SIGTERM.
     guarded_or_not(|winddown| {
         let winddown = winddown.args(["--remap-exit", "143=0"]);
         stopped(winddown, "--on TERM [ --exit 143 ] --print up --serve").expect_code(0);
@@ -273,7 +278,7 @@ fn only_the_own_status_is_rewritten() {
         .expect_code(124);
 }
 
-/// winddown may not signal other users here, and one process of the workload becomes one.
+/// winddown may not signal other users here, and a process of the workload becomes another user.
 fn survivors_are_125() {
     const WORKLOAD: &str = "--on TERM [ --exit 3 ] \
         --spawn child survivor [ --setuid 65534 --on TERM [ ] --serve ] --print up --serve";
@@ -309,7 +314,7 @@ fn no_process_is_125() {
             .binary(&binary)
             .command(["/bin/true"])
             .limit(libc::RLIMIT_NPROC, 1)
-            // A user who has no other process.
+            // A user that has no other process.
             .before_exec(|| Ok(nix::unistd::setuid(nix::unistd::Uid::from_raw(1_234_567))?))
             .run()
             .expect_code(125);

@@ -1,8 +1,8 @@
-//! Children that winddown had before it was started (`helper & exec winddown ...`): reaped, never
-//! asked, killed or waited for; except as PID 1.
+//! Children that winddown inherits when it starts (`helper & exec winddown ...`): it reaps them, and never
+//! asks, kills or waits for them; except as PID 1.
 
 use crate::support::builder::{Winddown, guarded_or_not, workload_path};
-use crate::support::{TempDir, eventually, file_lines, processes, trials, wait_file_number};
+use crate::support::{TempDir, eventually, file_lines, processes, read_json, trials, wait_file_number};
 
 trials![
     children_from_before_are_never_asked,
@@ -11,10 +11,11 @@ trials![
     children_from_before_are_reaped,
     children_from_before_may_have_ended_already,
     children_from_before_may_leave_orphans,
+    needs("root", "pid-namespace", "recycled-pid") => a_process_of_the_workload_may_get_the_id_of_one_from_before,
     needs("root", "pid-namespace") => as_pid_1_children_from_before_belong_to_the_tree,
 ];
 
-/// A helper with a child of its own that both report in a file what they hear; and its pid.
+/// A helper with a child of its own. Both write the signals they get to a file, and the helper its pid.
 fn helper(winddown: Winddown, log: &str) -> Winddown {
     let workload = workload_path();
     winddown.foreign_child(&format!(
@@ -23,7 +24,7 @@ fn helper(winddown: Winddown, log: &str) -> Winddown {
     ))
 }
 
-/// Asserts that helper and kid live on and have heard nothing. They die with the run.
+/// Asserts that helper and kid are alive and have got no signal. They die with the run.
 #[track_caller]
 fn unharmed(log: &str) {
     for name in ["pid", "kid pid"] {
@@ -74,7 +75,7 @@ fn children_from_before_are_not_waited_for() {
         run.wait_out("up");
         wait_file_number(&log, "pid");
         place.write("go", "");
-        // Silent, too: they are no stragglers.
+        // winddown doesn't mention them either: they are not stragglers.
         let ended = run.wait().expect_code(3);
         assert!(ended.err().is_empty(), "{}", ended.told());
         unharmed(&log);
@@ -96,7 +97,7 @@ fn children_from_before_are_reaped() {
         });
         run.signal(libc::SIGTERM);
         let ended = run.wait().expect_signal(libc::SIGTERM).expect_nothing_left();
-        assert_eq!(ended.err().len(), 2, "only the stop is told: {}", ended.told());
+        assert_eq!(ended.err().len(), 2, "only the stop is logged: {}", ended.told());
     });
 }
 
@@ -120,7 +121,7 @@ fn children_from_before_may_leave_orphans() {
             "{} --log {log} --spawn child kid [ --on all [ ] --serve ] --print ready --until {die} --kill self KILL",
             workload_path().display()
         );
-        // Without a guard, whoever is born later and orphaned can't be told from the workload's.
+        // Without a guard, a later orphan of theirs can't be told from the workload's processes.
         let script = format!("{helper} & until grep -qs ready {log}; do sleep 0.01; done; exec \"$@\"");
         let winddown = winddown.prefix(["sh", "-c", &script, "sh"]);
         let run = winddown.workload(&format!("--print up --until {go} --exit 3")).start();
@@ -136,6 +137,31 @@ fn children_from_before_may_leave_orphans() {
         assert!(processes::is_alive(kid), "{:?}", file_lines(&log));
         assert!(!file_lines(&log).iter().any(|line| line.contains("got")), "{:?}", file_lines(&log));
     });
+}
+
+/// A child of the helper ends, the helper reaps it, and a process of the workload gets its id.
+fn a_process_of_the_workload_may_get_the_id_of_one_from_before() {
+    let place = TempDir::new();
+    let (id, record) = (place.file("id"), place.file("record"));
+    let helper = "sh -c 'sleep 60 & echo $! >$ID.new; mv $ID.new $ID; wait; exec sleep 60' & \
+                  until [ -e $ID ]; do sleep 0.01; done; exec \"$@\"";
+    let main = "trap '' TERM; id=$(cat $ID); kill $id; while [ -e /proc/$id ]; do sleep 0.01; done\n\
+                echo $((id - 1)) >/proc/sys/kernel/ns_last_pid; setsid sleep 60 &\n\
+                [ $! = $id ] && echo recycled || echo \"$! is not $id\"; kill -TERM $PPID; sleep 60";
+    // As PID 1 winddown counts children from before as the workload, so a shell is PID 1 here.
+    let ended = Winddown::new()
+        .prefix(["unshare", "--pid", "--fork", "--mount-proc", "sh", "-c", "\"$@\"; exit $?", "sh"])
+        .prefix(["sh", "-c", helper, "sh"])
+        .args(["--no-guard", "-t", "300ms", "--record", &record])
+        .env("ID", &id)
+        .command(["sh", "-c", main])
+        .run()
+        .expect_code(137);
+    assert_eq!(ended.out(), ["recycled"], "{}", ended.told());
+    let id = wait_file_number(&id, "");
+    let record = read_json(&record);
+    let killed = record["killed"].as_array().expect("a list");
+    assert!(killed.iter().any(|one| one["pid"] == id), "{id}: {record}");
 }
 
 fn as_pid_1_children_from_before_belong_to_the_tree() {

@@ -19,9 +19,15 @@ trials![
     needs("bash", "nohup") => nohup_outlives_its_terminal,
     needs("bash") => a_disowned_job_hears_nothing,
     needs("bash") => a_hang_up_signal_with_a_terminal_is_a_reload,
+    needs("bash") => a_shell_that_leaves_is_the_end_of_the_terminal,
+    needs("bash") => a_hang_up_of_a_shell_that_stays_is_a_reload,
+    needs("zsh") => zsh_ends_its_job_when_it_leaves,
+    needs("fish") => fish_ends_its_job_when_it_leaves,
+    needs("mksh") => mksh_ends_its_job_when_it_leaves,
+    needs("bash") => who_has_a_stop_signal_of_its_own_is_asked_with_it_beside_hup,
 ];
 
-/// What the workload has logged, once it is as long as that: its terminal can't be read any more.
+/// Waits for a text in the workload's log, since its terminal can no longer be read.
 #[track_caller]
 fn wait_logged(log: &str, part: &str) -> String {
     let text = || fs::read_to_string(log).unwrap_or_default();
@@ -29,7 +35,7 @@ fn wait_logged(log: &str, part: &str) -> String {
     text()
 }
 
-/// The kernel tells the session's leader alone: the workload must still hear of it.
+/// The kernel signals the session's leader alone: the workload must still get the signal.
 fn the_session_leader_passes_a_hang_up_on_once() {
     for guard in [None, Some("--no-guard")] {
         let place = TempDir::new();
@@ -51,9 +57,9 @@ fn the_session_leader_passes_a_hang_up_on_once() {
     }
 }
 
-/// Closes the terminal of a bash with a job and waits for the end of all of it. The job's group is
-/// told by bash, and when bash ends perhaps by the kernel: nobody else may tell the main process. A bash
-/// that is only about to read at that moment sees the end of its input, and tells nobody.
+/// Closes the terminal of a bash with a job and waits for the end of everything. bash signals the job's
+/// group, and the kernel may do so when bash ends: no other process may signal the main process. A bash
+/// that is just about to read at that moment sees the end of its input, and signals no process.
 #[track_caller]
 fn close(pty: &mut Pty, log: &str) {
     eventually("bash waits for a key or its job", || processes::state(pty.pid()) == Some('S'));
@@ -66,10 +72,10 @@ fn close(pty: &mut Pty, log: &str) {
     let told: Vec<&str> = logged.lines().filter(|line| line.starts_with("got 1 ")).collect();
     assert!(told.iter().filter(|line| line.starts_with(&shell)).count() <= 1, "{logged}");
     let others = told.iter().filter(|line| !line.starts_with(&shell) && !line.starts_with("got 1 code 128 "));
-    assert_eq!(others.count(), 0, "winddown has told it again:\n{logged}");
+    assert_eq!(others.count(), 0, "winddown signalled it again:\n{logged}");
 }
 
-/// Each variant, in a bash of its own, with a file for the workload's log.
+/// Runs a test for each variant, in a bash of its own, with a file for the workload's log.
 fn with_log(test: impl Fn(&mut Pty, &str, &str)) {
     for winddown in VARIANTS {
         let place = TempDir::new();
@@ -92,14 +98,14 @@ fn a_background_job_of_a_shell_ends_with_its_terminal() {
     with_log(|pty, winddown, log| {
         pty.line(&format!("{winddown} $WL --log {log} {ON_HUP} --print up --serve &"));
         pty.expect("up\r\n");
-        // The next prompt may still be the job's own.
+        // The next prompt may still belong to the start of the job.
         pty.command("echo behind");
         close(pty, log);
     });
 }
 
-/// bash sends TERM as well to the group of a stopped job. Without the second process that can't be
-/// told from one that was sent to winddown alone, and is passed on.
+/// bash also sends TERM to the group of a stopped job. Without the second process, winddown can't tell it
+/// from one that was sent to winddown alone, and passes it on.
 fn a_stopped_job_of_a_shell_ends_with_its_terminal() {
     with_log(|pty, winddown, log| {
         pty.command("A='--on HUP,TERM [ --sleep 200 --exit 0 ]'");
@@ -133,7 +139,7 @@ fn a_shell_inside_ends_with_its_terminal() {
     with_log(|pty, winddown, log| {
         pty.line(&format!("{winddown} bash --norc --noprofile -i"));
         pty.prompt();
-        // The shell tells it first; it is asked by us as well once the shell has gone.
+        // The shell signals it first; winddown asks it as well once the shell has gone.
         pty.line(&format!("$WL --log {log} --on TERM [ ] {ON_HUP} --print up --serve"));
         pty.expect("\r\nup");
         pty.hang_up();
@@ -195,6 +201,122 @@ fn a_hang_up_signal_with_a_terminal_is_a_reload() {
         kill(Pid::from_raw(winddown), Signal::SIGUSR1).unwrap();
         pty.prompt();
         expect_status(pty, 3);
-        assert_eq!(pty.count("winddown: "), 0, "a reload is no stop:\n{}", pty.screen());
+        assert_eq!(pty.count("winddown: "), 0, "a reload is not a stop:\n{}", pty.screen());
     });
+}
+
+/// `huponexit`, zsh, fish: the shell signals its jobs, and is gone some milliseconds later.
+fn a_shell_that_leaves_is_the_end_of_the_terminal() {
+    for pause in ["0", "0.05", "0.3"] {
+        let place = TempDir::new();
+        let (log, record) = (place.file("log"), place.file("record"));
+        let mut pty = Pty::bash();
+        // Short enough for one line of the screen.
+        pty.command(&format!("cd {}", place.path().display()));
+        pty.line(
+            "$WD -t 500ms --record record $WL --log log --on HUP,TERM [ ] --say pgid --print up --serve &",
+        );
+        let logged = wait_logged(&log, "up");
+        let group = logged.lines().find_map(|line| line.strip_prefix("pgid ")).expect("its group");
+        pty.line(&format!("disown -a; kill -HUP -{group}; read -t {pause} <> <(:); exit"));
+        pty.wait();
+        pty.tag().assert_nothing_left();
+        assert_eq!(read_json(&record)["stop"]["cause"], "hangup", "{pause}");
+        let logged = wait_logged(&log, "got 1 ");
+        assert_eq!(logged.matches("got ").count(), 1, "asked twice: {logged}");
+    }
+}
+
+/// `kill -HUP %1`.
+fn a_hang_up_of_a_shell_that_stays_is_a_reload() {
+    let mut pty = Pty::bash();
+    pty.line("$WD -v $WL --on HUP [ ] --on TERM [ --exit 3 ] --print up --serve &");
+    pty.expect("up\r\n");
+    for count in 1..=2 {
+        pty.command("kill -HUP %1");
+        eventually("it is a reload", || pty.count("got 1 ") == count);
+    }
+    // Longer than winddown waits for a shell to leave.
+    std::thread::sleep(std::time::Duration::from_millis(3500));
+    assert_eq!(pty.count("stopping"), 0, "{}", pty.screen());
+    pty.command("kill %1");
+    eventually("it ends", || pty.count("stopped in") == 1);
+    assert_eq!(pty.count("got 1 "), 2, "{}", pty.screen());
+}
+
+/// A shell, and the command that makes it send HUP to its jobs when it leaves.
+struct Shell {
+    words: &'static [&'static str],
+    first: &'static str,
+    reload: &'static str,
+}
+
+const ZSH: Shell =
+    Shell { words: &["zsh", "-f", "-i"], first: "unsetopt zle check_jobs", reload: "kill -HUP %1" };
+const FISH: Shell =
+    Shell { words: &["fish", "--no-config", "-i"], first: "true", reload: "kill -HUP -- -$last_pid" };
+const MKSH: Shell = Shell { words: &["mksh", "-l", "-i"], first: "set +o nohup", reload: "kill -HUP %1" };
+
+/// A server for which HUP is a reload, in the background of the shell: a HUP by hand reloads it, and the one from
+/// the shell that leaves ends it.
+fn ends_its_job_when_it_leaves(shell: &Shell) {
+    for winddown in VARIANTS {
+        let place = TempDir::new();
+        let (log, record) = (place.file("log"), place.file("record"));
+        let script = format!(
+            "cd {}; exec {winddown} -t 500ms -s TERM --record record $WL --log log --on HUP [ ] --on TERM [ --exit 3 ] --say pgid --print up --serve",
+            place.path().display()
+        );
+        // Each shell draws its command line in its own way: so little is typed, and the files show the result.
+        let job = place.executable("job", format!("#!/bin/sh\n{script}\n"));
+        let mut pty = Pty::program(shell.words);
+        // Some shells drop keys that are typed before the prompt, which differs between shells.
+        let prompts = || pty.screen().matches(['#', '$', '%', '>']).count();
+        eventually("its prompt", || prompts() > 0);
+        pty.keys(&format!("{}\r", shell.first));
+        pty.keys(&format!("{job} &\r"));
+        wait_logged(&log, "up");
+        let told = || fs::read_to_string(&log).unwrap_or_default().matches("got 1 ").count();
+        pty.keys(&format!("{}\r", shell.reload));
+        eventually("it reloads", || told() > 0);
+        // Some shells first warn that there are jobs.
+        pty.keys("exit\rexit\r");
+        pty.wait();
+        pty.tag().assert_nothing_left();
+        let record = read_json(&record);
+        assert_eq!(record["stop"]["cause"], "hangup", "{winddown}");
+        assert_eq!(record["exit_status"], 3, "{winddown}: asked with TERM");
+        let logged = wait_logged(&log, "got 15 ");
+        assert_eq!(logged.matches("got 15 ").count(), 1, "{winddown}: {logged}");
+        if winddown == VARIANTS[0] {
+            assert_eq!(logged.matches("got 1 ").count(), 2, "a reload, and the end: {logged}");
+        }
+    }
+}
+
+fn zsh_ends_its_job_when_it_leaves() {
+    ends_its_job_when_it_leaves(&ZSH);
+}
+
+fn fish_ends_its_job_when_it_leaves() {
+    ends_its_job_when_it_leaves(&FISH);
+}
+
+fn mksh_ends_its_job_when_it_leaves() {
+    ends_its_job_when_it_leaves(&MKSH);
+}
+
+/// HUP may be a reload for the workload: `-s` names a signal that is not.
+fn who_has_a_stop_signal_of_its_own_is_asked_with_it_beside_hup() {
+    for options in ["-s TERM", "--stop TERM", "--to none -s TERM"] {
+        with_log(|pty, winddown, log| {
+            pty.command(&format!("A='--on HUP [ ] --on TERM [ --exit 3 ]' L={log}"));
+            pty.line(&format!("{winddown} {options} --record $L.json $WL --log $L $A --print up --serve"));
+            pty.expect("\r\nup");
+            close(pty, log);
+            let record = read_json(format!("{log}.json"));
+            assert_eq!(record["stop"]["cause"], "hangup");
+            assert_eq!(record["exit_status"], 3, "{winddown} {options}: {record}");
+        });
+    }
 }

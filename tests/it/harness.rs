@@ -1,8 +1,9 @@
-//! The harness and the workload program are right by themselves, without winddown.
+//! The harness and the workload program work by themselves, without winddown.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::support::builder::{Stream, Winddown, workload_path};
+use crate::support::lateness::{Machine, TOLERANCE, Verdict};
 use crate::support::{Pty, TempDir, eventually, needs, processes, read_json, trials};
 
 trials![
@@ -16,6 +17,8 @@ trials![
     alone => storms_end_with_their_run,
     the_life_of_every_process_is_limited,
     an_unmet_need_has_its_reason,
+    the_machine_is_watched,
+    what_is_late_is_judged_by_how_late_the_machine_was,
 ];
 
 fn facts_are_those_of_the_start() {
@@ -183,4 +186,32 @@ fn an_unmet_need_has_its_reason() {
     let reason = needs::missing("a-program-nobody-has");
     assert_eq!(reason.as_deref(), Some("needs a-program-nobody-has, which is not installed"));
     assert_eq!(needs::missing("sh"), None);
+}
+
+fn the_machine_is_watched() {
+    let start = Instant::now();
+    std::thread::sleep(Duration::from_millis(50));
+    let end = Instant::now();
+    let machine = Machine::between(start, end);
+    assert!(machine.length >= end - start, "{machine:?}");
+    assert!(machine.length >= machine.late, "{machine:?}");
+}
+
+fn what_is_late_is_judged_by_how_late_the_machine_was() {
+    let milliseconds = Duration::from_millis;
+    let judge = |times: [u64; 4]| {
+        let [time, late, waited, crowded] = times.map(milliseconds);
+        Machine { length: milliseconds(1000), late, waited, crowded }.judge(time)
+    };
+    assert_eq!(TOLERANCE, milliseconds(100));
+    assert_eq!(judge([100, 0, 0, 0]), Verdict::InTime);
+    assert_eq!(judge([101, 0, 500, 500]), Verdict::Late);
+    assert_eq!(judge([150, 50, 0, 0]), Verdict::InTime);
+    assert_eq!(judge([151, 50, 0, 0]), Verdict::Late);
+    // Starved: a result that was still in time is a pass, and the rest is neither.
+    assert_eq!(judge([100, 900, 900, 0]), Verdict::InTime);
+    assert_eq!(judge([101, 501, 0, 0]), Verdict::NotJudged);
+    assert_eq!(judge([101, 0, 501, 0]), Verdict::NotJudged);
+    assert_eq!(judge([101, 0, 0, 501]), Verdict::NotJudged);
+    assert_eq!(judge([5000, 5000, 0, 0]), Verdict::NotJudged);
 }

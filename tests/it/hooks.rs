@@ -1,4 +1,4 @@
-//! Hooks, during a stop and after it: what they are given, and what becomes of what they leave behind.
+//! Hooks, during a stop and after it: what they receive, and what happens to the processes they leave behind.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -20,7 +20,7 @@ trials![
     a_hook_that_ends_early_begins_the_next_step,
     a_hook_that_takes_too_long_is_killed_and_the_stop_goes_on,
     what_a_hook_leaves_behind_goes_with_it,
-    alone => winddown_waits_for_the_end_of_every_hook,
+    winddown_waits_for_the_end_of_every_hook,
     a_hook_that_fails_is_told_in_one_line,
     what_becomes_of_hooks_is_told_to_machines,
     a_hook_is_waited_for_though_sigchld_was_ignored,
@@ -46,7 +46,7 @@ fn program(flags: &str) -> String {
     format!("{} {flags}", workload_path().display())
 }
 
-/// A run that is up, asked by TERM.
+/// A run that is up and has been asked by TERM.
 #[track_caller]
 fn asked(winddown: Winddown, flags: &str) -> Running {
     let run = winddown.workload(&format!("{flags} --print up --serve")).start();
@@ -63,7 +63,7 @@ fn told(ended: &Ended, name: &str) -> String {
     found.unwrap_or_else(|| panic!("no fact {name}\n{}", ended.told())).to_owned()
 }
 
-/// How many lines of winddown's own contain it.
+/// How many of winddown's own lines contain this text.
 fn count_told(ended: &Ended, part: &str) -> usize {
     ended.err().iter().filter(|line| line.starts_with("winddown: ") && line.contains(part)).count()
 }
@@ -78,7 +78,7 @@ fn pass(time: Duration, since: Instant) {
     eventually("the time is over", || since.elapsed() > time);
 }
 
-/// Until nothing of the run lives; panics if that takes too long.
+/// Waits until nothing of the run is alive; panics if that takes too long.
 #[track_caller]
 fn expect_gone(run: &Running) {
     let gone = holds_within(Duration::from_secs(6), || run.tag().living().is_empty());
@@ -102,7 +102,7 @@ fn a_hook_gets_what_winddown_was_given() {
             .env("WINDDOWN_KILL_WAIT", "3s")
             .blocked([libc::SIGUSR2])
             .ignored([libc::SIGHUP])
-            .args(["-t", "20s", "--pre-stop", &program(&format!("{FACTS} -- 'a b' '' $HOME"))]);
+            .args(["-t", "20s", "--pre-stop", &program(&format!("{FACTS} -- 'a b' '' '$HOME'"))]);
         let run = asked(winddown, "--say pgid,mask,ignored");
         let group = run.number("pgid");
         let ended = run.wait().expect_signal(libc::SIGTERM).expect_nothing_left();
@@ -119,7 +119,7 @@ fn a_hook_gets_what_winddown_was_given() {
             ended.told()
         );
         assert_eq!(told(&ended, "env:SHUTDOWN_LIMIT_MS"), "20000");
-        // A group of its own, which is that of the process that keeps it.
+        // A group of its own, which its keeper leads.
         assert_eq!(told(&ended, "pgid"), told(&ended, "ppid"), "{}", ended.told());
         assert_ne!(told(&ended, "pgid"), group.to_string());
     });
@@ -143,7 +143,7 @@ fn a_hook_has_the_streams_of_the_log_and_no_input() {
         assert_eq!(own, ["read", "seen"], "{}", ended.told());
         assert!(!ended.out().iter().any(|line| line == "read"), "{}", ended.told());
     }
-    // With all streams closed, all three are there: what the hook opens is none of them.
+    // With all streams closed, the hook still has all three: no file that it opens gets their numbers.
     let place = TempDir::new();
     let file = place.file("facts");
     let hook = program(&format!("--log {file} --say fds,fd:0,fd:1,fd:2"));
@@ -165,11 +165,11 @@ fn a_hook_is_told_the_deadline() {
         run.wait_out("up");
         let before = milliseconds_since_epoch(SystemTime::now());
         run.signal(libc::SIGTERM);
-        run.wait_err("stopping, SIGKILL in 20s");
+        run.wait_err("SIGKILL in 20s");
         let after = milliseconds_since_epoch(SystemTime::now());
         let ended = run.wait();
         let deadline: u128 = told(&ended, "env:SHUTDOWN_DEADLINE_MS").parse().expect("a number");
-        // Each of the times is cut to milliseconds.
+        // Each time is cut to milliseconds.
         assert!(deadline + 2 >= before + 20_000, "{deadline} is too early for {before}\n{}", ended.told());
         assert!(deadline <= after + 20_002, "{deadline} is too late for {after}\n{}", ended.told());
     });
@@ -180,7 +180,7 @@ fn a_hook_is_told_the_deadline() {
     }
 }
 
-/// winddown may be run by another one's hook.
+/// Another winddown's hook may run winddown.
 fn a_hook_is_told_nothing_of_another_stop() {
     let say = program("--say env:SHUTDOWN_DEADLINE_MS,env:SHUTDOWN_OUTCOME,env:SHUTDOWN_EXIT_STATUS");
     let names = ["SHUTDOWN_DEADLINE_MS", "SHUTDOWN_OUTCOME", "SHUTDOWN_EXIT_STATUS"];
@@ -263,7 +263,7 @@ fn what_a_hook_leaves_behind_goes_with_it() {
     }
 }
 
-/// The next hook and the workload end at once, while the first one's processes are still being killed.
+/// The next hook and the workload end at once, while the first hook's processes are still being killed.
 fn winddown_waits_for_the_end_of_every_hook() {
     guarded_or_not(|winddown| {
         let many = program("--ignore TERM --spawn session*400 s [ --ignore TERM --serve ] --serve");
@@ -277,9 +277,15 @@ fn a_hook_that_fails_is_told_in_one_line() {
     let place = TempDir::new();
     let plain = place.write("plain", "text");
     for (hook, line) in [
-        ("no-such-command-here --flag", "hook 'no-such-command-here --flag' exited with 127"),
-        ("/no/such/place", "hook '/no/such/place' exited with 127"),
-        (plain.as_str(), "exited with 126"),
+        // In the words for a main command that can't be started.
+        (
+            "no-such-command-here --flag",
+            "hook 'no-such-command-here --flag' exited with 127: cannot run 'no-such-command-here': no such command in PATH",
+        ),
+        ("/no/such/place", "exited with 127: cannot run '/no/such/place': no such file"),
+        ("'sleep 1'", "cannot run 'sleep 1': no such command in PATH; it is one word with blanks"),
+        (plain.as_str(), &format!("exited with 126: cannot run '{plain}': Permission denied")),
+        ("sh -c 'exit 127'", "hook 'sh -c 'exit 127'' exited with 127"),
         ("sh -c 'exit 3'", "hook 'sh -c 'exit 3'' exited with 3"),
         ("sh -c 'kill -ABRT $$'", "died of SIGABRT"),
     ] {
@@ -330,7 +336,7 @@ fn a_hook_is_waited_for_though_sigchld_was_ignored() {
     });
 }
 
-/// The limit on a user's processes is lowered when the run is up.
+/// The test lowers the limit on a user's processes once the run is up.
 fn no_process_is_left_for_a_hook() {
     const USER: &str = "54321";
     let place = TempDir::new();
@@ -348,7 +354,7 @@ fn no_process_is_left_for_a_hook() {
         .start();
     run.wait_out("up");
     let inner = processes::children(run.pid())[0].pid;
-    // As that user: who runs the tests may not have the right to it.
+    // As that user: the user who runs the tests may not have the right to do so.
     let status = Command::new("setpriv")
         .args(["--reuid", USER, "--regid", USER, "--clear-groups", "prlimit", "--nproc=1:1", "--pid"])
         .arg(inner.to_string())
@@ -409,7 +415,7 @@ fn a_signal_of_the_hook_is_one_from_outside() {
     run.wait().expect_code(3).expect_nothing_left();
 }
 
-/// Waits in a step for ever, with daemons in sessions of their own.
+/// Stays in a step forever, with daemons in sessions of their own.
 const STAYS: &str = "--ignore TERM --spawn daemon-session hd [ --ignore TERM --spawn session he [ --ignore TERM --serve ] --serve ] --print hook --serve";
 
 fn winddown_killed_in_a_hook_leaves_nothing_of_it() {
@@ -423,7 +429,7 @@ fn winddown_killed_in_a_hook_leaves_nothing_of_it() {
     }
 }
 
-/// The command itself; what it has started is nobody's then, as with the workload.
+/// Only the command itself: no process looks after what it started then, as with the workload.
 fn winddown_killed_without_a_guard_ends_the_hook_too() {
     let hook = program("--ignore TERM --print hook --serve");
     let run = asked(Winddown::new().args(["--no-guard", "-t", "40s", "--pre-stop", &hook]), "--on TERM [ ]");
@@ -542,7 +548,7 @@ fn ctrl_c_ends_the_hook_after_the_end() {
 
 fn a_key_of_the_terminal_does_not_reach_a_hook() {
     in_bash(|pty, winddown| {
-        // What is printed is not in the words that are typed.
+        // The typed words don't contain the text that is printed.
         pty.line(&format!(
             "{winddown} -t 40s --pre-stop \"$WL --on INT,QUIT [ --say fd:8 ] --say fd:9 --sleep 600\" \
              $WL --on QUIT [ --say fd:7 --exit 3 ] --on INT [ ] --print up --serve"
@@ -558,7 +564,7 @@ fn a_key_of_the_terminal_does_not_reach_a_hook() {
     });
 }
 
-/// Whichever is left may run it once more, but not for longer than it may last.
+/// The process that is left may run it once more, but not for longer than it may last.
 fn winddown_killed_in_the_hook_after_the_end_leaves_nothing_of_it() {
     for outer in [true, false] {
         let hook = program(STAYS);

@@ -1,7 +1,7 @@
 //! Ctrl+Z, `fg`, `bg` and background jobs: winddown stops and goes on with its main process.
 
 use std::ffi::OsString;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -25,9 +25,11 @@ trials![
     ctrl_z_does_not_wedge_where_no_shell_could_continue_us,
     a_main_process_stopped_for_good_still_ends_by_the_stop,
     needs("bash") => an_ignored_ctrl_z_is_not_acted_on,
+    needs("bash", "strace") => what_the_outer_process_passes_on_late_stops_nobody_again,
+    needs("bash") => after_a_ctrl_z_for_longer_than_the_run_limit_fg_asks_and_leaves_time,
 ];
 
-/// All processes of winddown itself below the shell, and whether each of them is stopped.
+/// The states of winddown's own processes below the shell.
 fn winddowns(pty: &Pty) -> Vec<char> {
     let living = pty.tag().living().into_iter();
     living.filter(|one| processes::is_winddowns(&one.name)).map(|one| one.state).collect()
@@ -49,7 +51,7 @@ fn wait_running(pty: &Pty, main: i32) {
     });
 }
 
-// Trap 6: a wrapper that does not stop with its child keeps the shell waiting for ever.
+// Trap 6: a wrapper that does not stop with its child keeps the shell waiting forever.
 fn ctrl_z_stops_the_job_and_fg_continues_it() {
     in_bash(|pty, winddown| {
         pty.line(&format!("{winddown} $WL --say pid --read-line --read-line --read-line --exit 7"));
@@ -139,12 +141,12 @@ fn sigcont_to_winddown_alone_continues_both() {
     });
 }
 
-/// A fact that a background job prints behind the shell's prompt.
+/// A fact that a background job prints after the shell's prompt.
 #[track_caller]
 fn number_behind_prompt(pty: &mut Pty, name: &str) -> i32 {
     pty.expect(&format!("{name} "));
     let value = pty.expect("\r\n");
-    value.parse().unwrap_or_else(|_| panic!("{name} is no number: {value}"))
+    value.parse().unwrap_or_else(|_| panic!("{name} is not a number: {value}"))
 }
 
 fn a_background_job_is_brought_to_the_foreground() {
@@ -209,7 +211,7 @@ fn ctrl_z_during_a_stop_does_not_hold_it_up() {
     });
 }
 
-/// The shell that started it has gone: a read of the terminal fails instead of stopping the group.
+/// The shell that started it is gone: a read of the terminal fails instead of stopping the group.
 fn an_orphaned_group_is_not_wedged_in_the_background() {
     in_bash(|pty, winddown| {
         let place = TempDir::new();
@@ -226,7 +228,7 @@ fn an_orphaned_group_is_not_wedged_in_the_background() {
     });
 }
 
-/// As in `docker run -it`: we lead the session, and nobody could type `fg`.
+/// As in `docker run -it`: winddown leads the session, and there is no shell in which to type `fg`.
 fn ctrl_z_does_not_wedge_where_no_shell_could_continue_us() {
     for guard in [None, Some("--no-guard")] {
         let mut pty = program(guard, "--print up --read-line --exit 9");
@@ -238,8 +240,8 @@ fn ctrl_z_does_not_wedge_where_no_shell_could_continue_us() {
     }
 }
 
-/// SIGSTOP stops the main process even in an orphaned group: we can't stop with it, and a stop
-/// request still finds everything awake.
+/// SIGSTOP stops the main process even in an orphaned group: winddown can't stop with it, and is still awake
+/// for a stop request.
 fn a_main_process_stopped_for_good_still_ends_by_the_stop() {
     for guard in [None, Some("--no-guard")] {
         let mut pty = program(guard, "--on TERM [ --exit 9 ] --say pid --stop --serve");
@@ -263,7 +265,7 @@ pub(crate) fn program<'a>(options: impl IntoIterator<Item = &'a str>, flags: &st
     Pty::program(words)
 }
 
-/// A caller that ignores SIGTSTP (a shell without job control) wants nobody to stop.
+/// A caller that ignores SIGTSTP (a shell without job control) wants no process to stop.
 fn an_ignored_ctrl_z_is_not_acted_on() {
     in_bash(|pty, winddown| {
         pty.line(&format!("(trap '' TSTP; exec {winddown} $WL --say pid --read-line --exit 6)"));
@@ -275,4 +277,46 @@ fn an_ignored_ctrl_z_is_not_acted_on() {
         expect_status(pty, 6);
         assert!(!processes::is_alive(main));
     });
+}
+
+/// The run limit is over by then, but no process is killed without being asked.
+fn after_a_ctrl_z_for_longer_than_the_run_limit_fg_asks_and_leaves_time() {
+    in_bash(|pty, winddown| {
+        let started = Instant::now();
+        let workload = "$WL --on TERM [ --sleep 300 --exit 6 ] --say pid --serve";
+        pty.line(&format!("{winddown} --run-limit 2s -t 1500ms {workload}"));
+        let main = pty.number("pid");
+        pty.keys("\x1a");
+        pty.prompt();
+        wait_stopped(pty, main);
+        eventually("the run limit is over", || started.elapsed() > Duration::from_millis(2300));
+        pty.line("fg");
+        pty.prompt();
+        // The run limit asked the workload, which ended in time.
+        expect_status(pty, 124);
+        assert_eq!(pty.count("got 15 "), 1, "{}", pty.screen());
+        assert_eq!(pty.count("SIGKILL in 1.5s"), 1, "{}", pty.screen());
+    });
+}
+
+/// vi sends SIGTSTP to itself and the rest of its job. The outer process may take its copy just before it stops,
+/// and pass it on only after `fg`.
+fn what_the_outer_process_passes_on_late_stops_nobody_again() {
+    let place = TempDir::new();
+    let mut pty = Pty::bash();
+    let trace = place.file("trace");
+    let slow = "-e trace=write -e inject=write:delay_enter=500000";
+    let words = "read line; kill -TSTP 0; read line; exit 4";
+    pty.line(&format!("strace -DDD -f -qq -o {trace} {slow} $WD -v -- sh -c '{words}'"));
+    // The inner process writes slowly, too.
+    pty.expect("started sh");
+    pty.keys("stop\r");
+    pty.expect("Stopped");
+    pty.prompt();
+    pty.line("fg");
+    pty.expect("SIGTSTP from sh");
+    pty.keys("go on\r");
+    pty.prompt();
+    expect_status(&mut pty, 4);
+    assert_eq!(pty.count("Stopped"), 1, "{}", pty.screen());
 }

@@ -24,7 +24,7 @@ trials![
     they_are_recorded_as_steps,
 ];
 
-/// Asked once it has printed `up`; its record, too.
+/// Asks the run once it has printed `up`; returns its record, too.
 #[track_caller]
 fn asked(winddown: Winddown) -> (Ended, Value) {
     let place = TempDir::new();
@@ -63,11 +63,11 @@ fn a_jvm_tells_its_stacks_and_goes_on() {
     assert_eq!(ended.count_out("Full thread dump"), 1, "{}", ended.told());
     assert!(ended.out().iter().any(|line| line.contains("\"hangs-here\"")), "{}", ended.told());
     assert_eq!(record["outcome"], "killed");
-    expect_told(&ended, "dump asked of java (pid ");
+    expect_told(&ended, "dump requested from java (pid ");
 }
 
 fn a_go_program_tells_its_stacks_and_exits() {
-    // Go's runtime takes SIGUSR1 and does nothing about it.
+    // Go's runtime takes SIGUSR1 and does nothing.
     let options = ["-t", "2s", "-s", "USR1", "--dump-signal", "auto"];
     let run = Winddown::new().args(options).command(["docker", "events"]).start();
     let is_up = |pid: i32| {
@@ -80,14 +80,14 @@ fn a_go_program_tells_its_stacks_and_exits() {
     run.signal(libc::SIGTERM);
     let ended = run.wait().expect_code(2).expect_nothing_left();
     expect_told(&ended, "SIGQUIT: quit");
-    expect_told(&ended, "dump asked of docker (pid ");
+    expect_told(&ended, "dump requested from docker (pid ");
 }
 
 fn others_are_spared_by_auto() {
     let winddown = Winddown::new().args(["-t", "1s", "--dump-signal", "auto"]);
     let (ended, record) = asked(winddown.command(["python3", "-c", HANGS]));
     assert_eq!((ended.code(), &record["outcome"]), (Some(137), &json!("killed")), "{}", ended.told());
-    expect_told(&ended, "nobody to dump: neither a JVM nor a Go program is left");
+    expect_told(&ended, "nothing to dump: no JVM and no Go program is left");
 }
 
 fn a_core_is_waited_for() {
@@ -101,7 +101,7 @@ fn a_core_is_waited_for() {
     assert_eq!(record["exit"], json!({ "signal": "ABRT" }), "{}", ended.told());
     let files = std::fs::read_dir(place.path()).unwrap().map(|entry| entry.unwrap().path());
     let core = files.into_iter().find(|file| file.to_string_lossy().contains("core")).expect("a core");
-    // Whole: an ELF file says in its header how long it is.
+    // The core is complete: the header of an ELF file says how long the file is.
     let end = std::fs::read(core).unwrap();
     assert_eq!(&end[..4], b"\x7fELF");
 }
@@ -147,7 +147,7 @@ fn a_command_that_hangs_does_not_move_the_deadline() {
     let (ended, record) = asked(Winddown::new().args(options).workload(flags));
     let killed = record["signals"].as_array().unwrap().iter().find(|sent| sent["signal"] == "KILL").unwrap();
     let after = killed["at_ms"].as_f64().unwrap() - record["stop"]["at_ms"].as_f64().unwrap();
-    assert!((1000.0..1020.0).contains(&after), "SIGKILL after {after} ms\n{}", ended.told());
+    ended.expect_time(Duration::from_secs_f64(after / 1000.0), Duration::from_secs(1));
     assert_eq!(record["hooks"][0]["result"], "overran");
     assert_eq!(ended.count_out("dumped"), 1, "the dump has its own share\n{}", ended.told());
 }
@@ -159,7 +159,7 @@ fn who_ends_in_time_hears_no_last_words() {
         asked(Winddown::new().args(options).workload("--on TERM [ --exit 3 ] --print up --serve"));
     assert_eq!(ended.code(), Some(3), "{}", ended.told());
     assert_eq!((&record["steps"], &record["hooks"]), (&json!([]), &json!([])));
-    assert!(begun.elapsed() < Duration::from_secs(10), "nobody waits for them");
+    assert!(begun.elapsed() < Duration::from_secs(10), "nothing waits for them");
 }
 
 fn another_signal_is_passed_on_as_in_a_plain_stop() {

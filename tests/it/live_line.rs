@@ -1,11 +1,11 @@
-//! The live line of a stop at a terminal that takes more than a second.
+//! The live line of a stop that takes more than a second, at a terminal.
 
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::support::screen::replay;
+use crate::support::screen::{Narrowed, Screen, replay};
 use crate::support::{Pty, TempDir, eventually, processes, trials};
 use crate::terminal::{expect_status, in_bash, winddown_of};
 
@@ -13,7 +13,8 @@ trials![
     needs("bash") => it_counts_down_and_leaves_nothing_behind,
     needs("bash") => it_promises_only_what_ctrl_c_would_do,
     needs("bash") => a_log_line_takes_its_place,
-    needs("bash") => it_fits_a_narrow_terminal,
+    needs("bash") => a_narrow_terminal_still_says_what_ctrl_c_does,
+    needs("bash") => a_terminal_that_becomes_narrower_keeps_no_stale_copy,
     needs("bash") => without_a_limit_it_counts_up,
     needs("bash") => it_names_the_hook_that_runs,
     needs("bash", "python3", "root", "unshare") => it_counts_connections,
@@ -33,14 +34,14 @@ fn with_term(winddown: &str) -> String {
     format!("TERM=xterm {winddown}")
 }
 
-/// What was shown as the live line, one time after another.
+/// Every text of the live line, in order.
 fn shown(pty: &Pty) -> Vec<String> {
     let text = pty.screen();
     let parts = text.split("\rstopping").skip(1);
-    parts.filter_map(|part| part.split_once("\x1b[K")).map(|(line, _)| format!("stopping{line}")).collect()
+    parts.filter_map(|part| part.split_once("\x1b[")).map(|(line, _)| format!("stopping{line}")).collect()
 }
 
-/// How much was left, in seconds.
+/// The seconds left, as shown.
 #[track_caller]
 fn seconds_left(line: &str) -> f64 {
     let left = line.strip_prefix("stopping: ").and_then(|rest| rest.split_once("s left"));
@@ -53,7 +54,7 @@ fn term(main: i32) {
     kill(Pid::from_raw(winddown_of(main)), Signal::SIGTERM).unwrap();
 }
 
-/// Nothing of a live line is on the screen any more.
+/// Panics if any part of a live line is still on the screen.
 #[track_caller]
 fn assert_cleared(pty: &Pty) {
     let screen = replay(&pty.screen(), WIDTH);
@@ -76,7 +77,7 @@ fn it_counts_down_and_leaves_nothing_behind() {
         pty.prompt();
         expect_status(pty, 137);
         let lines = shown(pty);
-        // At 1, 1.5, 2 and 2.5 s; a busy machine may be late for one.
+        // At 1, 1.5, 2 and 2.5 s; a busy machine may miss one.
         assert!((2..=4).contains(&lines.len()), "{lines:#?}");
         let left: Vec<f64> = lines.iter().map(|line| seconds_left(line)).collect();
         assert!(left[0] <= 2.0 && left.is_sorted_by(|a, b| a > b), "{left:?}");
@@ -101,6 +102,7 @@ fn it_promises_only_what_ctrl_c_would_do() {
         pty.keys("\x03");
         pty.expect("killing at once");
         pty.prompt();
+        assert_eq!(pty.count("--stop-on TERM"), 0, "it was not Ctrl+C that began the stop");
         assert_cleared(pty);
     });
 }
@@ -120,21 +122,71 @@ fn a_log_line_takes_its_place() {
     });
 }
 
-fn it_fits_a_narrow_terminal() {
+fn a_narrow_terminal_still_says_what_ctrl_c_does() {
     in_bash(|pty, winddown| {
         let winddown = with_term(winddown);
-        pty.line(&format!("{winddown} -t 2200ms $WL --ignore TERM --say pid --print up --serve"));
+        pty.line(&format!("{winddown} -t 30s $WL --ignore INT --print up --serve"));
         pty.expect("\r\nup");
-        pty.resize(24, 30);
-        term(pty.number("pid"));
+        pty.resize(24, 50);
+        pty.keys("\x03");
+        // "stopping: 28.9s left; Ctrl+C again kills now" has 44 columns.
         pty.expect("\rstopping: ");
+        pty.expect("s left; Ctrl+C again kills now\x1b[");
+        pty.resize(24, 30);
+        pty.expect("\rCtrl+C again kills now\x1b[");
+        pty.keys("\x03");
         pty.prompt();
-        let lines = shown(pty);
-        assert!(!lines.is_empty());
-        for line in &lines {
-            assert!(line.chars().count() <= 27 && line.ends_with('…'), "{line:?}");
-        }
         pty.resize(24, 200);
+    });
+}
+
+fn a_terminal_that_becomes_narrower_keeps_no_stale_copy() {
+    in_bash(|pty, winddown| {
+        let winddown = with_term(winddown);
+        pty.line(&format!("{winddown} -t 30s $WL --ignore INT,TERM --say pid --print up --serve"));
+        pty.expect("\r\nup");
+        let main = pty.number("pid");
+        term(main);
+        pty.expect("\rstopping: ");
+        pty.expect(&format!("waiting for {}", "workload"));
+        pty.expect("\x1b[K\r");
+        // The live line has 50 columns and more.
+        pty.resize(24, 30);
+        let wide = pty.screen();
+        pty.expect("\rstopping: ");
+        pty.expect("\r");
+        // Also directly from a long line to a line of the log.
+        pty.resize(24, 200);
+        let narrow = pty.screen();
+        pty.expect("\rstopping: ");
+        pty.expect("waiting for ");
+        pty.expect("\x1b[K\r");
+        pty.resize(24, 40);
+        let wide_again = pty.screen();
+        pty.keys("\x03");
+        pty.expect("Ctrl+C again kills now");
+        pty.keys("\x03");
+        pty.prompt();
+        pty.resize(24, 200);
+        let end = pty.screen();
+        for narrowed in [Narrowed::Breaks, Narrowed::Cuts] {
+            let mut screen = Screen::new(WIDTH, narrowed);
+            screen.print(&wide);
+            screen.resize(30);
+            screen.print(&narrow[wide.len()..]);
+            let lines = screen.lines();
+            let copies = lines.iter().filter(|line| line.contains("stopping: ")).count();
+            let is_last = lines.last().is_some_and(|line| line.starts_with("stopping: "));
+            assert!(copies == 1 && is_last, "{narrowed:?} {lines:#?}");
+            screen.resize(WIDTH);
+            screen.print(&wide_again[narrow.len()..]);
+            screen.resize(40);
+            screen.print(&end[wide_again.len()..]);
+            screen.resize(WIDTH);
+            let lines = screen.lines();
+            let is_stale = |line: &String| line.contains("s left") || line.contains("waiting for");
+            assert!(!lines.iter().any(is_stale), "{narrowed:?} {lines:#?}");
+        }
     });
 }
 
@@ -171,7 +223,7 @@ fn it_names_the_hook_that_runs() {
     });
 }
 
-/// In a network of its own: where thousands of connections of others are, winddown does not count in time.
+/// In a network namespace of its own: among thousands of other connections, winddown can't count in time.
 fn it_counts_connections() {
     const CLIENT: &str = "\
 import fcntl, os, socket, struct, sys, time\n\
@@ -222,7 +274,7 @@ fn names_do_not_command_the_terminal() {
     });
 }
 
-/// Below a second, and not shortly before SIGKILL.
+/// None within the first second, and none shortly before SIGKILL.
 fn only_a_stop_that_lasts_has_one() {
     for (limit, on_term, status) in [("30s", "--sleep 700 --exit 3", 3), ("1080ms", "", 137), ("0", "", 137)]
     {
@@ -251,7 +303,7 @@ fn only_a_log_for_people_on_a_terminal_has_one() {
             format!("TERM= {winddown}"),
             format!("TERM=xterm {winddown} 2>{file}"),
         ] {
-            pty.line(&format!("{variant} -t 1800ms $WL --on INT [ ] --print up --serve"));
+            pty.line(&format!("{variant} -t 1300ms $WL --on INT [ ] --print up --serve"));
             pty.expect("\r\nup");
             pty.keys("\x03");
             pty.prompt();
@@ -263,11 +315,11 @@ fn only_a_log_for_people_on_a_terminal_has_one() {
     });
 }
 
-/// The terminal's last line is where somebody types.
+/// The user types in the terminal's last line.
 fn a_job_in_the_background_has_none() {
     in_bash(|pty, winddown| {
         let winddown = with_term(winddown);
-        pty.line(&format!("{winddown} -t 1800ms $WL --on TERM [ ] --print up --serve &"));
+        pty.line(&format!("{winddown} -t 1300ms $WL --on TERM [ ] --print up --serve &"));
         // The prompt and this come in any order.
         eventually("it is up", || pty.count("up") == 2);
         pty.keys("\r");
@@ -276,11 +328,11 @@ fn a_job_in_the_background_has_none() {
     });
 }
 
-/// It draws the screen itself.
+/// Such a program draws the screen itself.
 fn a_program_that_reads_single_keys_has_none() {
     in_bash(|pty, winddown| {
         let winddown = with_term(winddown);
-        pty.line(&format!("{winddown} -t 1800ms $WL --on TERM [ ] --say pid --raw --print up --serve"));
+        pty.line(&format!("{winddown} -t 1300ms $WL --on TERM [ ] --say pid --raw --print up --serve"));
         pty.expect("up");
         term(pty.number("pid"));
         pty.prompt();
@@ -295,7 +347,7 @@ fn a_stopped_terminal_does_not_delay_sigkill() {
         pty.line(&format!("{winddown} -t 3400ms $WL --ignore TERM --say pid --print up --serve"));
         pty.expect("\r\nup");
         let main = pty.number("pid");
-        // It is tried once more before the first line of the log is lost, which is that of half the limit.
+        // winddown tries once more before it loses the first line of the log, which comes at half the limit.
         let asked = Instant::now();
         term(main);
         pty.expect("\rstopping: ");
@@ -306,7 +358,7 @@ fn a_stopped_terminal_does_not_delay_sigkill() {
         pty.keys("\x11");
         pty.prompt();
         expect_status(pty, 137);
-        // The last line may have taken its place, too late for the one before it.
+        // The last line may have replaced the one before it, which came too late.
         let screen = replay(&pty.screen(), WIDTH);
         assert!(screen.iter().any(|line| line.starts_with("winddown: ")), "{screen:#?}");
     });

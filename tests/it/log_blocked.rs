@@ -1,4 +1,4 @@
-//! Nothing that happens to stderr changes when winddown stops or kills, or how it exits.
+//! Nothing that happens to stderr changes when winddown asks or kills, or how it exits.
 
 use std::fs::{self, File};
 use std::io::Read as _;
@@ -14,7 +14,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::support::builder::{Stream, Winddown};
-use crate::support::{TempDir, eventually, processes, trials};
+use crate::support::{TempDir, eventually, processes, short_or_long, trials};
 use crate::terminal::{expect_status, in_bash, winddown_of};
 
 trials![
@@ -34,10 +34,10 @@ trials![
     the_workloads_stderr_keeps_its_mode,
 ];
 
-/// Nobody is held up by so much; a line that is waited for would hold for ever.
+/// Longer than any delay that is not a block; waiting for a line would block forever.
 const SOON: Duration = Duration::from_secs(8);
 
-/// A run that has to be killed after 300 ms, with many lines to be told about it.
+/// A run that must be killed after 300 ms, with many lines to log.
 #[track_caller]
 fn expect_kill_in_time(what: &str, options: &[&str], stream: impl Fn() -> Stream) {
     for guard in [&[][..], &["--no-guard"]] {
@@ -63,7 +63,7 @@ fn expect_kill_in_time(what: &str, options: &[&str], stream: impl Fn() -> Stream
     }
 }
 
-/// A pipe that takes nothing more, with its reader.
+/// A full pipe, with its reader.
 fn full_pipe() -> (File, OwnedFd) {
     let (reader, writer) = std::io::pipe().unwrap();
     let writer = OwnedFd::from(writer);
@@ -71,7 +71,7 @@ fn full_pipe() -> (File, OwnedFd) {
     (OwnedFd::from(reader).into(), writer)
 }
 
-/// Writes until nothing more is taken; the descriptor waits again afterwards, as usual.
+/// Writes until the descriptor takes nothing more; afterwards it is blocking again.
 fn fill(descriptor: &OwnedFd) {
     fcntl(descriptor, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
     for size in [256, 1] {
@@ -92,7 +92,7 @@ fn a_broken_pipe_is_no_signal_for_the_workload() {
     expect_kill_in_time("broken pipe", &[], || Stream::Fd(writer.try_clone().unwrap()));
 }
 
-/// Whatever is opened later and gets the number 2 is not written to: here, the record's place.
+/// winddown doesn't write to a file that is opened later and gets the number 2: here, the record.
 fn a_closed_stderr_stays_closed() {
     let place = TempDir::new();
     let record = place.file("record");
@@ -137,7 +137,7 @@ fn a_terminal_stopped_by_ctrl_s_is_not_waited_for() {
     });
 }
 
-/// The terminal's window hangs, or a connection is lost: nobody reads any more.
+/// The terminal's window hangs, or a connection is lost: its output is no longer read.
 fn stuck_terminal() -> (OwnedFd, OwnedFd) {
     let pty = openpty(None, None).unwrap();
     fill(&pty.slave);
@@ -149,7 +149,7 @@ fn a_terminal_without_a_reader_is_not_waited_for() {
     expect_kill_in_time("stuck terminal", &[], || Stream::Fd(slave.try_clone().unwrap()));
 }
 
-/// It calls itself ready when there is room for a part of a line.
+/// Such a terminal polls as writable when there is room for a part of a line.
 fn a_terminal_with_little_room_is_not_waited_for() {
     let room = || {
         let (master, slave) = stuck_terminal();
@@ -168,9 +168,9 @@ fn a_terminal_with_little_room_is_not_waited_for() {
     expect_kill_in_time("terminal with little room", &["--log-format", "json"], room);
 }
 
-/// The reader reads, and is only behind.
+/// The reader does read; it is only behind.
 fn the_last_line_comes_though_the_workload_has_filled_the_terminal() {
-    for round in 0..60 {
+    for round in 0..short_or_long(10, 60) {
         let pty = openpty(None, None).unwrap();
         let mut reader = File::from(pty.master);
         let shown = std::thread::spawn(move || {
@@ -197,7 +197,7 @@ fn the_last_line_comes_though_the_workload_has_filled_the_terminal() {
 fn a_full_disk_loses_only_lines() {
     let place = TempDir::new();
     let directory = place.path().to_str().unwrap();
-    // The last words open the log on the full disk, show it afterwards, and pass the status on.
+    // The script opens the log on the full disk, prints it afterwards, and passes the status on.
     let script = format!(
         "mount -t tmpfs -o size=4k none {directory} && exec 2>{directory}/log && \
          head -c 4000 /dev/zero | tr '\\0' x >&2; \"$@\"; status=$?; cat {directory}/log; exit $status"
@@ -216,8 +216,8 @@ fn a_full_disk_loses_only_lines() {
     assert!(ended.out_bytes().len() > 4000, "{}", ended.told());
 }
 
-/// Starts a run whose lines nobody takes, sends it signals that are told, and makes room. Returns
-/// what was told from then on. Each signal is one line.
+/// Starts a run whose lines can't be written, sends it signals that are logged, and makes room. Returns
+/// the lines from then on. Each signal is one line.
 fn told_after_loss(format: &str) -> Vec<String> {
     let (mut reader, writer) = full_pipe();
     let run = Winddown::new()
@@ -230,7 +230,7 @@ fn told_after_loss(format: &str) -> Vec<String> {
         run.signal(libc::SIGUSR1);
         run.wait_out_times("got 10 ", count);
     }
-    // The line of the fourth may be on its way yet; those before it have been given up.
+    // The line of the fourth may still be on its way; winddown has given up those before it.
     let mut filled = vec![0; 65536];
     reader.read_exact(&mut filled).unwrap();
     run.signal(libc::SIGUSR1);
@@ -242,7 +242,7 @@ fn told_after_loss(format: &str) -> Vec<String> {
     told.lines().map(|line| line.trim_start_matches('x').to_owned()).filter(|line| !line.is_empty()).collect()
 }
 
-/// `started`, five times USR1, USR2, `reaped` and `ended`: told, or counted as lost.
+/// `started`, five times USR1, USR2, `reaped` and `ended`: logged, or counted as lost.
 const LINES: usize = 9;
 
 fn lost_lines_are_counted_and_told_with_the_next() {
@@ -253,7 +253,7 @@ fn lost_lines_are_counted_and_told_with_the_next() {
         before.rsplit_once('(')?.1.parse::<usize>().ok()
     };
     let lost: Vec<usize> = told.iter().filter_map(count).collect();
-    assert_eq!(lost.len(), 1, "told once: {told:#?}");
+    assert_eq!(lost.len(), 1, "logged once: {told:#?}");
     assert!(lost[0] >= 4, "{told:#?}");
     assert!(count(&told[0]).is_some(), "with the next line: {told:#?}");
     assert_eq!(lost[0] + told.len(), LINES, "{told:#?}");
@@ -264,12 +264,12 @@ fn lost_lines_are_counted_in_json() {
     let told: Vec<Value> =
         told_after_loss("json").iter().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     let lost: Vec<u64> = told.iter().filter_map(|line| line["lost_lines"].as_u64()).collect();
-    assert_eq!(lost.len(), 1, "told once: {told:#?}");
+    assert_eq!(lost.len(), 1, "logged once: {told:#?}");
     assert_eq!(usize::try_from(lost[0]).unwrap() + told.len(), LINES, "{told:#?}");
     assert!(told[0]["lost_lines"].is_u64());
 }
 
-/// The descriptor is the workload's too: it never stops waiting because of us.
+/// The workload shares the descriptor: winddown must not make it non-blocking.
 fn the_workloads_stderr_keeps_its_mode() {
     let (_reader, writer) = full_pipe();
     let pty = openpty(None, None).unwrap();

@@ -1,14 +1,15 @@
 //! Real processes, signals and terminals: what a user of winddown sees.
 //!
-//! A test that can't run on this machine is shown as ignored with its reason, and counted; with
+//! A test that can't run on this machine is shown as ignored, with the reason, and counted; with
 //! `WINDDOWN_TEST_ALL=1` it fails instead. Tests run as threads of one process: none may change
-//! what belongs to the process (directory, mask, dispositions); a child's state is set in the child.
+//! what all threads share (directory, mask, dispositions); a child's state is set in the child.
 
 mod activation;
 mod check;
 mod cli;
 mod container_limits;
 mod containers;
+mod deadline;
 mod early_signals;
 mod examples;
 mod execute;
@@ -22,6 +23,7 @@ mod hooks;
 mod hostile;
 mod job_control;
 mod kill;
+mod killed_by_others;
 mod last_words;
 mod limits;
 mod live_line;
@@ -32,10 +34,12 @@ mod memory;
 mod notify;
 mod options;
 mod outcomes;
+mod own_files;
 mod parent;
 mod pid1;
 mod plan;
 mod post_mortem;
+mod post_mortem_certain;
 mod random_runs;
 mod record;
 mod record_file;
@@ -43,12 +47,14 @@ mod record_schema;
 mod report;
 mod report_html;
 mod run_limit;
+mod second_process;
 mod servers;
 mod signals;
 mod start;
 mod stop;
 mod stop_again;
 mod storms;
+mod straggler_grace;
 #[expect(dead_code, reason = "the tests that use the rest are yet to come")]
 mod support;
 mod surroundings;
@@ -57,18 +63,24 @@ mod terminal;
 mod terminal_programs;
 mod token;
 mod token_command;
+mod tutorial;
 mod wall_clock;
 mod watchdog;
 mod without_proc;
 
 fn main() {
-    let arguments = libtest_mimic::Arguments::from_args();
-    let trials = [
+    let mut arguments = libtest_mimic::Arguments::from_args();
+    arguments.test_threads.get_or_insert_with(support::turn::most);
+    support::trial::choose_form(&arguments);
+    support::needs::find_python();
+    support::lateness::watch();
+    let mut tests: Vec<_> = [
         activation::trials(),
         check::trials(),
         cli::trials(),
         container_limits::trials(),
         containers::trials(),
+        deadline::trials(),
         early_signals::trials(),
         examples::trials(),
         execute::trials(),
@@ -82,6 +94,7 @@ fn main() {
         hostile::trials(),
         job_control::trials(),
         kill::trials(),
+        killed_by_others::trials(),
         last_words::trials(),
         limits::trials(),
         live_line::trials(),
@@ -92,10 +105,12 @@ fn main() {
         notify::trials(),
         options::trials(),
         outcomes::trials(),
+        own_files::trials(),
         parent::trials(),
         pid1::trials(),
         plan::trials(),
         post_mortem::trials(),
+        post_mortem_certain::trials(),
         random_runs::trials(),
         record::trials(),
         record_file::trials(),
@@ -103,18 +118,21 @@ fn main() {
         report::trials(),
         report_html::trials(),
         run_limit::trials(),
+        second_process::trials(),
         servers::trials(),
         signals::trials(),
         start::trials(),
         stop::trials(),
         stop_again::trials(),
         storms::trials(),
+        straggler_grace::trials(),
         surroundings::trials(),
         survivors::trials(),
         terminal::trials(),
         terminal_programs::trials(),
         token::trials(),
         token_command::trials(),
+        tutorial::trials(),
         wall_clock::trials(),
         watchdog::trials(),
         without_proc::trials(),
@@ -122,8 +140,11 @@ fn main() {
     .into_iter()
     .flatten()
     .collect();
+    // So that no test waits for those that must run alone.
+    tests.sort_by_key(|test| test.alone);
+    let trials = tests.into_iter().map(support::trial::Test::trial).collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     support::docker::clean_up();
-    support::needs::tell_ignored();
+    support::trial::tell_notes();
     conclusion.exit();
 }

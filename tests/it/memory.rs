@@ -1,5 +1,5 @@
-//! Whole runs under valgrind: no process of winddown reads or writes where it may not, nor what it has
-//! not set, and none loses memory.
+//! Whole runs under valgrind: no process of winddown makes an invalid access, reads uninitialised memory or
+//! leaks memory.
 
 use std::fs;
 
@@ -12,13 +12,13 @@ trials![
     needs("valgrind") => a_kill_makes_no_error_of_memory,
 ];
 
-/// A run that is asked for its end, and the summary that each of its processes has written.
+/// A run that is asked to stop, and the summary that each of its processes wrote.
 #[track_caller]
 fn asked(winddown: Winddown, place: &TempDir, limit: &str, flags: &str) -> Ended {
     let logs = format!("--log-file={}", place.file("valgrind.%p"));
     let run = winddown
         .prefix(["valgrind", "--leak-check=full", "--error-exitcode=99", &logs])
-        // valgrind knows nothing of the C library within a static program.
+        // valgrind can't check the C library within a static program.
         .binary(env!("CARGO_BIN_EXE_winddown"))
         .args(["-v", "-t", limit, "--record", &place.file("record")])
         .workload(&format!("{flags} --print up --serve"))
@@ -30,14 +30,14 @@ fn asked(winddown: Winddown, place: &TempDir, limit: &str, flags: &str) -> Ended
     run.wait().expect_nothing_left()
 }
 
-/// Panics unless so many processes have come to their end without an error.
+/// Panics unless this many processes ended without an error.
 #[track_caller]
 fn expect_clean(place: &TempDir, processes: usize) {
     let files = fs::read_dir(place.path()).unwrap().map(|entry| entry.unwrap());
     let logs =
         files.filter(|file| file.file_name().to_str().is_some_and(|name| name.starts_with("valgrind.")));
     let logs: Vec<String> = logs.map(|file| fs::read_to_string(file.path()).unwrap()).collect();
-    // The child on its way to exec has a log too, without a summary unless there was an error.
+    // The child that is about to exec has a log too, without a summary unless there was an error.
     let ended: Vec<&String> = logs.iter().filter(|log| log.contains("ERROR SUMMARY: ")).collect();
     assert!(ended.iter().all(|log| log.contains("ERROR SUMMARY: 0 errors ")), "{}", logs.join("\n"));
     assert_eq!(ended.len(), processes, "{}", logs.join("\n"));

@@ -1,4 +1,4 @@
-//! PID 1 of a PID namespace: what the kernel does differently for it.
+//! PID 1 of a PID namespace: what the kernel does differently for this process.
 
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,7 @@ trials![
     alone needs("root", "pid-namespace") => storms_are_killed,
 ];
 
-// Trap 20: what PID 1 has no handler for does not reach it.
+// Trap 20: a signal for which PID 1 has no handler does not reach it.
 fn stop_signals_reach_pid_1() {
     for (signal, number) in [("SIGTERM", libc::SIGTERM), ("SIGINT", libc::SIGINT)] {
         let place = TempDir::new();
@@ -48,7 +48,7 @@ fn stop_signals_reach_pid_1() {
     }
 }
 
-/// In there PID 1 is winddown, and the child has a number of its own.
+/// Inside the namespace winddown is PID 1, and the child has a pid of its own.
 const ASKER: &str = "--on TERM [ --exit 3 ] --spawn child asker [ --kill 1 TERM --serve ] --serve";
 
 fn a_stop_from_inside_has_a_name() {
@@ -57,7 +57,7 @@ fn a_stop_from_inside_has_a_name() {
     assert!(ended.err()[0].contains(&sender), "{}", ended.told());
 }
 
-/// With the caller's /proc the same number is that of a stranger.
+/// In the caller's /proc the same pid belongs to a stranger.
 fn a_name_is_not_taken_from_another_namespace() {
     let run = Winddown::new().prefix(["unshare", "--pid", "--fork"]).workload(ASKER);
     let ended = run.run().expect_code(3).expect_nothing_left();
@@ -65,7 +65,7 @@ fn a_name_is_not_taken_from_another_namespace() {
     assert!(ended.err()[0].contains(&sender), "{}", ended.told());
 }
 
-/// All that can be forwarded and is no stop signal; those that stop a process would stop it.
+/// Every signal that can be forwarded and is no stop request, except those that stop a process.
 fn every_signal_is_passed_on() {
     let stays = [
         libc::SIGKILL,
@@ -96,7 +96,7 @@ fn every_signal_is_passed_on() {
     assert_eq!(ended.count_out("got "), signals.len() + 1, "{}", ended.told());
 }
 
-// Trap 13: when PID 1 exits the kernel kills all others.
+// Trap 13: when PID 1 exits, the kernel kills all other processes.
 fn stragglers_are_stopped_before_pid_1_exits() {
     let saves = "--on TERM [ --sleep 300 --print saved --exit 0 ] --serve";
     let run = Winddown::new()
@@ -130,7 +130,7 @@ fn an_old_daemon_is_asked_after_the_main_process() {
     assert!(at("done").is_some() && at("done") < at("d got 15"), "{}", ended.told());
 }
 
-/// The workload program in winddown's PID namespace, but not its descendant: as `docker exec` does it.
+/// Starts the workload program in winddown's PID namespace, but not as its descendant, like `docker exec`.
 fn join(run: &Running, flags: &str) -> Running {
     let pid = run.pid().to_string();
     Winddown::bare()
@@ -140,7 +140,7 @@ fn join(run: &Running, flags: &str) -> Running {
         .start()
 }
 
-/// `kill(-1)` would reach everybody in the namespace, so it is for the end only.
+/// `kill(-1)` would reach every process in the namespace, so winddown uses it only at the end.
 fn nobody_is_killed_before_the_deadline() {
     let deaf = "--ignore TERM --serve";
     let run = Winddown::new()
@@ -162,7 +162,7 @@ fn nobody_is_killed_before_the_deadline() {
     holds_within(Duration::from_millis(1700), || {
         let now = asked.elapsed();
         let there = all_there(&run);
-        // A look that took long says nothing about the time before the deadline.
+        // A scan that took long says nothing about the time before the deadline.
         assert!(there || asked.elapsed() > Duration::from_secs(2), "killed within {now:?}: {:?}", run.err());
         looked += 1;
         false
@@ -216,7 +216,7 @@ fn nothing_outlives_a_killed_pid_1() {
     assert!(ended.since(killed) < Duration::from_secs(5), "{}", ended.told());
 }
 
-/// PID 1 can't be stopped from inside its namespace; the rest of the job is, and goes on.
+/// PID 1 can't be stopped from inside its namespace; the rest of the job can, and is continued.
 fn job_control_around_pid_1() {
     let mut pty = Pty::bash();
     pty.line(
@@ -224,8 +224,8 @@ fn job_control_around_pid_1() {
     );
     pty.expect("up");
     pty.keys("\x1a");
-    // Before or after the shell's own line, and not within what is typed next.
-    eventually("winddown tells it", || pty.count("was stopped; SIGCONT lets it go on") == 1);
+    // Before or after the shell's own line, but not within the next typed line.
+    eventually("winddown logs it", || pty.count("was stopped; SIGCONT resumes it") == 1);
     pty.prompt();
     assert!(pty.command("jobs").contains("Stopped"), "{}", pty.screen());
     pty.line("fg");
@@ -264,7 +264,7 @@ fn without_any_proc() {
     assert!(ended.err().iter().any(|line| line.contains("SIGKILL after ")), "{}", ended.told());
 }
 
-// Traps 3 and 4: deaths that come faster than their signals.
+// Traps 3 and 4: deaths that are faster than their signals.
 fn orphans_are_reaped() {
     let run =
         Winddown::new().pid_1().workload("--orphans 3000 --on TERM [ --exit 3 ] --print up --serve").start();
@@ -275,7 +275,7 @@ fn orphans_are_reaped() {
     run.wait().expect_code(3).expect_nothing_left();
 }
 
-/// While PID 1 is stopped its children die, and the kernel keeps one SIGCHLD for all of them.
+/// PID 1 is stopped while its children die, and the kernel keeps one SIGCHLD for all of them.
 fn many_deaths_of_one_signal_are_all_reaped() {
     let run = Winddown::new()
         .pid_1()

@@ -1,7 +1,7 @@
-//! Random workloads, options and events against the invariants of DESIGN 7, with the real binary.
+//! Random workloads, options and events against the invariants of docs/architecture.md, with the real binary.
 //!
-//! A failure prints its seed: `WINDDOWN_RANDOM_SEED=N` plays that run alone again (the moments are
-//! those of the machine, so it may take several times). `WINDDOWN_RANDOM_SECONDS=3600` is the long form.
+//! A failure prints its seed: `WINDDOWN_RANDOM_SEED=N` repeats that run alone (the exact timing depends on
+//! the machine, so it may take several attempts). `WINDDOWN_RANDOM_SECONDS=3600` is the long form.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::support::builder::Winddown;
 use crate::support::running::Running;
-use crate::support::{TempDir, eventually, holds_within, processes, read_json, trials};
+use crate::support::{TempDir, eventually, holds_within, processes, read_json, short_or_long, trials};
 
 mod judge;
 mod plan;
@@ -21,9 +21,9 @@ use plan::{Event, Plan, Random};
 
 trials![alone => random_runs_keep_the_invariants];
 
-/// The short form ends after so many runs, or after so long.
-const RUNS: u64 = 40;
-const SHORT: Duration = Duration::from_secs(10);
+/// The test ends after this many runs, or after this time, unless a variable sets the time.
+const FEW: (u64, Duration) = (12, Duration::from_secs(4));
+const MORE: (u64, Duration) = (40, Duration::from_secs(10));
 
 fn random_runs_keep_the_invariants() {
     let setting = |name: &str| {
@@ -34,20 +34,21 @@ fn random_runs_keep_the_invariants() {
         return;
     }
     let seconds = setting("WINDDOWN_RANDOM_SECONDS").map(Duration::from_secs);
-    // In CI the same runs each time: a red one is about the change, not about the draw.
+    // In CI the same runs each time: a failure is due to the change, not to chance.
     let drawn = u64::from(std::process::id()) << 32
         | u64::from(std::time::UNIX_EPOCH.elapsed().unwrap_or_default().subsec_micros());
     let first = if std::env::var_os("CI").is_some() { 1 } else { drawn };
+    let (runs, length) = short_or_long(FEW, MORE);
     let start = Instant::now();
     for number in 0.. {
-        if start.elapsed() > seconds.unwrap_or(SHORT) || (seconds.is_none() && number >= RUNS) {
+        if start.elapsed() > seconds.unwrap_or(length) || (seconds.is_none() && number >= runs) {
             break;
         }
         run(first + number);
     }
 }
 
-/// One run; panics, with all that is needed to play it again, unless it keeps the invariants.
+/// One run; panics, with everything needed to repeat it, unless it keeps the invariants.
 fn run(seed: u64) {
     let plan = Plan::new(&mut Random::new(seed));
     let place = TempDir::new();
@@ -73,26 +74,29 @@ fn words_of(panic: &(dyn Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
 }
 
-/// What was done to a run, for the judgement.
+/// What the test did to a run, for the judgement.
 #[derive(Debug, Default)]
 struct Done {
     outer_killed: bool,
     inner_killed: bool,
     /// How often each signal was sent to winddown.
     sent: Vec<i32>,
-    /// Processes of winddown that were stopped, to be continued in the end.
+    /// Processes of winddown that were stopped, and must be continued in the end.
     stopped: Vec<i32>,
-    /// For so long one of them may have been.
+    /// How long one of them may have been stopped.
     stopped_for: Duration,
 }
 
 fn play(plan: &Plan, file: &str) -> Result<(), String> {
-    let run = Winddown::new().args(["--record", file]).args(&plan.options).workload(&plan.workload).start();
+    let folder = Path::new(file).parent().and_then(Path::to_str).expect("a folder");
+    let here = |words: &str| words.replace("{DIR}", folder);
+    let options = plan.options.iter().map(|word| here(word));
+    let run = Winddown::new().args(["--record", file]).args(options).workload(&here(&plan.workload)).start();
     let mut done = Done::default();
-    // A signal that comes before its first instructions ends it, as it would any program.
+    // A signal before its first instructions kills it, like any program.
     eventually("winddown has blocked its signals", || has_ended(&run) || blocks_signals(run.pid()));
     for (pause, event) in &plan.events {
-        // The moment is what is random here.
+        // The moment is the random part here.
         std::thread::sleep(*pause);
         act(&run, *event, &mut done);
     }
@@ -103,7 +107,7 @@ fn play(plan: &Plan, file: &str) -> Result<(), String> {
         act(&run, Event::Signal(libc::SIGTERM), &mut done);
     }
     let ended = run.wait();
-    let winddown_gone = || ended.tag().living().iter().all(|one| one.name != "winddown");
+    let winddown_gone = || ended.tag().living().iter().all(|one| !processes::is_winddowns(&one.name));
     if !holds_within(Duration::from_secs(15), winddown_gone) {
         return Err(format!("winddown does not end: {:?}\n{}", ended.tag().living(), ended.told()));
     }
@@ -114,12 +118,12 @@ fn play(plan: &Plan, file: &str) -> Result<(), String> {
     })
 }
 
-/// The process is ours to reap, so its id is no stranger's.
+/// The process is our child and not reaped, so its id can't be a stranger's.
 fn has_ended(run: &Running) -> bool {
     processes::state(run.pid()).is_none_or(|state| state == 'Z')
 }
 
-/// While it waits for signals they do not count as blocked, but then it has a child.
+/// While winddown waits for signals they do not count as blocked, but by then it has a child.
 fn blocks_signals(pid: i32) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let blocked = status.lines().find_map(|line| line.strip_prefix("SigBlk:")).unwrap_or_default();
@@ -127,17 +131,14 @@ fn blocks_signals(pid: i32) -> bool {
 }
 
 fn act(run: &Running, event: Event, done: &mut Done) {
-    let inner = || {
-        let children = processes::children(run.pid());
-        children.into_iter().find(|one| one.name == "winddown").map(|one| one.pid)
-    };
+    let inner = || processes::inner(run.pid());
     match event {
         Event::Signal(signal) => {
             done.sent.push(signal);
             run.signal(signal);
         }
         Event::KillOuter => {
-            // One that has ended has its status already.
+            // A process that has ended already has its status.
             done.outer_killed = true;
             run.signal(libc::SIGKILL);
         }
@@ -161,7 +162,7 @@ fn act(run: &Running, event: Event, done: &mut Done) {
 
 /// False if there is no such process any more.
 fn send(pid: i32, signal: i32) -> bool {
-    // SAFETY: takes numbers only; the id was seen a moment ago in a run that goes on.
+    // SAFETY: takes numbers only; the id was seen a moment ago, in a run that is still in progress.
     unsafe { libc::kill(pid, signal) == 0 }
 }
 

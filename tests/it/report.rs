@@ -1,18 +1,28 @@
-//! `winddown report`: the story, the table and the errors, from records of real runs.
+//! `winddown report`: the story, the table and the errors. Whole pages come from the records in `records/`,
+//! which were written by real runs.
 
 use std::os::fd::OwnedFd;
 
+use serde_json::Value;
+use snapbox::{Data, file};
+
+use crate::record_schema;
 use crate::support::builder::{Stream, Winddown, winddown_path};
+use crate::support::json_schema::{expect_fits, read_schema};
 use crate::support::running::Ended;
+use crate::support::snapshot::{Transcript, expect_exactly, expect_page};
 use crate::support::{Pty, TempDir, read_json, trials};
 
 trials![
     a_kill_is_told_with_its_cause,
     equal_signals_are_told_together,
     a_stop_in_time_is_told,
+    the_record_that_was_just_written_is_told,
     a_plan_is_told_step_by_step,
     a_run_that_was_not_started_is_told,
     several_are_set_out_in_a_table,
+    only_runs_of_one_kind_are_summed_up,
+    a_program_reads_the_words_of_the_record,
     a_file_may_hold_several,
     causes_are_explained,
     what_is_no_record_is_refused,
@@ -33,7 +43,20 @@ fn reporting(words: &[&str]) -> Winddown {
     Winddown::bare().command(own.into_iter().chain(words.iter().map(Into::into)))
 }
 
-/// The record of a shell script that prints `up`, and is then asked to stop.
+/// `winddown report` about records of `records/`.
+#[track_caller]
+fn page(names: &[&str]) -> String {
+    let place = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/records");
+    for name in names {
+        let wrong = record_schema::errors(&read_json(format!("{place}/{name}")));
+        assert!(wrong.is_empty(), "{name} does not match the current schema: {wrong:#?}");
+    }
+    let ended = reporting(names).directory(place).run().expect_code(0);
+    assert_eq!(ended.err().len(), 0, "{}", ended.told());
+    String::from_utf8(ended.out_bytes()).expect("a page is text")
+}
+
+/// Writes the record of a shell script that prints `up` and is then asked to stop.
 pub(super) fn stopped(place: &TempDir, name: &str, options: &[&str], script: &str) -> String {
     let record = place.file(name);
     let run = Winddown::new().args(options).args(["--record", &record]).command(["sh", "-c", script]).start();
@@ -44,38 +67,12 @@ pub(super) fn stopped(place: &TempDir, name: &str, options: &[&str], script: &st
 }
 
 const STOPS: &str = "trap 'exit 0' TERM; echo up; while :; do sleep 0.02; done";
-/// Starts a while before it can be asked, and then waits for something that does not end: each look at it
-/// sees the same.
+/// Starts a while before it can be asked, and then waits for a child that does not end: all snapshots are
+/// alike.
 pub(super) const IGNORES: &str = "trap '' TERM; sleep 0.1; sleep 60 & echo up; while :; do wait; done";
 
-/// Where a line that contains this is; there must be one.
-#[track_caller]
-fn line(lines: &[String], part: &str) -> usize {
-    let found = lines.iter().position(|line| line.contains(part));
-    found.unwrap_or_else(|| panic!("{part} is not in {lines:#?}"))
-}
-
 fn a_kill_is_told_with_its_cause() {
-    let place = TempDir::new();
-    let record = stopped(&place, "kill.json", &["-t", "1s"], IGNORES);
-    let ended = report(&[&record]).expect_code(0);
-    let lines = ended.out();
-    let told = read_json(&record);
-    let pid = &told["main"]["pid"];
-    assert!(lines[1].starts_with("killed after 1"), "{}", ended.told());
-    assert!(lines[2].contains("limit 1s (-t); exit status 137; "), "{}", ended.told());
-    let started = line(&lines, &format!("started sh (pid {pid})"));
-    let asked = line(&lines, " from ");
-    let half = line(&lines, "half of the limit is over; still there: sh");
-    let killed = line(&lines, "SIGKILL to ");
-    let ended_at = line(&lines, &format!("sh (pid {pid}) died of SIGKILL"));
-    let cause = line(&lines, &format!("W04 ignored: sh (pid {pid}) ignores SIGTERM"));
-    assert!(started < asked && asked < half && half < killed && killed < ended_at && ended_at < cause);
-    assert!(lines[asked].trim_start().starts_with("0  SIGTERM from "), "{}", lines[asked]);
-    assert!(lines[asked].ends_with(": stopping, SIGKILL in 1s"), "{}", lines[asked]);
-    assert!(lines[started].trim_start().starts_with('-'), "{}", lines[started]);
-    assert!(lines[killed].trim_start().starts_with("+1s"), "{}", lines[killed]);
-    assert_eq!(ended.count_out("try: "), 1, "{}", ended.told());
+    expect_exactly(&page(&["killed.json"]), file!["snapshots/report/killed.txt"]);
 }
 
 fn equal_signals_are_told_together() {
@@ -104,80 +101,105 @@ fn equal_signals_are_told_together() {
 }
 
 fn a_stop_in_time_is_told() {
+    expect_exactly(&page(&["stopped.json"]), file!["snapshots/report/stopped.txt"]);
+}
+
+fn the_record_that_was_just_written_is_told() {
     let place = TempDir::new();
-    let record = stopped(&place, "stop.json", &["-t", "20s"], STOPS);
-    let ended = report(&[&record]).expect_code(0);
-    let lines = ended.out();
-    assert!(lines[1].starts_with("stopped in "), "{}", ended.told());
-    assert!(
-        lines[1].contains(" of 20s: sh (pid ") && lines[1].ends_with("exited with 0"),
-        "{}",
-        ended.told()
-    );
-    assert_eq!(ended.count_out("why") + ended.count_out("SIGKILL to"), 0, "{}", ended.told());
-    assert_eq!(ended.err().len(), 0, "{}", ended.told());
+    let lines = report(&[&stopped(&place, "stop.json", &["-t", "20s"], STOPS)]).expect_code(0).out();
+    assert!(lines[1].starts_with("stopped in ") && lines[1].ends_with("exited with 0"), "{lines:#?}");
+    let lines = report(&[&stopped(&place, "kill.json", &["-t", "1s"], IGNORES)]).expect_code(0).out();
+    assert!(lines[1].starts_with("killed after 1"), "{lines:#?}");
 }
 
 fn a_plan_is_told_step_by_step() {
-    let place = TempDir::new();
-    let options = ["-t", "20s", "--stop", "run 'false' 5s, wait 100ms, TERM", "--post-stop", "true"];
-    let record = stopped(&place, "plan.json", &options, STOPS);
-    let ended = report(&[&record]).expect_code(0);
-    let lines = ended.out();
-    let places = [
-        "step 1: running 'false', 5s",
-        "hook 'false' exited with 1",
-        "step 2: waiting, 100ms",
-        "step 3: SIGTERM to main",
-        "exited with 0",
-        "hook 'true' exited with 0",
-    ]
-    .map(|part| {
-        // The verdict is not part of the time line.
-        line(&lines[3..], part)
-    });
-    assert!(places.is_sorted(), "{}", ended.told());
+    expect_exactly(&page(&["plan.json"]), file!["snapshots/report/plan.txt"]);
 }
 
 fn a_run_that_was_not_started_is_told() {
-    let place = TempDir::new();
-    let record = place.file("none.json");
-    let run = Winddown::new().args(["--record", &record]).command(["/no/such/command"]).run();
-    drop(run.expect_code(127));
-    let ended = report(&[&record]).expect_code(0);
-    let lines = ended.out();
-    assert_eq!(lines.len(), 3, "{}", ended.told());
-    assert!(lines[1].starts_with("not started: cannot run '/no/such/command'"), "{}", ended.told());
-    assert!(lines[2].ends_with("exit status 127"), "{}", ended.told());
+    expect_exactly(&page(&["not_started.json"]), file!["snapshots/report/not_started.txt"]);
 }
 
 fn several_are_set_out_in_a_table() {
+    let in_time = page(&["stopped.json", "plan.json", "stopped.json"]);
+    expect_exactly(&in_time, file!["snapshots/report/several.txt"]);
+    // It is not known how long a stop that ended in a kill would have taken.
+    let killed = page(&["stopped.json", "killed.json", "not_started.json"]);
+    expect_exactly(&killed, file!["snapshots/report/several_killed.txt"]);
+}
+
+/// A stop of this command by this signal: how it ended, after how many milliseconds.
+fn made(place: &TempDir, name: &str, (command, signal, outcome, time_ms): Stop) -> String {
+    let record = serde_json::json!({
+        "schema": 1, "command": [command], "outcome": outcome, "main": { "pid": 7, "name": command },
+        "phases": [{ "phase": "running", "at_ms": 1.0 }, { "phase": "stopped", "at_ms": 100.0 + time_ms }],
+        "stop": { "at_ms": 100.0, "cause": "signal", "signal": signal, "sender": { "kind": "kernel" } },
+    });
+    place.write(name, &record.to_string())
+}
+
+type Stop = (&'static str, &'static str, &'static str, f64);
+
+fn only_runs_of_one_kind_are_summed_up() {
     let place = TempDir::new();
-    let files: Vec<String> =
-        (0..3).map(|number| stopped(&place, &format!("{number}.json"), &["-t", "20s"], STOPS)).collect();
-    let ended = report(&[&files[0], &files[1], &files[2]]).expect_code(0);
-    let lines = ended.out();
-    for (line, file) in lines[1..].iter().zip(&files) {
-        let cells: Vec<&str> = line.split_whitespace().collect();
-        assert_eq!(
-            (cells[0], cells[1], cells[2], cells[4]),
-            (file.as_str(), "stopped", "0", "20s"),
-            "{line}"
-        );
+    let runs: [Stop; 6] = [
+        ("a", "TERM", "stopped", 100.0),
+        ("a", "TERM", "stopped", 300.0),
+        ("a", "INT", "stopped", 9000.0),
+        ("b", "TERM", "stopped", 7000.0),
+        ("c", "TERM", "stopped", 70.0),
+        ("c", "TERM", "killed", 700.0),
+    ];
+    let made = |(number, run): (usize, &Stop)| made(&place, &format!("{number}.json"), *run);
+    let files: Vec<String> = runs.iter().enumerate().map(made).collect();
+    let files: Vec<&str> = files.iter().map(String::as_str).collect();
+    let lines = report(&files).expect_code(0).out();
+    assert!(lines.contains(&"Stop times of a, stopped by SIGTERM:".to_owned()), "{lines:#?}");
+    assert!(lines.contains(&"n = 2, min 100ms, median 200ms, max 300ms".to_owned()), "{lines:#?}");
+    let killed = "1 of 2 runs had to be killed: how long they would have taken is not known, so no limit is recommended.";
+    let in_time = "n = 1, min 70ms, median 70ms, max 70ms (runs that ended in time)";
+    assert!(lines.windows(2).any(|pair| pair == [in_time, killed]), "{lines:#?}");
+    assert!(lines.last().is_some_and(|line| line.starts_with("Not summed up: 2 runs ")), "{lines:#?}");
+    let page = report(&[&["--html", "-"], &files[..]].concat()).expect_code(0).told();
+    assert!(page.contains("<h2>Stop times of a, stopped by SIGTERM</h2>"), "{page}");
+    assert!(page.contains("n = 2, min 100ms, median 200ms, max 300ms"), "{page}");
+}
+
+/// The schema of the report, with that of the record in it.
+fn report_schema() -> Value {
+    let record = read_schema("record.schema.json");
+    let text = read_schema("report.schema.json").to_string().replace("record.schema.json#", "#/$defs/record");
+    let mut schema: Value = serde_json::from_str(&text).expect("a schema");
+    schema["$defs"] = record["$defs"].clone();
+    schema["$defs"]["record"] = record;
+    schema
+}
+
+fn a_program_reads_the_words_of_the_record() {
+    let place = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/records");
+    let names = ["stopped.json", "killed.json", "not_started.json", "plan.json", "stopped.json"];
+    let ended = reporting(&[&["--format", "json"][..], &names].concat()).directory(place).run();
+    let ended = ended.expect_code(0);
+    assert_eq!((ended.out().len(), ended.err().len()), (1, 0), "{}", ended.told());
+    let read: Value = serde_json::from_slice(&ended.out_bytes()).expect("one object");
+    expect_fits(&report_schema(), &read);
+    for (run, name) in read["runs"].as_array().unwrap().iter().zip(names) {
+        let record = read_json(format!("{place}/{name}"));
+        assert_eq!(run["record"], name);
+        for (field, value) in run.as_object().unwrap() {
+            assert!(
+                ["record", "stop_time_ms"].contains(&field.as_str()) || record[field] == *value,
+                "{field}"
+            );
+        }
     }
-    line(&lines, "Stop times:");
-    line(&lines, "n = 3, min ");
-    line(
-        &lines,
-        "3 runs: the longest covers p36 with 95 % confidence, and less than 100 % of such stops fail.",
-    );
-    line(&lines, "Recommended limit: 1s (twice the longest, ");
-    // How long a stop would have taken is not known of one that was killed.
-    let killed = stopped(&place, "killed.json", &["-t", "200ms"], IGNORES);
-    let ended = report(&[&files[0], &killed]).expect_code(0);
-    let lines = ended.out();
-    line(&lines, "1 of 2 runs had to be killed");
-    assert_eq!(ended.count_out("Recommended"), 0, "{}", ended.told());
+    let killed =
+        read["groups"].as_array().unwrap().iter().find(|group| group["killed"] == 1).expect("a kill");
+    assert_eq!((&killed["median_ms"], &killed["recommended_limit_ms"]), (&Value::Null, &Value::Null));
+    // Of one record, too, and not beside a page.
+    let one = reporting(&["--format", "json", "stopped.json"]).directory(place).run().expect_code(0);
+    let one: Value = serde_json::from_slice(&one.out_bytes()).expect("one object");
+    assert_eq!(one["groups"][0]["median_ms"], one["runs"][0]["stop_time_ms"]);
 }
 
 fn a_file_may_hold_several() {
@@ -187,53 +209,58 @@ fn a_file_may_hold_several() {
     let ended = reporting(&["-"]).stdin(Stream::File(both.clone().into())).run().expect_code(0);
     let lines = ended.out();
     assert!(lines[1].starts_with("-#1 ") && lines[2].starts_with("-#2 "), "{}", ended.told());
-    line(&report(&[&both]).expect_code(0).out(), "both.json#2 ");
+    assert!(report(&[&both]).expect_code(0).out()[2].starts_with(&format!("{both}#2 ")));
 }
 
 fn causes_are_explained() {
     let by_code = report(&["--explain", "w09"]).expect_code(0);
-    let lines = by_code.out();
-    assert_eq!(lines[0], "W09 draining: The server waits for clients that are still connected");
-    assert!(lines.iter().any(|line| line.starts_with("Try: close idle connections")), "{}", by_code.told());
-    assert!(lines.iter().all(|line| line.len() < 90), "{}", by_code.told());
-    assert_eq!(report(&["--explain", "draining"]).expect_code(0).out(), lines);
-    assert_eq!(report(&["--explain"]).expect_code(0).out().len(), 20);
+    assert!(by_code.out().iter().all(|line| line.len() < 90), "{}", by_code.told());
+    assert_eq!(report(&["--explain", "draining"]).expect_code(0).out(), by_code.out());
+    told(&["--explain", "w09"], file!["snapshots/report/explain_w09.txt"]);
+    told(&["--explain"], file!["snapshots/report/explain.txt"]);
 }
 
+/// Expects this page, and nothing else.
 #[track_caller]
-fn refused(ended: Ended, parts: &[&str]) {
-    let ended = ended.expect_code(125);
-    let err = ended.err();
-    assert_eq!((ended.out_bytes().len(), err.len()), (0, 1), "{}", ended.told());
-    for part in ["winddown: report: "].iter().chain(parts) {
-        assert!(err[0].contains(part), "{part} is not in {}", err[0]);
+fn told(words: &[&str], snapshot: Data) {
+    let ended = report(words).expect_code(0);
+    assert_eq!(ended.err().len(), 0, "{}", ended.told());
+    expect_page(&String::from_utf8_lossy(&ended.out_bytes()), snapshot);
+}
+
+/// One error line each.
+#[track_caller]
+fn all_refused<'a>(command_lines: impl IntoIterator<Item = &'a [&'a str]>, snapshot: Data) {
+    let mut told = Transcript::default();
+    for words in command_lines {
+        let ended = report(words).expect_code(125);
+        assert_eq!((ended.out_bytes().len(), ended.err().len()), (0, 1), "{}", ended.told());
+        told.add(["winddown", "report"].iter().chain(words), &ended);
     }
+    told.expect(snapshot);
 }
 
 fn what_is_no_record_is_refused() {
     let place = TempDir::new();
-    let remedy = "name a file that winddown --record has written";
-    let missing = place.file("missing.json");
-    refused(report(&[&missing]), &[&missing, remedy]);
-    let directory = place.path().display().to_string();
-    refused(report(&[&directory]), &[&directory, remedy]);
-    for (name, text) in [
-        ("empty", ""),
-        ("text", "no json\n"),
-        ("half", "{\"schema\": 1, \"comm"),
-        ("other", "{\"a\": 1}"),
-        ("list", "[1, 2]"),
-        ("wrong", "{\"schema\": 1, \"command\": 5}"),
-        ("deep", &"[".repeat(100_000)),
-    ] {
-        let file = place.write(name, text);
-        refused(report(&[&file]), &[&file, "no record", remedy]);
-    }
-    let newer = place.write("newer", "{\"schema\": 99}");
-    refused(report(&[&newer]), &[&newer, "schema 99", "report it with a newer winddown"]);
-    let out = place.file("no/such/place.html");
-    let record = place.write("bare", "{\"schema\": 1}");
-    refused(report(&["--html", &out, &record]), &[&out, "name a file that can be written"]);
+    let mut files = vec![place.file("missing.json"), place.path().display().to_string()];
+    let deep = "[".repeat(100_000);
+    files.extend(
+        [
+            ("empty", ""),
+            ("text", "no json\n"),
+            ("half", "{\"schema\": 1, \"comm"),
+            ("other", "{\"a\": 1}"),
+            ("list", "[1, 2]"),
+            ("wrong", "{\"schema\": 1, \"command\": 5}"),
+            ("deep", &deep),
+            ("newer", "{\"schema\": 99}"),
+        ]
+        .map(|(name, text)| place.write(name, text)),
+    );
+    let (out, record) = (place.file("no/such/place.html"), place.write("bare", "{\"schema\": 1}"));
+    let mut command_lines: Vec<Vec<&str>> = files.iter().map(|file| vec![file.as_str()]).collect();
+    command_lines.push(vec!["--html", &out, &record]);
+    all_refused(command_lines.iter().map(Vec::as_slice), file!["snapshots/report/no_record.txt"]);
 }
 
 fn what_a_record_does_not_have_is_not_told() {
@@ -254,13 +281,17 @@ fn what_a_record_does_not_have_is_not_told() {
 }
 
 fn wrong_words_are_refused() {
-    refused(report(&[]), &["no record given", "winddown report FILE..."]);
-    refused(report(&["--nonsense"]), &["there is no option '--nonsense'"]);
-    refused(report(&["--html"]), &["--html"]);
-    refused(report(&["--explain", "W99"]), &["--explain W99", "no such cause"]);
-    refused(report(&["--explain", "W09", "file"]), &["--explain"]);
-    let help = report(&["--help"]).expect_code(0);
-    assert_eq!(help.count_out("winddown report --explain [CODE]"), 1, "{}", help.told());
+    let wrong: [&[&str]; 7] = [
+        &[],
+        &["--nonsense"],
+        &["--html"],
+        &["--explain", "W99"],
+        &["--explain", "W09", "file"],
+        &["--format", "yaml", "file"],
+        &["--format", "json", "--html", "-", "file"],
+    ];
+    all_refused(wrong, file!["snapshots/report/usage_errors.txt"]);
+    told(&["--help"], file!["snapshots/report/help.txt"]);
 }
 
 fn a_closed_reader_is_no_panic() {

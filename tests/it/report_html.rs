@@ -1,4 +1,4 @@
-//! `winddown report --html`: the picture is where the record says, and nothing in a record is markup.
+//! `winddown report --html`: marks are drawn where the record puts them, and nothing in a record becomes markup.
 
 use roxmltree::{Document, Node, ParsingOptions};
 use serde_json::Value;
@@ -15,10 +15,14 @@ trials![
     forty_processes_have_forty_bars,
     a_storm_of_signals_stays_a_picture,
     several_runs_come_one_after_the_other,
+    those_that_failed_come_first,
+    a_process_whose_end_was_not_seen_ends_hatched,
+    no_line_runs_through_a_text,
+    it_is_readable_without_eyes_and_with_poor_ones,
     a_run_that_was_not_started_has_no_picture,
 ];
 
-/// The page; a record's texts are in it, so it must be well-formed whatever they are.
+/// Parses the page. It contains the record's texts, and must be well-formed whatever they are.
 #[track_caller]
 fn parsed(page: &str) -> Document<'_> {
     let options = ParsingOptions { allow_dtd: true, ..ParsingOptions::default() };
@@ -30,7 +34,7 @@ fn page(files: &[&str]) -> String {
     String::from_utf8(ended.out_bytes()).expect("a page is text")
 }
 
-/// All elements of this name whose classes begin with these.
+/// All elements with this name whose class attribute begins with this.
 fn all<'a>(document: &'a Document<'_>, name: &str, class: &str) -> Vec<Node<'a, 'a>> {
     let has_class =
         |given: &str| given.strip_prefix(class).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '));
@@ -40,14 +44,14 @@ fn all<'a>(document: &'a Document<'_>, name: &str, class: &str) -> Vec<Node<'a, 
     document.descendants().filter(is_one).collect()
 }
 
-/// An attribute as a number, of an element or of the first child that has it.
+/// An attribute as a number, from the element or the first descendant that has it.
 #[track_caller]
 fn number(node: &Node<'_, '_>, name: &str) -> f64 {
     let value = node.descendants().find_map(|node| node.attribute(name));
     value.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no {name} in {node:?}"))
 }
 
-/// Where the mark of a moment is; there must be one within a hundredth of a millisecond.
+/// The position of the mark for a moment; there must be one within a hundredth of a millisecond.
 #[track_caller]
 fn mark(document: &Document<'_>, at_ms: f64) -> f64 {
     let marks = all(document, "g", "mark");
@@ -56,7 +60,7 @@ fn mark(document: &Document<'_>, at_ms: f64) -> f64 {
     number(found, "x1")
 }
 
-/// A tenth of a pixel is what is written, and some such numbers are added up.
+/// The page has tenths of a pixel, and the tests add some of them up.
 fn is_near(one: f64, other: f64) -> bool {
     (one - other).abs() <= 0.4
 }
@@ -65,7 +69,7 @@ fn ms(value: &Value) -> f64 {
     value.as_f64().expect("a time")
 }
 
-/// Of this process: where its bar begins and ends.
+/// Where the bar of this process begins and ends, and its text.
 #[track_caller]
 fn bar(document: &Document<'_>, pid: &Value) -> (f64, f64, String) {
     let bars = all(document, "g", "process");
@@ -101,7 +105,7 @@ fn the_picture_is_where_the_record_says() {
     }
     let main = &record["main"]["pid"];
     assert!(bar(&document, main).0 < zero, "the main process was there before the stop: {record}");
-    // Each look at it has its part of the bar, from the look on.
+    // Each snapshot has its part of the bar, which begins at the snapshot.
     let looks = record["looks"].as_array().unwrap();
     let main_bar = all(&document, "g", "process").into_iter().next().expect("a bar");
     let parts: Vec<f64> = main_bar
@@ -113,7 +117,7 @@ fn the_picture_is_where_the_record_says() {
     assert!(parts.iter().zip(looks).all(|(part, look)| is_near(*part, x(ms(&look["at_ms"])))), "{parts:?}");
 }
 
-/// A record with these times, and what it has beside them.
+/// A record with fixed times, changed by the test.
 fn made(place: &TempDir, name: &str, change: impl FnOnce(&mut Value)) -> String {
     let mut record = serde_json::json!({
         "schema": 1, "command": ["server"], "outcome": "stopped", "main": { "pid": 7, "name": "server" },
@@ -206,7 +210,7 @@ fn a_storm_of_signals_stays_a_picture() {
     let one = page(&[&file]);
     let document = parsed(&one);
     assert!(all(&document, "g", "mark").len() <= 43);
-    // Whatever else came in, the stop has its labels.
+    // Whatever else was received, the stop has its labels.
     for class in ["label limit", "label half"] {
         assert_eq!(all(&document, "text", class).len(), 1, "{class}");
     }
@@ -223,8 +227,8 @@ fn several_runs_come_one_after_the_other() {
     let files = ["1.json", "2.json"].map(|name| stopped(&place, name, &["-t", "20s"], script));
     let page = page(&[&files[0], &files[1]]);
     let document = parsed(&page);
-    let sections: Vec<_> =
-        document.descendants().filter_map(|node| node.attribute("id").map(str::to_owned)).collect();
+    let sections = document.descendants().filter(|node| node.has_tag_name("section"));
+    let sections: Vec<_> = sections.filter_map(|node| node.attribute("id").map(str::to_owned)).collect();
     assert_eq!(sections, ["run-1", "run-2"]);
     let links: Vec<_> = document.descendants().filter_map(|node| node.attribute("href")).collect();
     assert_eq!(links, ["#run-1", "#run-2"]);
@@ -240,4 +244,168 @@ fn a_run_that_was_not_started_has_no_picture() {
     let page = page(&[&record]);
     assert!(!page.contains("<svg") && page.contains("not started: cannot run"), "{page}");
     assert!(parsed(&page).root().is_root());
+}
+
+/// One that ends well, one that fails, and one that is killed.
+fn of_all_kinds(place: &TempDir) -> [String; 3] {
+    ["stopped", "failed", "killed"]
+        .map(|outcome| made(place, &format!("{outcome}.json"), |record| record["outcome"] = outcome.into()))
+}
+
+fn those_that_failed_come_first() {
+    let place = TempDir::new();
+    let files = of_all_kinds(&place);
+    let page = page(&files.each_ref().map(String::as_str));
+    let document = parsed(&page);
+    let names: Vec<String> = document
+        .descendants()
+        .filter(|node| {
+            node.has_tag_name("h2") && node.attribute("id").is_some_and(|id| id.starts_with("run-"))
+        })
+        .filter_map(|node| node.text().and_then(|name| name.rsplit('/').next()).map(str::to_owned))
+        .collect();
+    assert_eq!(names, ["killed.json", "failed.json", "stopped.json"]);
+    assert_eq!(page.matches("How to read the pictures").count(), 1, "one legend a page");
+}
+
+fn a_process_whose_end_was_not_seen_ends_hatched() {
+    let place = TempDir::new();
+    let file = made(&place, "child.json", |record| {
+        record["signals"] = serde_json::json!([
+            { "at_ms": 7_200_100.0, "signal": "TERM", "target": { "pid": 8, "name": "child" }, "purpose": "ask", "result": "ok" }
+        ]);
+    });
+    let page = page(&[&file]);
+    let document = parsed(&page);
+    let (_, to, text) = bar(&document, &8.into());
+    assert!(text.contains("end not seen"), "{text}");
+    let hatched = all(&document, "rect", "hatched");
+    assert_eq!(hatched.len(), 1, "only that of the child");
+    assert!(is_near(number(&hatched[0], "x"), to.min(number(&hatched[0], "x"))));
+    // It was gone when everything had ended.
+    let end = bar(&document, &7.into()).1;
+    assert!(is_near(number(&hatched[0], "x") + number(&hatched[0], "width"), end));
+}
+
+/// Where an element is, as left, top, right, bottom.
+fn place_of(node: &Node<'_, '_>) -> [f64; 4] {
+    let at = |name| node.attribute(name).and_then(|value| value.parse::<f64>().ok()).unwrap_or_default();
+    [at("x"), at("y"), at("x") + at("width"), at("y") + at("height")]
+}
+
+/// What is drawn later hides a line: a plate below each text that is not in a bar, or beside the lines.
+fn no_line_runs_through_a_text() {
+    let place = TempDir::new();
+    let file = stopped(&place, "kill.json", &["-t", "1s"], IGNORES);
+    let page = page(&[&file]);
+    let document = parsed(&page);
+    let svg = document.descendants().find(|node| node.has_tag_name("svg")).expect("a picture");
+    let elements: Vec<Node<'_, '_>> = svg.descendants().filter(Node::is_element).collect();
+    let lines = elements.iter().enumerate().filter(|(_, node)| node.has_tag_name("line"));
+    let lines: Vec<(usize, f64, [f64; 2])> = lines
+        .filter(|(_, node)| node.attribute("x1") == node.attribute("x2"))
+        .map(|(index, node)| (index, number(node, "x1"), ["y1", "y2"].map(|name| number(node, name))))
+        .collect();
+    assert!(lines.len() > 5, "{lines:?}");
+    for (index, text) in elements.iter().enumerate().filter(|(_, node)| node.has_tag_name("text")) {
+        let Some(words) = text.text() else { continue };
+        let (x, y) = (number(text, "x"), number(text, "y"));
+        #[expect(clippy::cast_precision_loss, reason = "texts are short")]
+        let length = words.chars().count() as f64 * 6.0;
+        let left = match text.attribute("text-anchor") {
+            Some("middle") => x - length / 2.0,
+            Some("end") => x - length,
+            _ => x,
+        };
+        for (drawn, line, [top, bottom]) in &lines {
+            if !(left..left + length).contains(line) || !(*top..*bottom).contains(&(y - 4.0)) {
+                continue;
+            }
+            let hides = |node: &Node<'_, '_>| {
+                let [from, above, to, below] = place_of(node);
+                node.has_tag_name("rect")
+                    && from <= *line
+                    && to >= *line
+                    && above <= y - 4.0
+                    && below >= y - 4.0
+            };
+            assert!(elements[*drawn..index].iter().any(hides), "a line at {line} runs through {words:?}");
+        }
+    }
+}
+
+/// The colours of a scheme, by name.
+fn colours(style: &str) -> std::collections::BTreeMap<&str, &str> {
+    let pairs = style.split(['{', ';', '}']).filter_map(|part| part.trim().split_once(':'));
+    pairs.filter(|(name, _)| name.starts_with("--")).map(|(name, value)| (name, value.trim())).collect()
+}
+
+/// As the guidelines for accessibility of the web compute it.
+fn contrast(one: &str, other: &str) -> f64 {
+    let luminance = |colour: &str| {
+        let part = |at: usize| {
+            let value = f64::from(u8::from_str_radix(&colour[at..at + 2], 16).expect("a colour")) / 255.0;
+            if value <= 0.040_45 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
+        };
+        0.0722f64.mul_add(part(5), 0.2126f64.mul_add(part(1), 0.7152 * part(3)))
+    };
+    let (one, other) = (luminance(one), luminance(other));
+    (one.max(other) + 0.05) / (one.min(other) + 0.05)
+}
+
+fn it_is_readable_without_eyes_and_with_poor_ones() {
+    let place = TempDir::new();
+    let files = of_all_kinds(&place);
+    let pages = [page(&[&files[0]]), page(&files.each_ref().map(String::as_str))];
+    for page in &pages {
+        let document = parsed(page);
+        let with_id = |id: &str| document.descendants().find(|node| node.attribute("id") == Some(id));
+        let says = |id: &str| with_id(id).and_then(|node| node.text()).is_some_and(|text| !text.is_empty());
+        // Pictures have a role and two texts; what is scrolled can be reached by keys, and has a name.
+        for svg in document.descendants().filter(|node| node.has_tag_name("svg")) {
+            assert_eq!(svg.attribute("role"), Some("img"));
+            let texts: Vec<&str> = svg.attribute("aria-labelledby").expect("a name").split(' ').collect();
+            assert!(texts.len() == 2 && texts.iter().all(|id| says(id)), "{texts:?}");
+            let around = svg.parent_element().expect("what is around it");
+            assert_eq!((around.attribute("role"), around.attribute("tabindex")), (Some("region"), Some("0")));
+            assert!(around.attribute("aria-label").is_some());
+        }
+        let ids: Vec<&str> = document.descendants().filter_map(|node| node.attribute("id")).collect();
+        let unique: std::collections::BTreeSet<&str> = ids.iter().copied().collect();
+        assert_eq!(ids.len(), unique.len(), "{ids:?}");
+        for section in document.descendants().filter(|node| node.has_tag_name("section")) {
+            assert!(section.attribute("aria-labelledby").is_some_and(says), "{section:?}");
+        }
+        // One heading of the first level, and none is skipped.
+        let levels = document.descendants().filter_map(|node| node.tag_name().name().strip_prefix('h'));
+        let levels: Vec<u8> = levels.filter_map(|level| level.parse().ok()).collect();
+        assert!(levels[0] == 1 && levels[1..].iter().all(|level| *level > 1), "{levels:?}");
+        assert!(levels.windows(2).all(|pair| pair[1] <= pair[0] + 1), "{levels:?}");
+        for table in document.descendants().filter(|node| node.has_tag_name("table")) {
+            let heads: Vec<_> = table.descendants().filter(|node| node.has_tag_name("th")).collect();
+            assert!(!heads.is_empty() && heads.iter().all(|head| head.attribute("scope").is_some()));
+        }
+        assert_eq!(document.descendants().filter(|node| node.has_tag_name("main")).count(), 1);
+        // Outcomes differ in more than their colour.
+        let verdicts = all(&document, "p", "verdict");
+        assert!(
+            verdicts.iter().all(|node| node.text().is_some_and(|text| text.starts_with(['✓', '◆', '✕'])))
+        );
+    }
+    let style =
+        pages[0].split_once("<style>").and_then(|(_, rest)| rest.split_once("</style>")).expect("a style").0;
+    let (light, dark) = style.split_once("prefers-color-scheme: dark").expect("both schemes");
+    for scheme in [colours(light), colours(dark.split_once("\nbody").expect("the rest").0)] {
+        assert!(scheme.len() >= 18, "{scheme:?}");
+        for ink in ["--ink", "--faint", "--good", "--fair", "--bad", "--in", "--out"] {
+            let found = contrast(scheme[ink], scheme["--page"]);
+            assert!(found >= 4.5, "{ink}: {found} {scheme:?}");
+        }
+        for bar in ["--r", "--s", "--d", "--t", "--z", "--unseen"] {
+            let found = contrast(scheme["--on"], scheme[bar]);
+            assert!(found >= 4.5, "{bar}: {found} {scheme:?}");
+        }
+        assert!(contrast(scheme["--edge"], scheme["--page"]) >= 3.0, "{scheme:?}");
+    }
+    assert!(style.contains("@media print") && style.contains("@media (max-width:"));
 }

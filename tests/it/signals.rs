@@ -1,13 +1,14 @@
-//! Signals on their way through winddown: each once, with what came with it, and none lost.
+//! Signals that winddown passes on: each one once, with the value it carried, and none lost.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::support::builder::Winddown;
+use crate::support::builder::{Winddown, guarded_or_not};
 use crate::support::running::Ended;
 use crate::support::{Pty, TempDir, eventually, processes, read_json, trials};
 
 trials![
+    an_interrupt_that_was_ignored_at_the_start_is_no_stop_request,
     every_signal_that_can_be_forwarded_arrives_once,
     stop_signals_that_are_none_here_are_forwarded_too,
     queued_signals_keep_their_value_and_order,
@@ -26,7 +27,7 @@ trials![
     alone => a_flood_does_not_hold_up_the_stop,
 ];
 
-/// Which signals must reach the workload.
+/// The signals that must reach the workload.
 fn forwardable() -> impl Iterator<Item = i32> {
     let never = [libc::SIGKILL, libc::SIGSTOP, libc::SIGCHLD, libc::SIGTTIN, libc::SIGTTOU, 32, 33];
     (1..=64).filter(move |signal| !never.contains(signal))
@@ -79,7 +80,7 @@ fn queued_signals_keep_their_value_and_order() {
         }
     }
     run.wait_out_times("code -1", 300);
-    // A standard signal has no queue, but a value.
+    // A standard signal is not queued, but it has a value.
     run.queue(libc::SIGUSR1, 4711);
     let own = std::process::id();
     run.wait_out(&format!("got 10 code -1 pid {own} value 4711"));
@@ -107,7 +108,7 @@ fn a_queued_stop_signal_keeps_its_value() {
     }
 }
 
-/// More than winddown takes in one turn, while it can't act on any of them.
+/// More signals than winddown takes in one turn, while it can't act on any of them.
 fn a_burst_arrives_completely() {
     for guard in [vec![], vec!["--no-guard"]] {
         let run = Winddown::new()
@@ -133,7 +134,7 @@ fn signals_about_winddown_itself_are_not_forwarded() {
     for signal in [libc::SIGCHLD, libc::SIGTTIN, libc::SIGTTOU, 32, 33] {
         run.signal(signal);
     }
-    // The highest number is taken last: when it has arrived, the others would have.
+    // The highest number is taken last: when it has arrived, so have the others.
     run.signal(libc::SIGRTMAX());
     run.wait_out("got 64 code 0");
     run.signal(libc::SIGTERM);
@@ -150,12 +151,12 @@ fn its_own_broken_pipe_is_not_forwarded() {
             .start();
         run.wait_out("up");
         run.close_stderr();
-        // With -v each of them is a line, so each makes a SIGPIPE.
+        // With -v each of them is logged, so each causes a SIGPIPE.
         for count in 1..=20 {
             run.signal(libc::SIGUSR1);
             run.wait_out_times("got 10", count);
         }
-        // One that somebody else sends is as good as any other.
+        // A SIGPIPE from another process is passed on like any other signal.
         run.signal(libc::SIGPIPE);
         run.wait_out("got 13");
         run.signal(libc::SIGTERM);
@@ -216,7 +217,7 @@ fn a_map_rewrites_the_stop_signal() {
 }
 
 fn a_hup_is_a_reload() {
-    // nohup's ignored HUP is the workload's to know; whoever sends one means it.
+    // Under nohup the workload ignores HUP by itself; a HUP that is sent is meant, so winddown passes it on.
     for ignored in [vec![], vec![libc::SIGHUP]] {
         let run = Winddown::new()
             .ignored(ignored)
@@ -240,7 +241,7 @@ fn a_hup_is_a_reload_as_long_as_the_terminal_is_there() {
     pty.expect("up");
     let winddown = processes::children(pty.pid())[0].pid;
     let tell = |signal| {
-        // SAFETY: winddown lives until it is told to stop.
+        // SAFETY: winddown lives until it is asked to stop.
         assert_eq!(unsafe { libc::kill(winddown, signal) }, 0);
     };
     tell(libc::SIGHUP);
@@ -285,14 +286,14 @@ fn a_signal_after_the_main_process_goes_nowhere() {
     assert_eq!(ended.count_out("d got"), 1, "{}", ended.told());
 }
 
-/// Trap 21: stopped and continued is not dead.
+/// Trap 21: a process that is stopped or continued is not dead.
 fn a_stopped_workload_is_noted_and_goes_on() {
     let run = Winddown::new().workload("--on USR1 [ --exit 3 ] --say pid --print up --serve").start();
     run.wait_out("up");
     let main = run.number("pid");
     // SAFETY: the workload lives until it is told to exit.
     unsafe { libc::kill(main, libc::SIGSTOP) };
-    run.wait_err("was stopped; SIGCONT lets it go on");
+    run.wait_err("was stopped; SIGCONT resumes it");
     assert_eq!(processes::state(main), Some('T'));
     run.signal(libc::SIGCONT);
     eventually("it goes on", || processes::state(main) == Some('S'));
@@ -312,7 +313,7 @@ fn a_flood_does_not_hold_up_the_stop() {
         let flood = || {
             let end = Instant::now() + Duration::from_secs(10);
             while Instant::now() < end && !is_heard.load(Ordering::Relaxed) {
-                // SAFETY: a child that is not reaped before this thread has ended.
+                // SAFETY: a child that is reaped only after this thread has ended.
                 unsafe { libc::kill(run.pid(), libc::SIGUSR1) };
             }
         };
@@ -328,4 +329,30 @@ fn a_flood_does_not_hold_up_the_stop() {
         });
         run.wait().expect_code(3);
     }
+}
+
+/// As for a background job of a shell script: the workload would not get Ctrl+C either.
+fn an_interrupt_that_was_ignored_at_the_start_is_no_stop_request() {
+    guarded_or_not(|winddown| {
+        let run = winddown.ignored([libc::SIGINT]).args(["-v"]).workload("--print up --serve").start();
+        run.wait_out("up");
+        run.signal(libc::SIGINT);
+        run.wait_err("; no stop request: it was ignored at the start");
+        run.signal(libc::SIGTERM);
+        let ended = run.wait().expect_signal(libc::SIGTERM).expect_nothing_left();
+        assert_eq!(
+            ended.err().iter().filter(|line| line.contains("stopping ")).count(),
+            1,
+            "{}",
+            ended.told()
+        );
+    });
+    let run = Winddown::new()
+        .ignored([libc::SIGINT])
+        .args(["--stop-on", "INT", "-s", "TERM", "-t", "20s"])
+        .workload("--print up --serve")
+        .start();
+    run.wait_out("up");
+    run.signal(libc::SIGINT);
+    run.wait().expect_signal(libc::SIGTERM).expect_nothing_left();
 }

@@ -1,4 +1,4 @@
-//! The workload is given exactly what winddown was given.
+//! The workload inherits exactly what winddown inherited.
 
 use std::ffi::{CString, OsStr};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
@@ -28,12 +28,12 @@ fn hex(signals: impl IntoIterator<Item = i32>) -> String {
     format!("{:016x}", signals.into_iter().fold(0_u64, |bits, signal| bits | 1 << (signal - 1)))
 }
 
-/// Signals that can be ignored or blocked by C programs: not KILL and STOP, nor glibc's own two.
+/// Signals that C programs can ignore or block: not KILL and STOP, nor the two that glibc reserves.
 fn ordinary() -> impl Iterator<Item = i32> {
     (1..=64).filter(|signal| ![libc::SIGKILL, libc::SIGSTOP, 32, 33].contains(signal))
 }
 
-/// Sets in which each signal is once in and once out, whatever the others are, and usual ones.
+/// Sets of signals: each signal is in one and missing from another, and usual sets.
 fn patterns() -> Vec<Vec<i32>> {
     vec![
         vec![],
@@ -48,7 +48,7 @@ fn patterns() -> Vec<Vec<i32>> {
 }
 
 fn every_signal_keeps_its_disposition() {
-    // Trap 5: ignored signals are lost (Rust's Command: INT and PIPE), or others added.
+    // Trap 5: ignored signals are lost (Rust's Command: INT and PIPE), or more are ignored.
     for ignored in patterns() {
         guarded_or_not(|winddown| {
             let winddown = winddown.ignored(ignored.clone()).workload("--say ignored,mask,status:SigCgt");
@@ -61,7 +61,7 @@ fn every_signal_keeps_its_disposition() {
 }
 
 fn every_signal_keeps_its_place_in_the_mask() {
-    // Trap 5: signals are unblocked, or added (TSTP: then Ctrl+Z never stops the workload).
+    // Trap 5: signals are unblocked, or more are blocked (TSTP: then Ctrl+Z never stops the workload).
     for blocked in patterns() {
         guarded_or_not(|winddown| {
             let winddown = winddown.blocked(blocked.clone()).workload("--say mask,ignored");
@@ -72,8 +72,8 @@ fn every_signal_keeps_its_place_in_the_mask() {
     }
 }
 
-/// Makes a process image by system calls alone: with signals that no library would set, and an
-/// environment that no library would make.
+/// Executes a program by system calls alone, with dispositions that no library would set, and an
+/// environment that no library would build.
 fn image(
     words: &[&OsStr],
     environment: &[&[u8]],
@@ -96,7 +96,7 @@ fn image(
             unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, ignore.as_ptr(), 0_usize, 8_usize) };
         }
         let (set, none) = (&raw const blocked, 0_usize);
-        // SAFETY: a set of the size that is told; then lists that end with null, of strings that the
+        // SAFETY: a set of the size that is passed; then lists that end with null, of strings that the
         // closure owns.
         unsafe {
             libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, set, none, 8_usize);
@@ -112,7 +112,7 @@ fn what_c_libraries_keep_for_themselves_is_inherited_too() {
     let (winddown, workload) = (winddown_path(), workload_path());
     let words = [winddown.as_os_str(), workload.as_os_str(), "--say".as_ref(), "mask,ignored".as_ref()];
     for (ignored, blocked) in [(all, all), (all, 0), (0, all), (1 << 31, 1 << 32)] {
-        // `true` is never started: the closure has started winddown before.
+        // `true` never runs: the closure has executed winddown by then.
         let run = Winddown::bare().command(["true"]).before_exec(image(&words, &[], ignored, blocked));
         let ended = run.run().expect_code(0).expect_nothing_left();
         assert_eq!(ended.fact("ignored"), format!("{ignored:016x}"));
@@ -125,7 +125,7 @@ fn nohup_reaches_the_workload() {
         let run = winddown.prefix(["nohup"]).workload("--say ignored --print up --sleep 20000").start();
         run.wait_out("up");
         assert_eq!(run.fact("ignored"), hex([libc::SIGHUP]));
-        // Neither of them dies of it, and no stop begins.
+        // Neither winddown nor the workload dies of it, and no stop begins.
         run.signal(libc::SIGHUP);
         run.signal(libc::SIGTERM);
         let ended = run.wait().expect_signal(libc::SIGTERM).expect_nothing_left();
@@ -148,7 +148,7 @@ fn a_background_job_of_a_shell_stays_one() {
 }
 
 fn ignored_child_signals_are_inherited_and_do_no_harm() {
-    // Trap 2: SIGCHLD inherited ignored: the kernel reaps, and the wrapper waits for ever.
+    // Trap 2: with SIGCHLD inherited as ignored the kernel reaps, and the wrapper waits forever.
     guarded_or_not(|winddown| {
         let ended = winddown
             .ignored([libc::SIGCHLD])
@@ -271,7 +271,7 @@ fn the_first_argument_is_as_given() {
     assert_eq!(run.run().expect_code(0).fact("argv0"), "./workload");
 }
 
-/// Limits, user, groups, capabilities, umask, priorities: as without winddown.
+/// Limits, user, groups, capabilities, umask and priorities are the same as without winddown.
 fn nothing_else_of_a_process_is_changed() {
     const LOOK: &str = "grep -vE '^(Name|Pid|Tgid|NSpid|NStgid|NSpgid|NSsid|PPid|Vm|Rss|Hugetlb|voluntary|nonvoluntary\
         |FDSize|Threads|SigQ|Speculation|x86|Mems|Cpus|CoreDumping|State|Tracer)' /proc/self/status; \

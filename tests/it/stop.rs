@@ -1,4 +1,4 @@
-//! Who is asked to stop, when, and with what: the main process first, each process once.
+//! Which process is asked to stop, when, and with which signal: the main process first, each process once.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ trials![
     a_shell_whose_child_was_asked_is_not_told_of,
 ];
 
-/// Where a line is in the output, for its order among others.
+/// The position of a line in the output.
 #[track_caller]
 fn place_of(ended: &Ended, line: &str) -> usize {
     let found = ended.out().iter().position(|one| one.starts_with(line));
@@ -45,7 +45,7 @@ fn each_got_term_once(ended: &Ended, names: &[&str]) {
     }
 }
 
-/// The signals in the record, with their targets' names, of one purpose.
+/// The signals in the record for this purpose, with the names of their targets.
 fn sent(record: &Value, purpose: &str) -> Vec<(String, String)> {
     let all = record["signals"].as_array().expect("a list of signals");
     let wanted = all.iter().filter(|one| one["purpose"] == purpose);
@@ -73,7 +73,7 @@ fn the_main_process_is_asked_alone_then_whoever_lost_its_parent() {
     assert!(a_left < place_of(&ended, "leaf got 15"), "{}", ended.told());
 }
 
-/// Its own parent reaps it: no signal tells winddown that the grandchild is a child now.
+/// Its own parent reaps it: no signal informs winddown that it has adopted the grandchild.
 fn a_parent_that_dies_during_the_stop_hands_on_the_question() {
     let run = Winddown::new()
         .workload(
@@ -105,7 +105,7 @@ fn a_daemon_from_before_is_asked_when_the_main_process_has_gone() {
     assert!(place_of(&ended, "leaving") < place_of(&ended, "s got 15"), "{}", ended.told());
 }
 
-/// A run of a shell that starts the workload with these flags, between these parts of a script.
+/// A run of a shell script that starts the workload with these flags, between these two parts.
 fn shell(options: &[&str], before: &str, flags: &str, after: &str) -> Running {
     let workload = workload_path();
     let script = format!("{before} {} {flags}; {after}", workload.display());
@@ -183,7 +183,7 @@ fn all_are_asked_at_one_moment() {
     run.wait_out("up");
     run.signal(libc::SIGTERM);
     let ended = run.wait().expect_code(3).expect_nothing_left();
-    // The main process leaves first: those it leaves behind are not asked again.
+    // The main process ends first: winddown doesn't ask the processes it leaves behind again.
     each_got_term_once(&ended, &["", "a", "leaf", "s", "d"]);
     let record = read_json(&record);
     let asks = sent(&record, "ask");
@@ -252,7 +252,7 @@ fn a_stopped_main_process_goes_on_after_the_signal() {
     assert_eq!(signals, ["TERM", "CONT"], "{record}");
 }
 
-/// Trap 10 for those who are asked later.
+/// Trap 10 for processes that are asked later.
 fn stopped_stragglers_go_on_after_the_signal() {
     let run = Winddown::new()
         .workload(
@@ -307,7 +307,7 @@ fn expect_hint(run: Running, place: &TempDir, shell: &str) {
     assert!(asked.elapsed() >= Duration::from_secs(1), "after {:?}", asked.elapsed());
     assert!(hint.contains(&format!("{shell} (pid ")), "{hint}");
     assert!(hint.contains("workload (pid ") && hint.contains("exec") && hint.contains("--to all"), "{hint}");
-    // Several more looks at the tree pass by.
+    // Several more scans of the tree follow.
     assert!(!holds_within(Duration::from_millis(700), || run.err().len() > 2), "{:?}", run.err());
     place.write("gate", "");
     let ended = run.wait().expect_code(5).expect_nothing_left();
@@ -321,7 +321,7 @@ fn a_shell_that_waits_is_told_of_once() {
     expect_hint(run, &place, "sh");
 }
 
-/// The usual entry point of a container: the kernel calls such a process by the script's name.
+/// The usual entry point of a container: the kernel names such a process after the script.
 fn a_script_that_waits_is_told_of_by_its_shell() {
     let place = TempDir::new();
     let flags = format!("--on TERM [ ] --print up --until {}", place.file("gate"));

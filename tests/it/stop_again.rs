@@ -1,4 +1,4 @@
-//! A further signal while a stop is under way: told, passed on once, or the end of patience.
+//! A further signal during a stop: it is logged, passed on once, or ends the wait.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ trials![
     a_second_sender_that_repeats_its_int_kills_at_once,
 ];
 
-/// A stop under way, with a workload that only reports what it gets.
+/// A stop in progress, with a workload that only reports the signals it gets.
 fn stopping(options: &[&str], signal: i32) -> Running {
     let run = Winddown::new()
         .args(["-t", "20s"])
@@ -39,7 +39,7 @@ fn send_from_elsewhere(run: &Running, signal: &str) {
     assert!(status.expect("a shell").success());
 }
 
-/// Waits until so many lines on stderr contain it.
+/// Waits until this many lines on stderr contain this text.
 #[track_caller]
 fn wait_told(run: &Running, part: &str, count: usize) {
     eventually(part, || run.err().iter().filter(|line| line.contains(part)).count() >= count);
@@ -85,8 +85,8 @@ fn another_stop_signal_is_passed_on_once() {
     }
 }
 
-/// Nobody gets the stop signal twice: also not when it is none of those that winddown stops on, or
-/// when another one would be rewritten to it.
+/// No process gets the stop signal twice, even if winddown doesn't stop on that signal, or if another
+/// signal would be rewritten to it.
 fn the_signal_that_asked_is_not_passed_on_again() {
     for (options, again) in [
         (vec!["-s", "QUIT"], libc::SIGQUIT),
@@ -125,7 +125,7 @@ fn another_stop_signal_from_the_tree_is_not_passed_on() {
     wait_told(&run, &teller, 1);
     wait_told(&run, "not passed on", 1);
     assert!(!run.out().iter().any(|line| line.starts_with("got 2 ")), "{:?}", run.out());
-    // From outside it is.
+    // A signal from outside is passed on.
     run.signal(libc::SIGINT);
     run.wait_out("got 2 ");
     run.signal(libc::SIGUSR2);
@@ -178,13 +178,13 @@ fn an_int_again_after_a_term_kills_at_once() {
     assert_eq!(ended.count_out("got"), 2, "{}", ended.told());
 }
 
-/// On a busy machine the second one may be taken late, and then has to kill: such a run tells nothing.
+/// On a busy machine winddown may take the second one late, and must then kill: such a run shows nothing.
 fn ints_in_quick_succession_are_one() {
     for _ in 0..20 {
         let before = Instant::now();
         let run = stopping(&[], libc::SIGINT);
         run.signal(libc::SIGINT);
-        // Taken after the INT: its answer shows that both were seen.
+        // winddown takes this after the INT: the answer shows that it has seen both.
         run.queue(libc::SIGRTMIN(), 1);
         let is_killing = || run.err().iter().any(|line| line.contains("again from"));
         eventually("an answer", || is_killing() || run.out().iter().any(|line| line.contains("code -1")));

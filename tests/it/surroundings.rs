@@ -1,4 +1,4 @@
-//! What winddown keeps and gives up of the place it was started in.
+//! What winddown keeps of its inherited environment, and what it gives up.
 
 use std::io::PipeWriter;
 use std::os::fd::AsRawFd as _;
@@ -16,13 +16,14 @@ trials![
     pipes_end_when_the_workload_closes_them,
     stdin_breaks_when_the_workload_closes_it,
     inherited_descriptors_are_not_held,
+    whatever_the_run_needs_is_kept,
     streams_keep_their_flags_and_position,
     the_callers_directory_is_left,
     the_workload_leads_a_group_of_its_own,
     with_a_terminal_the_group_is_shared,
 ];
 
-/// A run with those standard streams closed whose bit is set.
+/// A run with the standard streams closed whose bits are set.
 fn closed(winddown: Winddown, bits: u8) -> Winddown {
     let stream = |bit: u8, open: Stream| if bits & bit == 0 { open } else { Stream::Closed };
     let winddown = winddown.stdin(stream(1, Stream::Null));
@@ -63,7 +64,7 @@ fn a_run_without_streams_is_stopped_and_recorded_as_any_other() {
 }
 
 fn no_log_line_goes_into_what_took_the_place_of_stderr() {
-    // The workload opens a file, which gets the number 2.
+    // The workload opens a file, which gets number 2.
     guarded_or_not(|winddown| {
         let place = TempDir::new();
         let (file, up) = (place.file("file"), place.file("up"));
@@ -78,7 +79,7 @@ fn no_log_line_goes_into_what_took_the_place_of_stderr() {
     });
 }
 
-/// Waits until the other side of a pipe is closed; without closing this one.
+/// Waits until the other side of a pipe is closed, without closing this side.
 #[track_caller]
 fn wait_hang_up(pipe: impl std::os::fd::AsFd, event: PollFlags) {
     let mut waiting = [PollFd::new(pipe.as_fd(), PollFlags::empty())];
@@ -119,7 +120,7 @@ fn stdin_breaks_when_the_workload_closes_it() {
 }
 
 fn inherited_descriptors_are_not_held() {
-    // Trap 18: a wrapper that holds inherited descriptors: locks stay, pipes never end.
+    // Trap 18: a wrapper holds inherited descriptors, so locks stay and pipes never end.
     guarded_or_not(|winddown| {
         let place = TempDir::new();
         let (reader, writer): (_, PipeWriter) = std::io::pipe().expect("a pipe");
@@ -131,7 +132,28 @@ fn inherited_descriptors_are_not_held() {
     });
 }
 
-/// They are shared with the workload, and with whoever else has them.
+/// winddown shares them with the workload, and with any other process that has them.
+fn whatever_the_run_needs_is_kept() {
+    // Every descriptor that it can have: a debug build aborts if it closes one of its own with the inherited ones.
+    let script = "exec 9>\"$1\" 2>\"$2\"; shift 2; NOTIFY_SOCKET=@nobody-is-here exec \"$@\"";
+    for guard in [true, false] {
+        let place = TempDir::new();
+        let (record, token, after) = (place.file("run.json"), place.file("token"), place.file("after"));
+        let log = place.file("log");
+        let (winddown, hook) = (winddown_path().display().to_string(), format!("touch {after}"));
+        let mut words = vec!["sh", "-c", script, "sh", &record, &log, &winddown, "--record", "fd:9"];
+        words.extend(["--token", &token, "--extend-max", "1s", "--post-stop", &hook]);
+        words.extend((!guard).then_some("--no-guard"));
+        words.extend(["sh", "-c", "exit 3"]);
+        let mut pty = Pty::program(words);
+        let status = pty.wait().code();
+        assert_eq!(std::fs::read_to_string(&log).unwrap(), "", "guard: {guard}");
+        assert_eq!(status, Some(3), "guard: {guard}");
+        assert_eq!(read_json(&record)["exit_status"], 3);
+        assert!(std::path::Path::new(&after).exists(), "the hook ran");
+    }
+}
+
 fn streams_keep_their_flags_and_position() {
     guarded_or_not(|winddown| {
         let place = TempDir::new();
@@ -145,7 +167,7 @@ fn streams_keep_their_flags_and_position() {
         };
         let run_with = run(winddown.args(["-v"]));
         run_with.signal(libc::SIGHUP);
-        // By then winddown has written to its stderr.
+        // Once this line is there, winddown has written to its stderr.
         run_with.wait_err("forwarded");
         let run_without = run(Winddown::bare());
         for run in [&run_with, &run_without] {
@@ -158,7 +180,7 @@ fn streams_keep_their_flags_and_position() {
 }
 
 fn the_callers_directory_is_left() {
-    // Trap 18: a directory that a wrapper stays in can't be unmounted.
+    // Trap 18: a file system can't be unmounted while a wrapper stays in it.
     guarded_or_not(|winddown| {
         let place = TempDir::new();
         let run = winddown.directory(place.path()).workload("--say pid,ppid --print up --serve").start();

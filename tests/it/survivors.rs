@@ -1,4 +1,4 @@
-//! Processes that winddown may not signal: named, with the reason, and never waited for without end.
+//! Processes that winddown may not signal: it names them, with the reason, and never waits for them forever.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ trials![
     a_zero_kill_wait_reports_at_once_or_ends,
 ];
 
-/// winddown as a user of no rights, and the path of a workload that can make itself root's.
+/// winddown for an unprivileged user, and the path of a workload that can become root.
 struct Place {
     directory: TempDir,
 }
@@ -23,14 +23,13 @@ struct Place {
 impl Place {
     fn new() -> Self {
         let directory = TempDir::new();
-        // The build may lie where other users can't look.
+        // Other users may not be able to read the build directory.
         for (from, name, mode) in [
             (winddown_path(), "winddown", 0o755),
             (workload_path(), "workload", 0o755),
             (workload_path(), "rooted", 0o4755),
         ] {
-            let path = directory.path().join(name);
-            std::fs::copy(from, &path).expect("room for a copy");
+            let path = directory.install(name, from);
             std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).expect("a file of ours");
         }
         std::fs::set_permissions(directory.path(), PermissionsExt::from_mode(0o777)).expect("ours");
@@ -41,7 +40,7 @@ impl Place {
         self.directory.path().join(name)
     }
 
-    /// winddown with these options and this program of the place.
+    /// winddown with these options, and this program of the place as the workload.
     fn winddown(&self, options: &[&str], program: &str, flags: &str) -> Winddown {
         Winddown::new()
             .prefix(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"])
@@ -58,7 +57,7 @@ impl Place {
     }
 }
 
-/// A descendant in a session of its own that is root's, and prints `up` when it is.
+/// A descendant in a session of its own that becomes root and then prints `up`.
 fn rooted(place: &Place) -> String {
     let program = place.path("rooted").display().to_string();
     format!(
@@ -132,7 +131,7 @@ fn an_infinite_kill_wait_goes_on_until_nobody_is_left() {
     run.signal(libc::SIGTERM);
     let main = run.number("pid");
     eventually("the main process is killed", || !processes::is_alive(main));
-    // SAFETY: a process of this test, which lives until it is killed here.
+    // SAFETY: a process of the test, which lives until it is killed here.
     unsafe { libc::kill(run.number("r pid"), libc::SIGKILL) };
     run.wait().expect_code(137).expect_nothing_left();
     assert_eq!(place.record()["outcome"], "killed");

@@ -10,6 +10,7 @@ trials![
     needs("strace", "bash") => no_call_changes_a_group_at_start,
     needs("bash") => the_shell_still_owns_its_terminal_afterwards,
     needs("bash") => ctrl_c_arrives_once_and_starts_the_clock,
+    needs("bash") => what_lives_on_after_ctrl_c_has_a_remedy,
     needs("bash") => ctrl_c_twice_kills_at_once,
     needs("bash") => two_ctrl_c_in_one_moment_are_one,
     needs("bash") => ctrl_c_asks_everybody_in_the_group_once,
@@ -34,7 +35,7 @@ pub(crate) fn in_bash(test: impl Fn(&mut Pty, &str)) {
     }
 }
 
-/// The winddown process that callers see, of one that it or its second process has started.
+/// The process of winddown that callers see, found from a process that it or its second process started.
 #[track_caller]
 pub(crate) fn winddown_of(main: i32) -> i32 {
     let parent = |pid| processes::info(pid).map_or(0, |info| info.parent);
@@ -44,7 +45,7 @@ pub(crate) fn winddown_of(main: i32) -> i32 {
     above.take_while(is_winddown).last().expect("it is winddown's child")
 }
 
-/// At a prompt: looks at the exit status of the last command.
+/// At a prompt: checks the exit status of the last command.
 #[track_caller]
 pub(crate) fn expect_status(pty: &mut Pty, status: i32) {
     let told = pty.command("echo code=$?");
@@ -64,7 +65,7 @@ fn the_workload_reads_the_keyboard() {
     });
 }
 
-// Trap 7: setpgid without tcsetpgrp. The job's group is the one that the shell made.
+// Trap 7: setpgid without tcsetpgrp. The job stays in the group that the shell made.
 fn the_group_and_the_foreground_stay_as_they_were() {
     in_bash(|pty, winddown| {
         let shell = pty.pid();
@@ -128,7 +129,29 @@ fn ctrl_c_arrives_once_and_starts_the_clock() {
         expect_status(pty, 137);
         assert_eq!(pty.count("got 2 "), 1);
         assert_eq!(pty.count("SIGINT from the terminal"), 1);
-        assert_eq!(pty.count("--stop-on TERM"), 1, "programs that live on after Ctrl+C have a remedy");
+        assert_eq!(pty.count("--stop-on TERM"), 0, "it was not there for a second");
+    });
+}
+
+fn what_lives_on_after_ctrl_c_has_a_remedy() {
+    in_bash(|pty, winddown| {
+        pty.line(&format!("{winddown} -t 30s $WL --on INT [ ] --say pid --print up --serve"));
+        pty.expect("\r\nup");
+        let main = pty.number("pid");
+        let pressed = Instant::now();
+        pty.keys("\x03");
+        let before = pty.expect("--stop-on TERM");
+        assert!(pressed.elapsed() >= Duration::from_secs(1), "too early:\n{before}");
+        assert!(before.contains(&format!("(pid {main}) is still there after Ctrl+C: ")), "{before}");
+        pty.keys("\x03");
+        pty.prompt();
+        assert_eq!(pty.count("--stop-on TERM"), 1);
+        // Not if it ends within a second.
+        pty.line(&format!("{winddown} -t 30s $WL --on INT [ --sleep 700 --exit 3 ] --print up --serve"));
+        pty.expect("\r\nup");
+        pty.keys("\x03");
+        pty.prompt();
+        assert_eq!(pty.count("--stop-on TERM"), 1, "{}", pty.screen());
     });
 }
 
@@ -138,7 +161,7 @@ fn ctrl_c_twice_kills_at_once() {
         pty.expect("\r\nup");
         pty.keys("\x03");
         pty.expect("SIGKILL in 30s");
-        // The shortest time after which a second press is another one.
+        // The shortest time after which a second press counts as another one.
         std::thread::sleep(Duration::from_millis(210));
         let pressed = Instant::now();
         pty.keys("\x03");
@@ -160,8 +183,8 @@ fn two_ctrl_c_in_one_moment_are_one() {
     });
 }
 
-/// The worker has heard the terminal's Ctrl+C; when it becomes an orphan it is not asked again. The
-/// one in a session of its own has not, and is asked then.
+/// The worker got the terminal's Ctrl+C; winddown doesn't ask it again when it becomes an orphan. The
+/// process in a session of its own did not get it, and is asked then.
 fn ctrl_c_asks_everybody_in_the_group_once() {
     in_bash(|pty, winddown| {
         pty.command("W='--on INT,TERM [ --sleep 300 --print done --exit 0 ] --serve'");
@@ -189,7 +212,7 @@ fn quit_from_the_keyboard_is_not_doubled() {
         pty.prompt();
         expect_status(pty, 6);
         assert_eq!(pty.count("got 3 "), 1, "a forwarded signal is doubled:\n{}", pty.screen());
-        assert_eq!(pty.count("winddown: "), 0, "SIGQUIT is no stop request:\n{}", pty.screen());
+        assert_eq!(pty.count("winddown: "), 0, "SIGQUIT is not a stop request:\n{}", pty.screen());
     });
 }
 
@@ -198,8 +221,8 @@ fn a_loop_of_the_shell_ends_on_one_ctrl_c() {
         pty.line(&format!("for f in 1 2 3; do {winddown} -v sleep 9; done"));
         pty.expect("started sleep");
         pty.keys("\x03");
-        // A shell that is not waiting yet dies at once, and the prompt is back before winddown's end.
-        // Who is dead before winddown has taken the same Ctrl+C has ended by itself.
+        // A shell that is not waiting yet dies at once, and the prompt is back before winddown ends.
+        // A process that dies before winddown takes the same Ctrl+C counts as ended by itself.
         let has_ended = || pty.count("stopped in") + pty.count("ended: sleep") == 1;
         assert!(holds_within(PATIENCE, has_ended), "winddown goes on:\n{}", pty.screen());
         pty.prompt();

@@ -1,4 +1,4 @@
-//! Shells, editors and other programs that use the whole terminal, and what is put back after them.
+//! Shells, editors and other programs that use the whole terminal, and what winddown restores after them.
 
 use std::fs;
 use std::time::Duration;
@@ -17,6 +17,7 @@ trials![
     needs("vi", "bash") => vi_is_suspended_and_continued_by_one_fg,
     needs("python3", "bash") => a_prompt_of_python_lives_on_after_ctrl_c,
     modes_are_put_back_after_a_kill,
+    the_alternate_screen_is_left_after_a_kill,
     the_foreground_is_put_back_after_a_kill,
     needs("bash") => a_stopped_terminal_is_put_back_without_waiting,
     needs("bash") => a_killed_shell_leaves_the_terminal_usable,
@@ -27,14 +28,14 @@ trials![
 
 const INNER: &str = "bash --norc --noprofile -i";
 
-/// Waits until a program that has shown something waits for the next key: a Ctrl+C in between is
-/// seen late, or never, by many of them.
+/// Waits until a program that has shown something waits for the next key: many programs notice a
+/// Ctrl+C in between late, or never.
 #[track_caller]
 fn wait_idle(pid: i32) {
     eventually("the program waits for a key", || processes::state(pid) == Some('S'));
 }
 
-/// The pid of the program of that name in the terminal.
+/// The pid of the program with this name in the terminal.
 #[track_caller]
 fn pid_of(pty: &Pty, name: &str) -> i32 {
     let found = pty.tag().living().into_iter().find(|one| one.name.starts_with(name));
@@ -46,7 +47,7 @@ fn a_shell_inside_is_fully_usable() {
         pty.line(&format!("{winddown} {INNER}"));
         pty.prompt();
         let inner = pty.command("echo $$").parse().unwrap();
-        // Ctrl+C at its prompt, and to its job: the shell lives on.
+        // Ctrl+C at its prompt, or for its job: the shell lives on.
         pty.keys("half");
         pty.expect("half");
         wait_idle(inner);
@@ -57,7 +58,7 @@ fn a_shell_inside_is_fully_usable() {
         pty.keys("\x03");
         pty.prompt();
         expect_status(pty, 130);
-        // Its own jobs stop and go on.
+        // Its own jobs can be stopped and continued.
         pty.line("$WL --say pid --read-line --exit 5");
         let job = pty.number("pid");
         pty.keys("\x1a");
@@ -107,13 +108,13 @@ fn vi_edits_a_file() {
         let place = TempDir::new();
         let file = place.file("text");
         start_vi(pty, winddown, &file);
-        // Ctrl+C in vi is a key of its own.
+        // Ctrl+C is an ordinary key in vi.
         pty.keys("ihello");
         pty.expect("hello");
         let vi = pid_of(pty, "vi");
         wait_idle(vi);
         pty.keys("\x03");
-        // It leaves its insert mode, and forgets what was typed ahead.
+        // vi leaves insert mode, and drops what was typed ahead.
         pty.expect("\x1b[K");
         wait_idle(vi);
         pty.keys(":w\r");
@@ -125,7 +126,7 @@ fn vi_edits_a_file() {
     });
 }
 
-/// vi stops its whole group itself, by a signal that comes from the main process.
+/// vi stops its whole group itself: the signal comes from the main process.
 fn vi_is_suspended_and_continued_by_one_fg() {
     in_bash(|pty, winddown| {
         let place = TempDir::new();
@@ -174,8 +175,8 @@ fn a_prompt_of_python_lives_on_after_ctrl_c() {
     });
 }
 
-/// Runs a test under a plain shell, which does not itself put a terminal back. Its script runs
-/// winddown, says so, and reads a line. The test gets the modes from before.
+/// Runs a test under a plain shell, which does not restore the terminal itself. Its script runs
+/// winddown, prints that it has, and reads a line. The test gets the modes from before.
 fn in_sh(options_and_flags: &str, test: impl Fn(&mut Pty, &Termios)) {
     for winddown in VARIANTS {
         let script =
@@ -188,7 +189,7 @@ fn in_sh(options_and_flags: &str, test: impl Fn(&mut Pty, &Termios)) {
     }
 }
 
-/// What the shell says and hears when its terminal is as before.
+/// Expects the shell to print and read as usual, since its terminal is as before.
 #[track_caller]
 fn expect_usable(pty: &mut Pty, status: i32, before: &Termios) {
     pty.expect(&format!("status={status}"));
@@ -220,8 +221,28 @@ fn the_foreground_is_put_back_after_a_kill() {
     });
 }
 
-/// Ctrl+S, and a job beside us that is held up in the middle of its output: to put the modes back after
-/// all output would be to wait for it.
+/// A killed program could not leave it itself. After a program that reads no keys winddown writes nothing.
+fn the_alternate_screen_is_left_after_a_kill() {
+    for (mode, leaves) in [("--raw", true), ("--print plain", false)] {
+        in_bash(|pty, winddown| {
+            pty.command("export TERM=xterm");
+            pty.line(&format!("{winddown} -t 300ms $WL --ignore TERM --say pid {mode} --serve"));
+            let winddown = winddown_of(pty.number("pid"));
+            pty.expect(mode.trim_start_matches("--print").trim_start_matches("--").trim());
+            kill(Pid::from_raw(winddown), Signal::SIGTERM).unwrap();
+            pty.prompt();
+            let screen = pty.screen();
+            assert_eq!(screen.contains("\x1b7\x1b[?1049l\x1b[?25h"), leaves, "{mode}: {screen:?}");
+            // Lines before that are gone with the screen.
+            let first = |part| screen.find(part).unwrap_or_default();
+            assert!(!leaves || first("\x1b[?1049l") < first("SIGKILL after"), "{mode}: {screen:?}");
+            pty.command("export TERM=dumb");
+        });
+    }
+}
+
+/// Ctrl+S, and another job that is blocked in the middle of its output: to restore the modes after all output
+/// would mean to wait for it.
 fn a_stopped_terminal_is_put_back_without_waiting() {
     in_bash(|pty, winddown| {
         let place = TempDir::new();
@@ -275,8 +296,8 @@ fn modes_stay_as_a_program_that_exits_leaves_them() {
     });
 }
 
-/// Our job was in the foreground when it began, and is killed in the background: by then the
-/// terminal is the next program's.
+/// The job was in the foreground when it began, and is killed in the background: by then the
+/// terminal belongs to the next program.
 fn a_terminal_that_is_anothers_by_then_is_left_alone() {
     in_bash(|pty, winddown| {
         pty.line(&format!("{winddown} -t 300ms $WL --ignore TERM,INT --say pid --serve"));

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::builder::{Winddown, guarded_or_not, winddown_path, workload_path};
 use crate::support::processes::children;
-use crate::support::running::Running;
+use crate::support::running::{Ended, Running};
 use crate::support::{TempDir, eventually, file_lines, holds_within, trials};
 
 trials![
@@ -29,9 +29,6 @@ trials![
     a_run_limit_is_known_from_the_start,
 ];
 
-/// Late by this at most, also on a busy machine.
-const SLACK: Duration = Duration::from_secs(5);
-
 pub(crate) fn monotonic_ms() -> u128 {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: writes to a live value.
@@ -43,7 +40,7 @@ fn epoch_ms() -> u128 {
     std::time::UNIX_EPOCH.elapsed().expect("a time after 1970").as_millis()
 }
 
-/// What a token says under this name.
+/// The value of this name in a token.
 #[track_caller]
 pub(crate) fn value(file: &str, name: &str) -> String {
     let lines = file_lines(file);
@@ -58,9 +55,12 @@ pub(crate) fn number(text: &str) -> u128 {
 
 /// `time` is at least `least`, and not long after it; both in milliseconds.
 #[track_caller]
-fn expect_from(time: u128, least: u128) {
+fn expect_from(time: u128, least: u128, ended: &Ended) {
     assert!(time >= least, "{time} is before {least}");
-    assert!(time - least < SLACK.as_millis(), "{time} is long after {least}");
+    ended.expect_time(
+        Duration::from_millis(u64::try_from(time - least).expect("no long time")),
+        Duration::ZERO,
+    );
 }
 
 fn appeared(file: &str) {
@@ -121,15 +121,15 @@ fn the_file_says_when_everything_is_over() {
         run.wait_out("up");
         let (epoch, monotonic) = (epoch_ms(), monotonic_ms());
         run.signal(libc::SIGTERM);
-        run.wait().expect_code(0);
+        let ended = run.wait().expect_code(0);
         assert_eq!(value(&file, "reason"), "SIGTERM");
         let told = ["deadline_ms", "deadline_monotonic_ms"].map(|name| value(&file, name));
         match length {
             Some(length) => {
-                // The wall clock may be set while a test runs; a step would have to be told apart.
-                expect_from(number(&told[0]) + 50, epoch + length);
+                // 50 ms less: the wall clock may be adjusted while a test runs.
+                expect_from(number(&told[0]) + 50, epoch + length, &ended);
                 // Rounded down, twice.
-                expect_from(number(&told[1]) + 2, monotonic + length);
+                expect_from(number(&told[1]) + 2, monotonic + length, &ended);
             }
             None => assert_eq!(told, ["infinity", "infinity"]),
         }
@@ -160,13 +160,13 @@ fn the_file_says_why() {
 
 fn the_file_of_an_earlier_run_is_taken_away() {
     let place = TempDir::new();
-    let file = place.write("token", "reason=stale\n");
+    let file = place.write("token", "reason=SIGTERM\ndeadline_ms=5\ndeadline_monotonic_ms=infinity\n");
     let script = "[ -e \"$SHUTDOWN_TOKEN\" ] && exit 9; exit 0";
     Winddown::new().args(["--token", &file]).command(["sh", "-c", script]).run().expect_code(0);
     assert!(!Path::new(&file).exists());
 }
 
-/// Nothing but one line, and nothing is run.
+/// Expects a single error line, and that nothing was run.
 #[track_caller]
 fn expect_refused(winddown: Winddown, place: &TempDir, file: &str) {
     let ran = place.file("ran");
@@ -199,7 +199,7 @@ fn the_descriptor_becomes_readable_everywhere() {
     guarded_or_not(|winddown| {
         let place = TempDir::new();
         let file = place.file("token");
-        // The first one reads everything that is in it; it stays readable for the others.
+        // The first process reads the whole token; it stays readable for the others.
         let flags = "--look --spawn child a [ --spawn session b [ --look --sleep 1 --await --drain --look --exit 0 ] --serve ] \
              --on TERM [ --await --sleep 200 --drain --look --exit 0 ] --print up --serve";
         let run = winddown.args(["--token", &file]).workload(flags).start();
@@ -209,7 +209,7 @@ fn the_descriptor_becomes_readable_everywhere() {
         let ended = run.wait().expect_code(0).expect_nothing_left();
         assert_eq!(ended.count_out("readable true true"), 2, "{}", ended.told());
         let text = std::fs::read_to_string(&file).expect("a token");
-        // Usually b; on a busy machine the main process may come first.
+        // Usually b; on a busy machine the main process may be first.
         assert_eq!(ended.count_out(&format!("drained {}", text.len())), 1, "{}", ended.told());
     });
 }
@@ -287,8 +287,8 @@ fn as_pid_1_it_is_told_too() {
     assert_eq!(value(&file, "reason"), "SIGTERM");
 }
 
-/// So that whoever renames a file waits until somebody answers for it: nobody does while the descriptor of
-/// this number is open.
+/// A descriptor that makes every rename wait for an answer, which never comes while it is open under this
+/// number.
 const HANGS: i32 = 900;
 
 fn renames_hang() -> std::io::Result<()> {
@@ -313,21 +313,21 @@ fn renames_hang() -> std::io::Result<()> {
     ];
     let program =
         libc::sock_fprog { len: u16::try_from(filter.len()).unwrap_or(0), filter: filter.as_mut_ptr() };
-    // SAFETY: the program and its filter live until the calls are over.
+    // SAFETY: the program and its filter outlive the calls.
     let descriptor = unsafe {
         libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
         let flags = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER;
         libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const program)
     };
     let descriptor = i32::try_from(descriptor).unwrap_or(-1);
-    // SAFETY: plain numbers; without close-on-exec, so that the workload has it too.
+    // SAFETY: takes numbers only; without close-on-exec, so that the workload inherits it.
     if descriptor < 0 || unsafe { libc::dup2(descriptor, HANGS) } < 0 {
         return Err(std::io::Error::last_os_error());
     }
     Ok(())
 }
 
-/// Keeps open what the workload has open under this number.
+/// Keeps a descriptor of the workload open, by its number there.
 fn hold(pid: i32, number: i32) -> OwnedFd {
     // SAFETY: takes numbers only; the descriptors are ours.
     unsafe {
@@ -350,28 +350,24 @@ fn a_file_system_that_hangs_delays_nothing() {
     for options in [&[][..], &["--no-guard"]] {
         let place = TempDir::new();
         let file = place.file("token");
-        // One that ends in time: nothing is waited for, nobody is asked or killed.
+        // A workload that ends in time: winddown waits for nothing, and asks or kills no other process.
         let flags = "--say pid --on TERM [ --look --sleep 100 --exit 4 ] --print up --serve";
         let (run, held) = start_hanging(Winddown::new().args(options).args(["-t", "20s"]), &file, flags);
         let asked = run.signal(libc::SIGTERM);
         let ended = run.wait().expect_code(4);
-        assert!(ended.since(asked) < SLACK, "{}", ended.told());
+        ended.expect_within(asked, Duration::from_millis(100));
         assert_eq!(ended.count_out("readable true true"), 1, "{}", ended.told());
         assert_eq!(ended.err().len(), 2, "{}", ended.told());
-        // It was there, and hung: its file is not in place.
+        // The rename did hang: the file is not in place.
         assert!(!Path::new(&file).exists());
         ended.expect_nothing_left();
         drop(held);
-        // One that does not: killed at the deadline.
+        // A workload that doesn't end is killed at the deadline.
         let flags = "--say pid --on TERM [ ] --print up --serve";
         let (run, held) = start_hanging(Winddown::new().args(options).args(["-t", "300ms"]), &file, flags);
         let asked = run.signal(libc::SIGTERM);
         let ended = run.wait().expect_code(137).expect_nothing_left();
-        assert!(
-            ended.since(asked) >= Duration::from_millis(300) && ended.since(asked) < SLACK,
-            "{}",
-            ended.told()
-        );
+        ended.expect_at(asked, Duration::from_millis(300));
         let killing: Vec<_> = ended.err().into_iter().filter(|line| line.contains("SIGKILL after")).collect();
         assert!(killing.len() == 1 && killing[0].contains("to 1 process: "), "{}", ended.told());
         assert!(held.as_raw_fd() > 2);
@@ -402,11 +398,11 @@ fn a_limit_of_zero_leaves_no_time_to_tell() {
     let asked = Instant::now();
     run.signal(libc::SIGTERM);
     let ended = run.wait().expect_code(137).expect_nothing_left();
-    assert!(ended.since(asked) < SLACK);
+    ended.expect_within(asked, Duration::ZERO);
     assert!(!Path::new(&file).exists());
 }
 
-/// What the innermost workload finds.
+/// The flags by which the innermost workload prints what it finds.
 const FACTS: &str = "--say env:SHUTDOWN_TOKEN,env:SHUTDOWN_FD,env:SHUTDOWN_SOCKET --look --on TERM [ --look --exit 0 ] --print up --serve";
 
 fn nested(outer: &str, inner: &[&str]) -> Running {
@@ -437,13 +433,13 @@ fn a_nested_run_has_its_own() {
     run.wait_out("up");
     assert_eq!(run.fact("env:SHUTDOWN_TOKEN"), inner);
     assert_eq!(run.fact("env:SHUTDOWN_SOCKET"), "");
-    // The inner one alone is asked: its token is told, the outer one is not.
+    // Only the inner run is asked: its token becomes readable, the outer one does not.
     let middle = children(run.pid()).into_iter().flat_map(|one| children(one.pid)).next();
     // SAFETY: a process of a run that this test waits for.
     assert_eq!(unsafe { libc::kill(middle.expect("the nested run").pid, libc::SIGTERM) }, 0);
     let ended = run.wait().expect_code(0).expect_nothing_left();
     assert_eq!(ended.count_out("readable true true"), 1, "{}", ended.told());
-    // Only what the inner run left for a moment, such as the writer of its token, can have stopped the outer one.
+    // Only a process that the inner run left for a moment, such as its token's writer, can stop the outer run.
     let told = std::fs::read_to_string(&outer).unwrap_or_default();
     assert!(told.is_empty() || told.starts_with("reason=main-exited\n"), "{told}");
 }
@@ -453,8 +449,8 @@ fn a_run_limit_is_known_from_the_start() {
     let names = ["env:SHUTDOWN_DEADLINE_MS", "env:SHUTDOWN_DEADLINE_MONOTONIC_MS"];
     let say = format!("--say {}", names.join(","));
     let ended = Winddown::new().args(["--run-limit", "1m"]).workload(&say).run().expect_code(0);
-    expect_from(number(&ended.fact(names[0])) + 50, epoch + 60_000);
-    expect_from(number(&ended.fact(names[1])) + 2, monotonic + 60_000);
+    expect_from(number(&ended.fact(names[0])) + 50, epoch + 60_000, &ended);
+    expect_from(number(&ended.fact(names[1])) + 2, monotonic + 60_000, &ended);
     let ended = Winddown::new().workload(&say).run().expect_code(0);
     assert_eq!(names.map(|name| ended.fact(name)), ["", ""]);
 }

@@ -1,7 +1,10 @@
 //! `winddown token`: what it prints, and its exit status.
 
+use snapbox::file;
+
 use crate::support::builder::{Winddown, winddown_path};
 use crate::support::running::Ended;
+use crate::support::snapshot::{Transcript, expect_page};
 use crate::support::{TempDir, eventually, processes, read_json, trials};
 
 trials![
@@ -39,8 +42,8 @@ fn stopped(options: &[&str], text: &str) -> (Ended, String) {
     (ended, record)
 }
 
-/// Prints `up` and waits for TERM, then runs `then`. Not with a background process: one that is just being
-/// forked loses a signal that its shell has a trap for.
+/// Prints `up` and waits for TERM, then runs `then`. Without a background process: one that is just being
+/// forked loses a signal for which its shell has a trap.
 fn on_term(then: &str) -> String {
     format!("trap '{then}; exit 0' TERM; echo up; while :; do sleep 0.02; done")
 }
@@ -78,48 +81,52 @@ fn the_file_may_be_behind_the_descriptor() {
         .env("SHUTDOWN_FD", number)
         .command([winddown_path().as_os_str(), "token".as_ref()])
         .start();
-    // It looks for the file until it is there.
+    // It polls until the file is there.
     eventually("it sleeps", || processes::state(run.pid()) == Some('S'));
     place.write("token", "reason=SIGTERM\ndeadline_ms=infinity\ndeadline_monotonic_ms=infinity\n");
     assert_eq!(run.wait().expect_code(1).out(), ["infinity"]);
 }
 
-/// Without any run around it.
+/// Runs the command outside of any run.
 fn alone(words: &[&str]) -> Ended {
     let words = [winddown_path().into_os_string()].into_iter().chain(words.iter().map(Into::into));
     let names = ["SHUTDOWN_TOKEN", "SHUTDOWN_FD", "SHUTDOWN_SOCKET"];
     names.iter().fold(Winddown::bare(), |run, name| run.env_remove(name)).command(words).run()
 }
 
-fn outside_it_says_so() {
-    for words in [&["token"][..], &["token", "--wait"], &["token", "--extend", "5s"]] {
+/// One error line each.
+#[track_caller]
+fn all_refused(command_lines: &[&[&str]]) -> Transcript {
+    let mut told = Transcript::default();
+    for words in command_lines {
         let ended = alone(words).expect_code(125);
-        let err = ended.err();
-        assert_eq!((ended.out().len(), err.len()), (0, 1), "{}", ended.told());
-        assert!(err[0].contains("is not set; run this inside of `winddown --token FILE"), "{err:?}");
+        assert_eq!((ended.out().len(), ended.err().len()), (0, 1), "{}", ended.told());
+        told.add(["winddown"].iter().chain(*words), &ended);
     }
+    told
+}
+
+fn outside_it_says_so() {
+    let told = all_refused(&[&["token"], &["token", "--wait"], &["token", "--extend", "5s"]]);
+    told.expect(file!["snapshots/token/outside.txt"]);
 }
 
 fn wrong_words_are_refused() {
-    let wrong: [&[&str]; 6] = [
+    let told = all_refused(&[
         &["token", "nonsense"],
         &["token", "--wait", "--extend", "5s"],
         &["token", "--extend"],
         &["token", "--extend", "0"],
         &["token", "--extend", "-5"],
         &["token", "-v"],
-    ];
-    for words in wrong {
-        let ended = alone(words).expect_code(125);
-        let err = ended.err();
-        assert!(err.len() == 1 && err[0].starts_with("winddown: token: "), "{words:?}: {}", ended.told());
-    }
+    ]);
+    told.expect(file!["snapshots/token/usage_errors.txt"]);
 }
 
 fn help_is_printed() {
     let ended = alone(&["token", "--help"]).expect_code(0);
     assert_eq!(ended.err().len(), 0);
-    assert_eq!(ended.count_out("winddown token [--wait | --extend DURATION]"), 1, "{}", ended.told());
+    expect_page(&String::from_utf8_lossy(&ended.out_bytes()), file!["snapshots/token/help.txt"]);
 }
 
 fn it_waits_for_the_stop() {
@@ -131,7 +138,7 @@ fn it_waits_for_the_stop() {
 }
 
 fn it_waits_without_the_descriptor_too() {
-    // As its `subprocess` does: the number is given on, and the descriptor closed.
+    // As Python's `subprocess` does: the child gets the number, but the descriptor is closed.
     let place = TempDir::new();
     let program = place.write(
         "waits.py",
@@ -154,20 +161,20 @@ fn it_waits_without_the_descriptor_too() {
 
 fn more_time_is_granted_within_the_maximum() {
     let options = ["-t", "1s", "--extend-max", "2s"];
-    // The second one adds nothing: as much was granted already.
+    // The second request adds nothing: this much was already granted.
     let text =
         on_term("$W token --extend 2s; echo \"status $?\"; $W token --extend 1s; echo \"status $?\"; exit 7");
     let (ended, _) = stopped(&options, &text);
     assert_eq!(ended.out()[1..], ["granted", "status 0", "granted", "status 0"], "{}", ended.told());
     assert_eq!(ended.code(), Some(7));
     let told: Vec<_> =
-        ended.err().into_iter().filter(|line| line.contains(" more for winddown (pid ")).collect();
+        ended.err().into_iter().filter(|line| line.contains(", asked by winddown (pid ")).collect();
     assert_eq!(told.len(), 1, "{}", ended.told());
 }
 
 fn more_time_is_refused() {
     let ask = "$W token --extend 1s; echo \"status $?\"";
-    // Nobody has asked to stop yet.
+    // There is no stop request yet.
     let (_place, winddown) = script(&["--extend-max", "9s"], ask);
     let ended = winddown.run().expect_code(0);
     assert_eq!(ended.out(), ["refused", "status 1"], "{}", ended.told());
@@ -179,6 +186,11 @@ fn more_time_is_refused() {
     };
     refused(&["-t", "9s"], "$W token --extend 20s; echo \"status $?\"");
     refused(&["-t", "5s", "--extend-max", "2s"], "$W token --extend 20s; echo \"status $?\"");
+    // The answer says how much may be requested.
+    let ask = on_term("$W token --extend 1m; $W token --extend 20s; exit 0");
+    let (ended, _) = stopped(&["-t", "20s", "--extend-max", "2s"], &ask);
+    assert!(ended.out()[1].starts_with("refused: at most 2"), "{}", ended.told());
+    assert_eq!(ended.out()[2], "granted", "{}", ended.told());
 }
 
 fn more_time_is_not_granted_beyond_the_run_limit() {
@@ -189,7 +201,9 @@ fn more_time_is_not_granted_beyond_the_run_limit() {
     run.wait_out("up");
     run.signal(libc::SIGTERM);
     let ended = run.wait().expect_code(0);
-    assert_eq!(ended.out(), ["up", "refused", "granted"], "{}", ended.told());
+    let out = ended.out();
+    assert!(out[1].starts_with("refused: at most 2"), "{}", ended.told());
+    assert_eq!((out[0].as_str(), out[2].as_str()), ("up", "granted"), "{}", ended.told());
     assert!(read_json(&record)["stop"]["deadline_ms"].is_number());
 }
 
@@ -204,8 +218,10 @@ fn a_command_named_token_can_be_run() {
 fn what_is_no_token_is_refused() {
     let place = TempDir::new();
     place.write("garbage", "no token\n");
+    let mut told = Transcript::default();
     for file in [place.file("garbage"), place.path().display().to_string()] {
         let ended = Winddown::new().args(["token"]).env("SHUTDOWN_TOKEN", &file).run().expect_code(125);
-        assert!(ended.told().contains(&format!("cannot read {file}: ")), "{}", ended.told());
+        told.add([&format!("SHUTDOWN_TOKEN={file}"), "winddown", "token"], &ended);
     }
+    told.expect(file!["snapshots/token/no_token.txt"]);
 }

@@ -1,9 +1,8 @@
-//! Somebody sets the wall clock back and forth: winddown's times are those of another clock.
+//! The wall clock jumps back and forth: winddown measures time by another clock.
 
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
-use crate::limits::expect_between;
 use crate::support::builder::guarded_or_not;
 use crate::support::{TempDir, trials};
 
@@ -12,7 +11,7 @@ trials![
     needs("cc", "date") => the_run_limit_holds_while_the_wall_clock_jumps,
 ];
 
-/// To be loaded before the C library: the wall clock is an hour late, then an hour early, and so on.
+/// A library to load before the C library: the wall clock is an hour slow, then an hour fast, and so on.
 const JUMPS: &str = r"
 #define _GNU_SOURCE
 #include <sys/syscall.h>
@@ -45,7 +44,7 @@ time_t time(time_t *place) {
 }
 ";
 
-/// The library, built and seen to work. A static winddown takes no notice of it.
+/// Builds the library, and checks that it works. A static winddown is not affected by it.
 #[track_caller]
 fn jumping_clock(place: &TempDir) -> String {
     let (source, library) = (place.write("jumps.c", JUMPS), place.file("jumps.so"));
@@ -72,7 +71,7 @@ fn the_limit_holds_while_the_wall_clock_jumps() {
         run.wait_err("left; still there: workload");
         assert!(asked.elapsed() >= Duration::from_millis(500), "{:?}", asked.elapsed());
         let ended = run.wait().expect_code(137).expect_nothing_left();
-        expect_between(ended.since(asked), Duration::from_secs(1), &ended);
+        ended.expect_at(asked, Duration::from_secs(1));
     });
 }
 
@@ -86,6 +85,6 @@ fn the_run_limit_holds_while_the_wall_clock_jumps() {
             .workload("--on TERM [ ] --serve");
         let ended = run.run().expect_code(137).expect_nothing_left();
         assert_eq!(ended.count_out("got 15"), 1, "{}", ended.told());
-        expect_between(ended.duration, Duration::from_secs(1), &ended);
+        ended.expect_time(ended.duration, Duration::from_secs(1));
     });
 }

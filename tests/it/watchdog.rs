@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::limits::expect_between;
+use crate::record_schema;
 use crate::support::builder::{Winddown, guarded_or_not};
 use crate::support::processes::children;
 use crate::support::running::Ended;
@@ -13,14 +13,16 @@ trials![
     an_inherited_one_that_is_shorter_counts,
     a_silent_workload_is_stopped,
     a_silent_workload_keeps_its_own_status,
+    a_silent_workload_that_dies_of_the_signal_has_failed,
     a_workload_that_tells_that_it_is_alive_is_left_alone,
     a_workload_that_says_it_ails_is_stopped_at_once,
     it_begins_with_the_first_message,
+    that_it_waits_is_told_in_detail,
     a_silent_workload_that_does_not_end_is_killed,
     a_winddown_that_was_stopped_has_heard_nobody,
 ];
 
-/// What is told of a run that was stopped for its silence.
+/// Expects the reports of a run that was stopped for its silence.
 #[track_caller]
 fn expect_silent(ended: &Ended, record: &str) {
     let record = read_json(record);
@@ -30,6 +32,7 @@ fn expect_silent(ended: &Ended, record: &str) {
         "{record}"
     );
     assert!(ended.err().iter().any(|line| line.contains("--watchdog")), "{}", ended.told());
+    assert_eq!(record_schema::errors(&record), Vec::<String>::new(), "{record}");
 }
 
 fn the_workload_knows_it() {
@@ -67,9 +70,21 @@ fn a_silent_workload_is_stopped() {
             .run()
             .expect_code(124)
             .expect_nothing_left();
-        expect_between(ended.duration, Duration::from_millis(500), &ended);
+        ended.expect_time(ended.duration, Duration::from_millis(500));
         expect_silent(&ended, &record);
     });
+}
+
+fn a_silent_workload_that_dies_of_the_signal_has_failed() {
+    let place = TempDir::new();
+    let record = place.file("record");
+    let ended = Winddown::new()
+        .args(["--watchdog", "50ms", "--record", &record])
+        .workload("--tell READY=1 --serve")
+        .run()
+        .expect_signal(libc::SIGTERM)
+        .expect_nothing_left();
+    expect_silent(&ended, &record);
 }
 
 fn a_silent_workload_keeps_its_own_status() {
@@ -101,7 +116,7 @@ fn a_workload_that_says_it_ails_is_stopped_at_once() {
         .expect_code(124);
     assert!(ended.duration < Duration::from_secs(20), "{}", ended.told());
     expect_silent(&ended, &record);
-    // Without a watchdog it is the parent's business.
+    // Without a watchdog of winddown, the silence is up to the parent.
     let run = Winddown::new()
         .args(["--notify"])
         .workload("--on TERM [ --exit 0 ] --tell WATCHDOG=trigger --barrier --print up --serve")
@@ -112,12 +127,22 @@ fn a_workload_that_says_it_ails_is_stopped_at_once() {
     run.wait().expect_code(0);
 }
 
+fn that_it_waits_is_told_in_detail() {
+    guarded_or_not(|winddown| {
+        let ended = winddown.args(["-v", "--watchdog", "30s"]).command(["true"]).run().expect_code(0);
+        let line = "winddown: --watchdog 30s begins with the first READY=1 or WATCHDOG=1";
+        assert_eq!(ended.err().iter().filter(|told| *told == line).count(), 1, "{}", ended.told());
+    });
+    let ended = Winddown::new().args(["--watchdog", "30s"]).command(["true"]).run().expect_code(0);
+    assert!(ended.err().is_empty(), "{}", ended.told());
+}
+
 fn it_begins_with_the_first_message() {
     let run = |flags: &str| Winddown::new().args(["--watchdog", "300ms"]).workload(flags).run();
     run("--sleep 900 --exit 3").expect_code(3);
     run("--tell STATUS=starting --sleep 900 --exit 3").expect_code(3);
     let ended = run("--on TERM [ --exit 4 ] --sleep 600 --tell WATCHDOG=1 --serve").expect_code(4);
-    expect_between(ended.duration, Duration::from_millis(900), &ended);
+    ended.expect_time(ended.duration, Duration::from_millis(900));
 }
 
 fn a_silent_workload_that_does_not_end_is_killed() {
@@ -129,7 +154,7 @@ fn a_silent_workload_that_does_not_end_is_killed() {
         .expect_nothing_left();
 }
 
-/// Ctrl+Z, or a paused container: everybody is stopped, for longer than the workload may be silent.
+/// Ctrl+Z, or a paused container: every process is stopped, for longer than the workload may be silent.
 fn a_winddown_that_was_stopped_has_heard_nobody() {
     guarded_or_not(|winddown| {
         let ping = "--tell WATCHDOG=1 --sleep 100 ".repeat(20);
@@ -140,7 +165,7 @@ fn a_winddown_that_was_stopped_has_heard_nobody() {
         run.wait_out("up");
         let main = run.number("pid");
         let between = children(run.pid()).into_iter().map(|child| child.pid).filter(|pid| *pid != main);
-        // The workload goes on last: winddown looks for it before it can be heard.
+        // The workload is continued last: winddown checks the watchdog before the workload can send anything.
         let all: Vec<i32> = [run.pid()].into_iter().chain(between).chain([main]).collect();
         let send = |pid: i32, signal| {
             // SAFETY: a process of a run that this test waits for.

@@ -1,4 +1,4 @@
-//! The end where /proc can't be used: not mounted, or that of another PID namespace.
+//! The end of a run where /proc is unusable: not mounted, or that of another PID namespace.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ fn without_proc() -> Winddown {
     Winddown::new().prefix(["unshare", "--mount", "sh", "-c", script, "sh"])
 }
 
-/// A tree that hears nothing, with everything that hides.
+/// A tree that ignores TERM, everywhere a process can hide.
 const TREE: &str = "--spawn child a [ --ignore TERM --spawn session b [ --ignore TERM --serve ] --serve ] \
      --spawn daemon-session c [ --ignore TERM --spawn child d [ --ignore TERM --serve ] --serve ] \
      --spawn session e [ --ignore TERM --stop ] --spawn session f [ --dead-leader --ignore TERM --serve ] \
@@ -53,7 +53,7 @@ fn without_proc_the_whole_tree_is_killed() {
     }
 }
 
-/// Senders are known by their user.
+/// Senders are recognised by their user.
 fn without_proc_messages_and_token_work() {
     for options in [vec![], vec!["--no-guard"]] {
         let place = TempDir::new();
@@ -92,7 +92,8 @@ fn without_proc_a_stop_in_time_is_as_ever() {
     without_proc().args(["-t", "0"]).workload("--exit 4").run().expect_code(4);
 }
 
-/// Neither when stragglers are asked while it runs, nor when it has left daemons behind.
+/// winddown signals none of its processes, neither when it asks stragglers meanwhile, nor when the hook has left
+/// daemons behind.
 fn without_proc_a_hook_is_told_apart() {
     let place = TempDir::new();
     let [file, go, log] = ["record", "go", "log"].map(|name| place.file(name));
@@ -140,7 +141,7 @@ fn without_proc_stragglers_are_asked() {
     assert_eq!(ended.count_out("got 15"), 4, "{}", ended.told());
 }
 
-/// The process called winddown below `unshare`, by its pid out here.
+/// The process called winddown below `unshare`, by its pid in the namespace of the tests.
 fn inside(run: &Running) -> i32 {
     let mut pid = 0;
     eventually("winddown is there", || {
@@ -164,8 +165,8 @@ fn tell(pid: i32, signal: i32) -> std::time::Instant {
     before
 }
 
-/// winddown has a small id in there. Out here that is a kernel thread, or whatever: its children are
-/// none of ours, and their ids mean other processes in there.
+/// winddown has a small pid inside its namespace. Outside, that pid is a kernel thread or another process: its
+/// children don't belong to the run, and inside, their ids mean other processes.
 fn the_proc_of_another_namespace_is_not_believed() {
     for limit in ["300ms", "0"] {
         let place = TempDir::new();

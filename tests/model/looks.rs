@@ -1,18 +1,20 @@
-//! Looks at the workload during a stop: when they are owed, and when they are out of place.
+//! Looks at the workload during a stop: when they must come, and when they must not.
 
 use std::time::Duration;
 
-use winddown::lifecycle::event::{Cause, Effect, Moment, Note};
+use winddown::lifecycle::cause::Cause;
+
+use winddown::lifecycle::event::{Effect, Moment, Note};
 use winddown::lifecycle::phase::Phase;
 
 use super::{Oracle, Turn, Verdict, rule};
 
-/// The last look leaves so much time until SIGKILL.
+/// The last look leaves this much time until SIGKILL.
 const LAST_BEFORE: Duration = Duration::from_millis(25);
 
 impl Oracle {
-    /// A look before anybody is asked, each of the others once and in order, and the last one in time for
-    /// SIGKILL, which none of them follows.
+    /// One look before any process is asked, each of the others once and in order, and the last in time before SIGKILL;
+    /// none after it.
     pub(super) fn looks(&mut self, turn: &Turn<'_>, cause: Option<Cause>) -> Verdict {
         let looks = turn.plan().looks;
         let has_last_words = self.stop.as_ref().is_some_and(|stop| {
@@ -22,19 +24,19 @@ impl Oracle {
         let tells = (turn.says(Note::Killing) || ends_by_them) && looks;
         rule(
             turn.says(Note::PostMortem) == tells,
-            "why it did not end is told with the kill, or after last words",
+            "the post-mortem is reported with the kill, or after last words",
         )?;
         let taken: Vec<Moment> = turn.effects.iter().filter_map(moment).collect();
-        rule(taken.is_empty() || looks, "who wants no post-mortem is not looked at")?;
+        rule(taken.is_empty() || looks, "without a post-mortem there are no looks")?;
         let kills = turn.has(Effect::KillTree);
         let is_first = taken.contains(&Moment::Before);
         let begins = cause.is_some() && !kills && looks;
         rule(is_first == begins, "the first look belongs to the beginning of a stop")?;
         rule(
             !is_first || moment(&turn.effects[0]) == Some(Moment::Before),
-            "it comes before anything is done",
+            "the first look comes before anything is done",
         )?;
-        rule(taken.is_empty() || !kills, "nobody is looked at when SIGKILL is due")?;
+        rule(taken.is_empty() || !kills, "there is no look when SIGKILL is due")?;
         let place = |wanted: fn(&Effect) -> bool| turn.effects.iter().position(wanted);
         let last = place(|effect| *effect == Effect::Look(Moment::Last));
         let dump = place(|effect| matches!(effect, Effect::Dump(_)));
@@ -46,7 +48,7 @@ impl Oracle {
             return Ok(());
         };
         for moment in taken {
-            // For each deadline a last one.
+            // There is one last look for each deadline.
             let is_new = stop.looked.is_none_or(|(latest, deadline)| {
                 latest < moment || (moment == Moment::Last && deadline != stop.deadline)
             });

@@ -1,24 +1,26 @@
-//! The plans that are walked, and the events that can happen under them.
+//! The plans to walk, and the events that can happen under them.
 
 use std::time::Duration;
 
-use winddown::lifecycle::event::{Event, Received};
+use winddown::lifecycle::cause::{Reach, Received};
+
+use winddown::lifecycle::event::{Event, Extend};
 use winddown::lifecycle::exit::Exit;
 use winddown::lifecycle::phase::Phase;
 use winddown::lifecycle::plan::{Action, Dump, Limit, Mapping, Plan, Step, Target};
 use winddown::lifecycle::signal::{Origin, Signal};
 
-/// One plan, and what may happen under it.
+/// One plan, and the events that may happen under it.
 pub(crate) struct Case {
     pub(crate) name: &'static str,
     pub(crate) plan: Plan,
     pub(crate) events: Vec<Event>,
-    /// Phases that this plan leaves out.
+    /// Phases that this plan skips.
     pub(crate) never: Vec<Phase>,
 }
 
 impl Case {
-    /// Every phase that a run under this plan can be seen in between two events.
+    /// The phases in which a run under this plan can be between two events.
     pub(crate) fn phases(&self) -> Vec<Phase> {
         let all = [Phase::Starting, Phase::Running, Phase::Terminating, Phase::Killing, Phase::Stopped];
         all.into_iter().filter(|phase| !self.never.contains(phase)).collect()
@@ -40,6 +42,7 @@ fn plan(limit: Limit) -> Plan {
     Plan {
         limit,
         steps: one_step(None, Target::Main),
+        others_ask: false,
         stop_on: [Signal::TERM, Signal::INT].into_iter().collect(),
         map: Vec::new(),
         run_limit: None,
@@ -50,6 +53,7 @@ fn plan(limit: Limit) -> Plan {
         last_words: 0,
         looks: false,
         leave_stragglers: false,
+        straggler_grace: Duration::ZERO,
     }
 }
 
@@ -63,10 +67,14 @@ fn step(action: Action, share: u64) -> Step {
 }
 
 fn from(origin: Origin, name: &str) -> Received {
-    Received { signal: signal(name), origin, main_has_it: false, hangup: false, from_tree: false }
+    Received { signal: signal(name), origin, reach: Reach::Winddown, hangup: false, from_tree: false }
 }
 
-/// What happens to processes.
+const fn more_time(milliseconds: u64, reads_answer: bool) -> Event {
+    Event::Extend(Extend { by: Duration::from_millis(milliseconds), reads_answer })
+}
+
+/// Events about processes.
 fn changes() -> Vec<Event> {
     vec![
         Event::Started,
@@ -88,10 +96,11 @@ fn requests() -> Vec<Event> {
         Received { from_tree: true, ..from(B, "TERM") },
         from(A, "QUIT"),
         from(A, "USR1"),
-        Received { main_has_it: true, ..from(Origin::Kernel, "QUIT") },
+        Received { reach: Reach::Group, ..from(Origin::Kernel, "QUIT") },
         from(A, "HUP"),
         Received { hangup: true, ..from(Origin::Kernel, "HUP") },
         from(A, "CHLD"),
+        Received { reach: Reach::Copy, ..from(A, "TERM") },
     ];
     signals.map(Event::Signal).into()
 }
@@ -108,21 +117,20 @@ fn interrupts() -> Vec<Event> {
     signals.map(Event::Signal).into()
 }
 
-/// Everything that can happen. The limit has to be short: what happens at one moment makes other
-/// states of all later ones.
+/// All events. The limit must be short: each moment at which something happens multiplies the later states.
 fn all(name: &'static str, plan: Plan) -> Case {
     Case { name, plan, events: [changes(), requests(), interrupts()].concat(), never: Vec::new() }
 }
 
-/// Only what this plan is about: few signals, for walks that would have no end.
+/// Only the signals that this plan is about, for walks that would not end otherwise.
 fn some(name: &'static str, plan: Plan, signals: &[Received]) -> Case {
     let signals = signals.iter().copied().map(Event::Signal);
     Case { name, plan, events: changes().into_iter().chain(signals).collect(), never: Vec::new() }
 }
 
-/// Ctrl+C, as the whole foreground group gets it.
+/// Ctrl+C, which the whole foreground group gets.
 fn key() -> Received {
-    Received { main_has_it: true, ..from(Origin::Kernel, "INT") }
+    Received { reach: Reach::Group, ..from(Origin::Kernel, "INT") }
 }
 
 pub(crate) fn finite_limit() -> Case {
@@ -134,7 +142,7 @@ pub(crate) fn second_interrupt() -> Case {
     some("second interrupt", plan(milliseconds(205)), &[key(), from(A, "INT"), from(B, "INT")])
 }
 
-/// Long enough for the hint about a waiting shell.
+/// Long enough for the hint about a main process that is still there.
 pub(crate) fn long_limit() -> Case {
     some("long limit", plan(milliseconds(2500)), &[from(A, "TERM"), from(A, "USR1")])
 }
@@ -174,6 +182,31 @@ pub(crate) fn to_all() -> Case {
         Plan { steps: one_step(None, Target::All), ..plan(milliseconds(30)) },
         &[from(A, "TERM"), from(A, "USR1"), key()],
     )
+}
+
+/// A sender outside the workload has asked every process; winddown's own requests, and the workload's, are as usual.
+pub(crate) fn to_none() -> Case {
+    let plan =
+        Plan { others_ask: true, run_limit: Some(Duration::from_millis(50)), ..plan(milliseconds(30)) };
+    all("to none", plan)
+}
+
+/// The sender of the stop signal has done the first signal step; winddown does the next.
+pub(crate) fn to_none_with_steps() -> Case {
+    let steps = vec![
+        step(Action::Wait, 5),
+        step(Action::Signal(Some(Signal::TERM), Target::All), 10),
+        Step { action: Action::Signal(Some(Signal::QUIT), Target::Main), share: None },
+    ];
+    let signals = [from(A, "TERM"), from(B, "INT"), key(), Received { from_tree: true, ..from(A, "TERM") }];
+    some("to none with steps", Plan { others_ask: true, steps, ..plan(milliseconds(30)) }, &signals)
+}
+
+/// A platform that signals every process, though the plan does not say so.
+pub(crate) fn sent_to_everyone() -> Case {
+    let everyone = |name| Received { reach: Reach::Everyone, ..from(A, name) };
+    let signals = [everyone("TERM"), everyone("INT"), everyone("HUP"), from(A, "TERM"), key()];
+    some("sent to everyone", plan(milliseconds(30)), &signals)
 }
 
 pub(crate) fn stop_signal_given() -> Case {
@@ -229,7 +262,7 @@ pub(crate) fn steps_with_hooks() -> Case {
     case
 }
 
-/// The plan kills before the limit does.
+/// The plan kills before the end of the limit.
 pub(crate) fn a_plan_that_kills() -> Case {
     let steps = vec![
         step(Action::Signal(Some(Signal::TERM), Target::Main), 10),
@@ -255,21 +288,21 @@ pub(crate) fn steps_without_a_limit() -> Case {
     some("steps without a limit", Plan { steps, ..plan(Limit::Infinite) }, &[from(A, "TERM")])
 }
 
-/// The workload is looked at.
+/// With looks at the workload.
 pub(crate) fn looks() -> Case {
     some("looks", Plan { looks: true, ..plan(milliseconds(400)) }, &[from(A, "TERM"), from(A, "USR1"), key()])
 }
 
-/// The deadline is moved, so that the last look comes again.
+/// The deadline moves, so that the last look comes again.
 pub(crate) fn looks_and_extensions() -> Case {
     let more = Duration::from_millis(150);
     let plan = Plan { looks: true, extend_max: more, ..plan(milliseconds(110)) };
     let mut case = some("looks and extensions", plan, &[from(A, "TERM")]);
-    case.events.extend([Event::Extend(Duration::from_millis(100)), Event::Extend(more)]);
+    case.events.extend([100, 150].map(|ms| more_time(ms, true)));
     case
 }
 
-/// Whoever does not end is looked at by a debugger, and has to say what it does.
+/// A workload that does not end meets a debugger, and has to dump its state.
 pub(crate) fn last_words() -> Case {
     let steps = vec![
         Step { action: Action::Signal(None, Target::Main), share: None },
@@ -302,13 +335,53 @@ pub(crate) fn extensions() -> Case {
     ];
     let extend_max = Duration::from_millis(60);
     let run_limit = Some(Duration::from_millis(90));
-    let more = [10, 40, 100].map(|ms| Event::Extend(Duration::from_millis(ms)));
+    let more = [(10, true), (100, true), (40, false), (100, false)];
     let mut case = some(
         "extensions",
         Plan { steps, extend_max, run_limit, ..plan(milliseconds(30)) },
         &[from(A, "TERM")],
     );
-    case.events.extend(more);
+    case.events.extend(more.map(|(ms, reads_answer)| more_time(ms, reads_answer)));
+    case
+}
+
+/// Stragglers may end by themselves; during a stop, readers of the last lines of others may go on.
+pub(crate) fn straggler_grace() -> Case {
+    let straggler_grace = Duration::from_millis(40);
+    let mut case = some(
+        "straggler grace",
+        Plan { straggler_grace, ..plan(milliseconds(130)) },
+        &[from(A, "TERM"), from(A, "USR1"), key()],
+    );
+    case.events.push(Event::PipeEnded);
+    case
+}
+
+/// The run limit cuts the grace short; the watchdog no longer counts during it.
+pub(crate) fn straggler_grace_and_run_limit() -> Case {
+    let plan = Plan {
+        straggler_grace: Duration::from_millis(300),
+        run_limit: Some(Duration::from_millis(400)),
+        watchdog: Some(Duration::from_millis(50)),
+        ..plan(milliseconds(30))
+    };
+    let mut case = some("straggler grace and run limit", plan, &[from(A, "TERM")]);
+    case.events.extend([Event::PipeEnded, Event::Alive, Event::Ailing]);
+    case
+}
+
+/// Every process may end while a hook runs.
+pub(crate) fn a_plan_that_ends_with_the_tree() -> Case {
+    let steps = vec![
+        step(Action::Run(0), 10),
+        step(Action::Run(1), 10),
+        step(Action::Signal(Some(Signal::TERM), Target::Main), 20),
+        Step { action: Action::Kill, share: None },
+    ];
+    let plan = Plan { steps, straggler_grace: Duration::from_millis(15), ..plan(milliseconds(60)) };
+    let mut case = some("a plan that ends with the tree", plan, &[from(A, "TERM")]);
+    case.events.extend([Event::HookEnded(Some(Exit::Code(1))), Event::HookEnded(None)]);
+    case.events.extend([Event::HookRemains, Event::PipeEnded]);
     case
 }
 

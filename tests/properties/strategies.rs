@@ -1,4 +1,4 @@
-//! Words, values, plans and events to try.
+//! Strategies for words, values, plans and events.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -7,19 +7,21 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use winddown::lifecycle::event::{Event, Received};
+use winddown::lifecycle::cause::{Reach, Received};
+
+use winddown::lifecycle::event::{Event, Extend};
 use winddown::lifecycle::exit::Exit;
 use winddown::lifecycle::plan::{Action, Limit, Plan, Step, Target};
 use winddown::lifecycle::signal::{Origin, Signal};
 
 use crate::{SWITCHES, WITH_VALUE, os, variable};
 
-/// Any bytes that a word can have: all but zero, which ends it.
+/// Any bytes that a word can have: all but NUL, which ends it.
 pub(crate) fn bytes() -> impl Strategy<Value = OsString> {
     prop::collection::vec(1_u8.., 0..12).prop_map(OsString::from_vec)
 }
 
-/// Text that is nearly a value.
+/// Text that is a value, or nearly one.
 pub(crate) fn nearly_a_value() -> impl Strategy<Value = OsString> {
     let texts = prop_oneof![
         "[0-9.]{0,24}",
@@ -50,12 +52,12 @@ pub(crate) fn value() -> impl Strategy<Value = OsString> {
     prop_oneof![3 => nearly_a_value(), 1 => nearly_a_plan(), 1 => bytes()]
 }
 
-/// An empty variable is none.
+/// An empty variable counts as unset.
 pub(crate) fn value_that_is_set() -> impl Strategy<Value = OsString> {
     value().prop_map(|value| if value.is_empty() { os("0") } else { value })
 }
 
-/// An option of ours with a value that is valid.
+/// An option of winddown with a valid value.
 pub(crate) fn option() -> impl Strategy<Value = Vec<OsString>> {
     let options = vec![
         &["-t", "5"][..],
@@ -65,7 +67,7 @@ pub(crate) fn option() -> impl Strategy<Value = Vec<OsString>> {
         &["--map", "HUP="],
         &["--kill-wait", "infinity"],
         &["--remap-exit=1=2"],
-        &["-vq"],
+        &["-vt5"],
         &["--to", "all"],
         &["--leave-stragglers"],
         &["--run-limit", "3s"],
@@ -138,9 +140,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 pub(crate) fn plan() -> impl Strategy<Value = Plan> {
     let limits = (limit(), limit(), prop::option::of(duration()));
-    let others = (prop::option::of(duration()), duration(), prop::option::of(duration()));
+    let others = (prop::option::of(duration()), duration(), prop::option::of(duration()), duration());
     (any::<bool>(), limits, steps(), others).prop_map(
-        |(leave_stragglers, (limit, kill_wait, run_limit), steps, (watchdog, extend_max, post_stop))| Plan {
+        |(leave_stragglers, (limit, kill_wait, run_limit), steps, others)| Plan {
             looks: true,
             last_words: 0,
             limit,
@@ -148,11 +150,13 @@ pub(crate) fn plan() -> impl Strategy<Value = Plan> {
             stop_on: [Signal::TERM, Signal::INT].into_iter().collect(),
             map: Vec::new(),
             run_limit,
-            watchdog,
-            extend_max,
+            watchdog: others.0,
+            extend_max: others.1,
             kill_wait,
-            post_stop,
+            post_stop: others.2,
             leave_stragglers,
+            others_ask: false,
+            straggler_grace: others.3,
         },
     )
 }
@@ -160,9 +164,10 @@ pub(crate) fn plan() -> impl Strategy<Value = Plan> {
 pub(crate) fn event() -> impl Strategy<Value = Event> {
     let origin = prop_oneof![Just(Origin::Kernel), (0..3).prop_map(|pid| Origin::Process { pid, uid: 0 })];
     let signal = prop_oneof![any_signal(), Just(Signal::INT), Just(Signal::TERM)];
-    let received = (signal, origin, any::<(bool, bool, bool)>()).prop_map(
-        |(signal, origin, (main_has_it, hangup, from_tree))| {
-            Event::Signal(Received { signal, origin, main_has_it, hangup, from_tree })
+    let reach = select(vec![Reach::Winddown, Reach::Group, Reach::Everyone, Reach::Copy, Reach::Own]);
+    let received = (signal, origin, reach, any::<(bool, bool)>()).prop_map(
+        |(signal, origin, reach, (hangup, from_tree))| {
+            Event::Signal(Received { signal, origin, reach, hangup, from_tree })
         },
     );
     let others = vec![
@@ -171,13 +176,15 @@ pub(crate) fn event() -> impl Strategy<Value = Event> {
         Event::MainExited(Exit::Code(0)),
         Event::Remains,
         Event::TreeEmpty,
+        Event::HookRemains,
+        Event::PipeEnded,
         Event::Abandoned,
         Event::ParentEnded,
         Event::HookEnded(None),
         Event::HookEnded(Some(Exit::Code(0))),
         Event::Alive,
         Event::Ailing,
-        Event::Extend(Duration::from_secs(1)),
+        Event::Extend(Extend { by: Duration::from_secs(1), reads_answer: true }),
         Event::Tick,
     ];
     prop_oneof![received, select(others)]

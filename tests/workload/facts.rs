@@ -33,7 +33,7 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// Open descriptors. The one that reads the directory is closed again when they are looked at.
+/// Open descriptors, without the one that read the directory, which is closed by the time they are checked.
 fn descriptors() -> Vec<i32> {
     let Ok(directory) = fs::read_dir("/proc/self/fd") else {
         return Vec::new();
@@ -97,7 +97,7 @@ impl Process {
         }
     }
 
-    /// Opens it far from the small numbers, which tests look at.
+    /// Opens the file at a high number: tests check the low ones.
     fn open_log(&mut self, path: &str) {
         let name = CString::new(path).unwrap_or_default();
         let flags = libc::O_WRONLY | libc::O_APPEND | libc::O_CREAT | libc::O_CLOEXEC;

@@ -1,4 +1,4 @@
-//! What a program tells its supervisor by `sd_notify(3)`, and what it finds in its token.
+//! What a program sends to its supervisor by `sd_notify(3)`, and what it finds in its token.
 
 use std::ffi::OsStr;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
@@ -8,7 +8,7 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 
 use crate::{Process, Words, usage};
 
-/// More descriptors are not passed on with one message.
+/// The most descriptors that a message can carry.
 const MOST: usize = 253;
 
 impl Process {
@@ -51,8 +51,16 @@ impl Process {
             }
             "--drain" => {
                 let mut buffer = [0_u8; 4096];
-                // SAFETY: the buffer is live for the whole call.
-                let count = unsafe { libc::read(token(), buffer.as_mut_ptr().cast(), buffer.len()) };
+                let mut count = 0;
+                // To the end: winddown closes the pipe a moment after it has written the text.
+                loop {
+                    // SAFETY: the buffer is live for the whole call.
+                    let length = unsafe { libc::read(token(), buffer.as_mut_ptr().cast(), buffer.len()) };
+                    if length <= 0 {
+                        break;
+                    }
+                    count += length;
+                }
                 self.line(&format!("drained {count}"));
             }
             _ => return false,
@@ -61,8 +69,8 @@ impl Process {
     }
 }
 
-/// `;` stands for the end of a line, `~` for NUL, `%` for a byte that is not text, `SELF` for the own pid.
-fn text(word: &str) -> Vec<u8> {
+/// `;` stands for the end of a line, `~` for NUL, `%` for a byte that is not valid UTF-8, `SELF` for the process's pid.
+pub(crate) fn text(word: &str) -> Vec<u8> {
     let byte = |byte| match byte {
         b';' => b'\n',
         b'~' => 0,
@@ -71,6 +79,11 @@ fn text(word: &str) -> Vec<u8> {
     };
     let pid = std::process::id().to_string();
     word.replace("SELF", &pid).bytes().map(byte).collect()
+}
+
+/// Sends a message with one descriptor.
+pub(crate) fn tell_with(text: &[u8], descriptor: RawFd) {
+    send(&socket(), text, &[descriptor]);
 }
 
 fn tell(text: &[u8]) {
@@ -89,11 +102,11 @@ fn socket() -> UnixDatagram {
     socket
 }
 
-/// Waits for room, as clients do; a supervisor that is gone is no mistake of the test.
+/// Sends a message. Waits for room, as clients do; a missing supervisor is not a mistake of the test.
 fn send(socket: &UnixDatagram, text: &[u8], descriptors: &[RawFd]) {
     let mut part = libc::iovec { iov_base: text.as_ptr().cast_mut().cast(), iov_len: text.len() };
     let bytes = size_of_val(descriptors);
-    // Aligned as the kernel wants it.
+    // Aligned as the kernel requires.
     let mut control = [0_u64; 256];
     // SAFETY: plain data, for which zeros are valid.
     let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
@@ -112,7 +125,7 @@ fn send(socket: &UnixDatagram, text: &[u8], descriptors: &[RawFd]) {
             std::ptr::copy_nonoverlapping(descriptors.as_ptr().cast(), libc::CMSG_DATA(header), bytes);
         }
     }
-    // SAFETY: everything that the message points to lives until the call is over.
+    // SAFETY: everything that the message points to outlives the call.
     unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL) };
 }
 
@@ -144,6 +157,6 @@ fn pipe() -> (OwnedFd, OwnedFd) {
     if unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) } != 0 {
         usage("no pipe");
     }
-    // SAFETY: the kernel has just given us these.
+    // SAFETY: the kernel has just installed these descriptors, and nothing else owns them.
     unsafe { (OwnedFd::from_raw_fd(ends[0]), OwnedFd::from_raw_fd(ends[1])) }
 }

@@ -1,4 +1,4 @@
-//! New processes, well-behaved and other ones.
+//! New processes, well-behaved and not.
 
 use std::ffi::CString;
 use std::io::Read as _;
@@ -17,25 +17,25 @@ enum Kind {
     DaemonSession,
 }
 
-/// The most forks of one `--storm`, all its processes together; the kernel reaps its children.
+/// The most forks of one `--storm`, over all its processes; the kernel reaps their children.
 const STORM_FORKS: u32 = 100_000;
-/// The same for `--chase`, whose orphans stay zombies when nobody reaps them: a quarter of the
-/// smallest usual `pid_max`, so that a supervisor that fails can't use up the machine's pids.
+/// The same for `--chase`, whose orphans stay zombies until they are reaped: a quarter of the
+/// smallest usual `pid_max`, so that a failing supervisor can't use up the machine's pids.
 const CHASE_FORKS: u32 = 8_000;
-/// The same for `--sprint`, which is over too soon with less: half of that `pid_max`.
+/// The same for `--sprint`, which would be over too soon with fewer: half of that `pid_max`.
 const SPRINT_FORKS: u32 = 16_000;
 /// Between two forks of one process of a chain.
 const PACE: Duration = Duration::from_millis(1);
-/// How long a child of a storm lives: bounds how many there are at once.
+/// How long a child of a storm lives, which limits how many there are at once.
 const SHORT: Duration = Duration::from_millis(20);
 
-/// Forks. Every user of it sets the new process's end of life.
+/// Forks. Every caller sets the new process's end of life.
 fn fork() -> libc::pid_t {
-    // SAFETY: no lock can be held: one thread only, or one that just took over.
+    // SAFETY: no lock can be held: there is one thread, or one that just took over.
     unsafe { libc::fork() }
 }
 
-/// Waits for a child, whatever becomes of it.
+/// Waits for a child, however it ends.
 fn reap(pid: libc::pid_t, flags: i32) -> Option<i32> {
     let mut status = 0;
     // SAFETY: writes to a live integer.
@@ -86,6 +86,13 @@ impl Process {
             "--orphans" => self.orphans(words.number()),
             "--dead-leader" => self.lose_leader(std::mem::take(&mut words.0)),
             "--setuid" => set_user(words.number()),
+            "--groups" => {
+                let groups: Vec<libc::gid_t> = (100_000..).take(words.number()).collect();
+                // SAFETY: a live list of that length.
+                if unsafe { libc::setgroups(groups.len(), groups.as_ptr()) } != 0 {
+                    usage("no right to change groups");
+                }
+            }
             "--exec" => self.exec(words.block()),
             "--cd" => {
                 let path = words.word();
@@ -94,7 +101,7 @@ impl Process {
                 }
             }
             "--close" => {
-                // SAFETY: a test closes only what nobody here uses.
+                // SAFETY: a test closes only descriptors that this program doesn't use.
                 unsafe { libc::close(words.number()) };
             }
             "--life" => {
@@ -132,7 +139,7 @@ impl Process {
         }
     }
 
-    /// Each process of a chain has started the next one before it does its own part.
+    /// Each process of a chain starts the next one before it runs its own actions.
     fn chain(&mut self, name: &str, number: usize, last: usize, actions: &[String]) {
         self.start(Kind::Child, &format!("{name}{number}"), |new| {
             if number < last {
@@ -181,7 +188,7 @@ impl Process {
         self.exit(0)
     }
 
-    /// What a new process forgets of the one that forked it.
+    /// Drops what belongs to the process that forked this one.
     fn become_new(&mut self, name: &str, ready: Option<std::os::fd::OwnedFd>) {
         self.ready = ready;
         name.clone_into(&mut self.name);
@@ -215,7 +222,7 @@ impl Process {
         }
     }
 
-    /// Processes that have a shorter life than others, and share a limit on their forks.
+    /// Starts processes that have a shorter life than others and share a limit on their forks.
     fn each_of(&mut self, name: &str, count: usize, body: fn(&Self, Duration, &AtomicU32) -> !) {
         let forks = shared_counter();
         for number in 1..=count {
@@ -228,10 +235,10 @@ impl Process {
         }
     }
 
-    /// In batches: an intermediate parent ends without having waited for its children.
+    /// In batches: an intermediate parent ends without waiting for its children.
     fn orphans(&mut self, count: usize) {
         let most = std::fs::read_to_string("/proc/sys/kernel/pid_max").unwrap_or_default();
-        // Unreaped, they must leave the machine room to work.
+        // Even if they are never reaped, the machine must still have room to work.
         if count > most.trim().parse().unwrap_or(32768) / 3 * 2 {
             usage("so many orphans could use up the machine's pids");
         }
@@ -272,7 +279,7 @@ impl Process {
             heir.run(&rest);
             heir.exit(0)
         });
-        // SAFETY: ends this thread only; it owns nothing that the other one needs.
+        // SAFETY: ends this thread only, which owns nothing that the other thread needs.
         unsafe { libc::syscall(libc::SYS_exit, 0) };
     }
 
@@ -286,7 +293,7 @@ impl Process {
     }
 }
 
-/// Whether a storm may go on. Its reader going away ends it at once: no scan could catch it.
+/// Whether a storm may go on. It ends at once when its reader goes away: no scan could catch it.
 fn may_fork(deadline: Duration) -> bool {
     let mut out = libc::pollfd { fd: 1, events: 0, revents: 0 };
     // SAFETY: one live pollfd.
@@ -323,12 +330,12 @@ impl Process {
         self.flee(deadline, forks, SPRINT_FORKS, Duration::ZERO)
     }
 
-    /// Is never where it was seen: the child goes on in a new session, the parent is gone.
+    /// Never stays where a scan saw it: the child goes on in a new session, the parent exits.
     fn flee(&self, deadline: Duration, forks: &AtomicU32, most: u32, pace: Duration) -> ! {
         while may_fork(deadline) && forks.fetch_add(1, Ordering::Relaxed) < most {
             match fork() {
                 0 => {
-                    // Without a pause it lives for microseconds: all else would only slow it down.
+                    // Without a pause a process lives for microseconds: a timer and a session would only slow it down.
                     if !pace.is_zero() {
                         life::end_at(deadline);
                         // SAFETY: changes only this new process.

@@ -1,4 +1,4 @@
-//! Signals: what is caught, hearing them one by one, and sending them.
+//! Signals: dispositions, taking them one by one, and sending them.
 
 use std::path::Path;
 use std::str::FromStr as _;
@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use crate::{Process, Words, errno, exit_now, life, usage};
 
-/// The mask that children get, and the signals that are taken one by one.
+/// The mask that children inherit, and the signals that are taken one by one.
 pub(crate) struct Signals {
     mask: libc::sigset_t,
     reactions: Vec<(i32, Vec<String>)>,
 }
 
-/// How often a condition that no signal announces is looked at.
+/// How often to check a condition that no signal announces.
 const LOOK: Duration = Duration::from_millis(5);
 
 /// A set of signals.
@@ -33,7 +33,7 @@ fn change_mask(how: i32, set: &libc::sigset_t) {
 }
 
 /// One signal by name or number.
-fn signal(word: &str) -> i32 {
+pub(crate) fn signal(word: &str) -> i32 {
     let name = word.strip_prefix("SIG").unwrap_or(word);
     if let Ok(number) = name.parse() {
         return number;
@@ -45,7 +45,7 @@ fn signal(word: &str) -> i32 {
     known.map_or_else(|_| usage(&format!("no such signal: {word}")), |signal| signal as i32)
 }
 
-/// A comma list of them; `all` is all that can be caught, apart from SIGCHLD.
+/// A comma-separated list of signals; `all` is every signal that can be caught, apart from SIGCHLD.
 fn list(words: &str) -> Vec<i32> {
     let caught = |&number: &i32| !matches!(number, libc::SIGKILL | libc::SIGSTOP | libc::SIGCHLD | 32 | 33);
     match words {
@@ -54,7 +54,7 @@ fn list(words: &str) -> Vec<i32> {
     }
 }
 
-/// Ignores them, or not.
+/// Ignores these signals, or sets their default action.
 fn dispose(signals: &[i32], action: libc::sighandler_t) {
     for &signal in signals {
         // SAFETY: neither action runs code of ours.
@@ -62,7 +62,7 @@ fn dispose(signals: &[i32], action: libc::sighandler_t) {
     }
 }
 
-/// Dies of a signal, as if nobody had ever touched it.
+/// Dies of a signal, with its default action and mask restored.
 fn die(number: i32) -> ! {
     let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: reads a live rlimit.
@@ -71,7 +71,7 @@ fn die(number: i32) -> ! {
     change_mask(libc::SIG_UNBLOCK, &set([number]));
     // SAFETY: signals this process only.
     unsafe { libc::kill(libc::getpid(), number) };
-    // The signal may be taken by another thread a moment later.
+    // Another thread may take the signal a moment later.
     life::sleep_until(life::now() + Duration::from_secs(1));
     usage(&format!("signal {number} is not deadly"))
 }
@@ -84,7 +84,7 @@ impl Signals {
         Self { mask, reactions: Vec::new() }
     }
 
-    /// What a new process starts with: nothing caught.
+    /// What a new process starts with: it catches no signal.
     pub(crate) fn forget(&mut self) {
         self.reactions.clear();
         change_mask(libc::SIG_SETMASK, &self.mask);
@@ -155,7 +155,7 @@ impl Process {
         true
     }
 
-    fn target(&self, word: &str) -> libc::pid_t {
+    pub(crate) fn target(&self, word: &str) -> libc::pid_t {
         // SAFETY: these calls only return numbers.
         let (own, parent) = unsafe { (libc::getpid(), libc::getppid()) };
         match word {
@@ -166,7 +166,7 @@ impl Process {
         }
     }
 
-    /// Hears signals until it is time, or until the condition holds. Without a condition it sleeps
+    /// Takes signals until the time is up or the condition holds. Without a condition it sleeps
     /// in between: thousands of serving processes must cost nothing.
     pub(crate) fn hear_until(&mut self, end: Option<Duration>, done: Option<&dyn Fn() -> bool>) {
         self.is_ready();
@@ -179,7 +179,7 @@ impl Process {
         }
     }
 
-    /// Takes one signal, if one comes in that time, and does what it asks for.
+    /// Takes one signal, if one arrives in this time, and runs its actions.
     fn hear(&mut self, patience: Duration) {
         let set = set(self.signals.caught());
         // SAFETY: a siginfo of zeros is valid.
@@ -196,7 +196,7 @@ impl Process {
         }
         // SAFETY: the kernel fills in, or zeroes, what the code doesn't use.
         let (pid, value) = unsafe { (info.si_pid(), info.si_value().sival_ptr.addr()) };
-        // Only a queued signal has a value; it is an int, in the low half.
+        // Only a queued signal has a value: an int, in the low half.
         let value = if info.si_code == libc::SI_QUEUE { value & 0xffff_ffff } else { 0 };
         self.line(&format!("got {number} code {} pid {pid} value {value}", info.si_code));
         let found = self.signals.reactions.iter().find(|(signal, _)| *signal == number);

@@ -12,7 +12,7 @@ pub(crate) fn action(process: &mut Process, flag: &str, words: &mut Words) -> bo
         }
         "--raw" => {
             make_raw();
-            // An own line: the mode no longer returns the carriage.
+            // A line of its own: in this mode a line feed doesn't return the carriage.
             write_all(1, b"\x1b[?1049h\r\n");
             process.line("raw");
         }
@@ -23,12 +23,12 @@ pub(crate) fn action(process: &mut Process, flag: &str, words: &mut Words) -> bo
     true
 }
 
-/// Byte by byte, so that nothing is taken from the next reader.
+/// Byte by byte, so as not to take anything from the next reader.
 fn read_line() -> String {
     let mut line = Vec::new();
     loop {
         let mut byte = 0_u8;
-        // SAFETY: reads one byte into a live one.
+        // SAFETY: reads one byte into a live byte.
         match unsafe { libc::read(0, (&raw mut byte).cast(), 1) } {
             0 if line.is_empty() => return "line-end".to_owned(),
             1 if byte != b'\n' => line.push(byte),
@@ -50,7 +50,7 @@ fn make_raw() {
     }
 }
 
-/// As a shell does for its job: TTOU would stop a process that is not yet in the foreground.
+/// As a shell does for its job. TTOU is ignored: it would stop a process that is not yet in the foreground.
 fn take_foreground() {
     // SAFETY: changes only this process and its terminal; the action runs no code of ours.
     unsafe {

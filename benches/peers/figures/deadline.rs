@@ -1,9 +1,9 @@
-//! SIGKILL after the deadline: how late the workload is dead.
+//! SIGKILL at the deadline: how late the workload is dead.
 //!
-//! The fair pair: `timeout -k 0.05 600 CMD` and `winddown -t 50ms CMD`, around a workload that
-//! ignores SIGTERM. Both get SIGTERM from here, pass it on, and both promise SIGKILL 50 ms after
-//! it. So the deadline is known from outside: the moment of the `kill` plus 50 ms. (With a time
-//! limit from the start, the time that each takes for its own start would blur it.)
+//! The fair comparison is `timeout -k 0.05 600 CMD` with `winddown -t 50ms CMD`, around a workload that
+//! ignores SIGTERM. Both get SIGTERM from here, pass it on, and promise SIGKILL 50 ms later. So the
+//! deadline is known from outside: the moment of the `kill` plus 50 ms. (With a time limit from the
+//! start, the start-up time of each program would blur it.)
 
 use std::io;
 use std::time::Duration;
@@ -41,14 +41,14 @@ fn run(bench: &Bench, program: &Program) -> io::Result<f64> {
     let setting = Setting::LimitMs(LIMIT_MS);
     let mut running = bench.launcher.role(program, setting, Role::Stubborn)?;
     let workload = PidFd::open(running.workload_pid()?)?;
-    // The supervisor, too, shall be ready and at rest.
+    // The supervisor must be ready and idle, too.
     std::thread::sleep(Duration::from_millis(3));
     let deadline_ns = now_ns() + u64::from(LIMIT_MS) * 1_000_000;
     running.signal(Signal::SIGTERM)?;
     workload.wait_for_end(5_000)?;
     let dead_ns = now_ns();
     running.wait()?;
-    // timeout kills itself, too, and leaves the workload's remains to us.
+    // timeout kills itself, too, and leaves the rest of the workload to us.
     reap_orphans();
     match dead_ns.checked_sub(deadline_ns) {
         Some(late_ns) => Ok(micros(late_ns)),

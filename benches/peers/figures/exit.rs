@@ -1,4 +1,4 @@
-//! Exit of the workload to exit of the supervisor.
+//! From the exit of the workload to the exit of the supervisor.
 
 use std::io;
 use std::time::Duration;
@@ -31,7 +31,7 @@ fn run(bench: &Bench, program: &Program) -> io::Result<f64> {
     let mut running = bench.launcher.role(program, Setting::Plain, Role::Exit)?;
     running.wait()?;
     let end_ns = now_ns();
-    // Read only now, so that the message wakes nobody while the time counts.
+    // Read only now, so that the message wakes no process while the time counts.
     running.workload_pid()?;
     Ok(micros(end_ns.saturating_sub(running.message()?)))
 }

@@ -17,10 +17,10 @@ use crate::workload::Role;
 const KINDS: [Kind; 6] =
     [Kind::Tini, Kind::DumbInit, Kind::Catatonit, Kind::Timeout, Kind::Alone, Kind::Guarded];
 
-/// Of the supervisor and its helpers.
+/// Figures of the supervisor and its helpers.
 struct Idle {
     switches: u32,
-    /// The most of any of the processes.
+    /// The largest number in any process.
     threads: usize,
     timers: Option<usize>,
     private_dirty_kib: u32,
@@ -92,7 +92,7 @@ fn look_at(bench: &Bench, program: &Program, time: Duration) -> io::Result<Idle>
     let mut running = bench.launcher.role(program, Setting::Plain, Role::Sleep)?;
     let workload = running.workload_pid()?;
     std::thread::sleep(Duration::from_millis(300));
-    // Nothing else runs: a helper that has left the supervisor's tree is ours, and is counted.
+    // Nothing else runs: a helper that has left the supervisor's tree is our child, and counts.
     let mut pids: Vec<i32> = procfs::descendants().iter().map(|process| process.pid).collect();
     pids.retain(|&pid| pid != workload);
     let switches = || pids.iter().map(|&pid| procfs::wake_ups(pid)).sum::<io::Result<u32>>();

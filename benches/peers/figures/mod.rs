@@ -1,4 +1,4 @@
-//! The figures, one a file. Each takes the bench and gives what it has measured.
+//! The figures, one per file. Each takes the bench and returns its measurement.
 
 mod deadline;
 mod exit;
@@ -15,9 +15,6 @@ use crate::figure::Figure;
 use crate::launch::Launcher;
 use crate::options::Options;
 use crate::programs::{Builds, Kind, Program};
-
-pub(crate) const NAMES: [&str; 9] =
-    ["size", "start", "pid1", "signal", "exit", "deadline", "idle", "orphans", "sessions"];
 
 /// What every measurement needs.
 pub(crate) struct Bench {

@@ -1,6 +1,6 @@
-//! Reaping 20,000 orphans: the supervisor's own CPU time, and whether a zombie is left.
+//! Reaping 20,000 orphans as a child subreaper: the supervisor's own CPU time, and whether a zombie is left.
 //!
-//! As child sub-reaper. dumb-init and timeout take no part: they are none.
+//! dumb-init and timeout take no part: they are not subreapers.
 
 use std::cell::RefCell;
 use std::io;
@@ -56,7 +56,7 @@ fn run(bench: &Bench, program: &Program, orphans: u32) -> io::Result<(f64, usize
         std::thread::sleep(Duration::from_millis(2));
     }
     let left = zombies();
-    // Only now: before, the orphans would be among them.
+    // Only now: earlier, the orphans would be counted, too.
     let pids = procfs::supervisor_processes(running.pid, workload);
     let cpu_ns = pids.iter().map(|&pid| os::cpu_ns(pid)).sum::<io::Result<u64>>()?;
     running.signal(Signal::SIGTERM)?;

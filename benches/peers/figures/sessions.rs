@@ -1,6 +1,6 @@
 //! Killing 2,000 processes in 2,000 sessions: from the deadline until nothing is left.
 //!
-//! All of them ignore SIGTERM. winddown only: no peer follows a process into another session.
+//! All of them ignore SIGTERM. Only winddown is measured: no peer follows a process into another session.
 
 use std::io;
 use std::time::Duration;
@@ -26,7 +26,7 @@ pub(super) fn measure(bench: &Bench, forking: u32) -> Figure {
     let plan = Plan { rounds: bench.options.scaled(10), warm_up: 0, budget: Duration::from_secs(15) };
     let rows = interleave(&programs, plan, |_, program| {
         let result = run(bench, program, role);
-        // Before the next one, whatever went wrong.
+        // Clean up before the next run, whatever went wrong.
         sweep();
         result
     });
@@ -53,7 +53,7 @@ fn run(bench: &Bench, program: &Program, role: Role) -> io::Result<f64> {
     let mut end_ns = now_ns();
     let left = procfs::descendants().iter().filter(|process| !process.is_zombie()).count();
     if left > 0 {
-        // The guard may need a moment longer. A workload's process ends by no such wait.
+        // The guard may need a moment longer; a process of the workload would not end during this wait.
         std::thread::sleep(Duration::from_millis(500));
         let left = procfs::descendants().len();
         if left > 0 {

@@ -1,4 +1,4 @@
-//! Signal in, signal out: from `kill` of the supervisor until the workload has the signal.
+//! Signal latency: from the `kill` of the supervisor until the workload has the signal.
 //!
 //! All supervisors wait side by side, and get one signal each in turn.
 
@@ -16,16 +16,16 @@ use crate::programs::{Kind, Program, Setting};
 use crate::rounds::{Plan, explain, interleave};
 use crate::workload::Role;
 
-/// Far more rounds than elsewhere: one takes some microseconds only.
+/// Far more rounds than elsewhere: one takes only some microseconds.
 const ROUNDS_FACTOR: usize = 5;
 
-/// Not `timeout`: it forwards nothing that is not a reason to stop.
+/// Without `timeout`: it forwards only signals that stop it.
 const KINDS: [Kind; 6] =
     [Kind::Bare, Kind::Tini, Kind::DumbInit, Kind::Catatonit, Kind::Alone, Kind::Guarded];
 
 struct Pair {
     running: Running,
-    /// Of the supervisor and its helpers.
+    /// CPU time of the supervisor and its helpers.
     pids: Vec<i32>,
     switches_before: u32,
 }
@@ -90,7 +90,7 @@ pub(super) fn measure(bench: &Bench) -> Vec<Figure> {
             title: "wake-ups of one signal".into(),
             unit: "",
             baseline: None,
-            // A tenth for what preempts the supervisor on a busy machine.
+            // A tenth more for preemption of the supervisor on a busy machine.
             goals: vec![
                 Goal { kind: Kind::Alone, limit: Limit::Value(1.1) },
                 Goal { kind: Kind::Guarded, limit: Limit::Value(2.1) },

@@ -20,7 +20,7 @@ pub(super) fn measure(bench: &Bench) -> Figure {
             row
         })
         .collect();
-    // A program that does not work yet has no size worth telling.
+    // The size of a program that does not work says nothing.
     let works = bench.programs.iter().any(|it| it.kind == Kind::Guarded && it.path.is_ok());
     let build = |path: &Option<PathBuf>| path.clone().filter(|_| works);
     let more = [

@@ -1,4 +1,4 @@
-//! Start to exit of `/bin/true`: from the supervisor's `execve` until it is reaped.
+//! From start to exit of `/bin/true`: from the supervisor's `execve` until it is reaped.
 
 use std::io;
 use std::time::Duration;
@@ -21,7 +21,7 @@ pub(super) fn measure(bench: &Bench) -> Figure {
     }
 }
 
-/// The guard is no part of this: PID 1 needs none, its end is the end of all.
+/// As PID 1 there is no guard: the end of PID 1 is the end of every process.
 pub(super) fn measure_as_pid1(bench: &Bench) -> Figure {
     let kinds = [Kind::Bare, Kind::Tini, Kind::DumbInit, Kind::Catatonit, Kind::Alone, Kind::Guarded];
     let programs = bench.pick(&kinds);

@@ -3,38 +3,61 @@
 use clap::builder::{OsStringValueParser, ValueParser};
 use clap::{Arg, ArgAction, Command};
 
+use super::baseline::Baseline;
+use super::port::PortChoice;
+use super::ready::Ready;
+use super::reports::{Kind, Report};
+use super::values::{allowance, checks, directory, exit, explained, finite, ids, number, shell_command};
+use crate::check::checks::check::Profile;
+use crate::check::clients::probe::Resource;
+use crate::check::runs::stdin::Input;
+use crate::cli::usage::{Text, named};
+use crate::cli::values::{share, stop_signal, stop_signals};
+use crate::lifecycle::plan::Target;
+use crate::observe::log::Format;
+
 const EXAMPLES: &str = "\
 Examples:
   winddown check -- ./server                             one stop, and a verdict
-  winddown check -t 30s --within 5s -- ./server          killed after 30 s; must be done in 5 s
+  winddown check -t 30s --within 5s -- ./server          killed after 30 s; fails after 5 s
   winddown check --ready http://127.0.0.1:8080/health -- ./server
 
 READY is auto, notify, tcp:[HOST:]PORT, http://HOST:PORT/PATH, unix:PATH, log:REGEX, file:PATH or cmd:COMMAND.
 Exit status: 0 passed, 1 a check failed, 3 inconclusive, 125 wrong usage, 126/127 not run, 128+N interrupted.
-It takes no options from the environment.";
+It reads no options from the environment.";
 
-fn value(long: &'static str, name: &'static str, help: &'static str) -> Arg {
+fn value(long: &'static str, name: &'static str, parser: impl Into<ValueParser>, help: &'static str) -> Arg {
     Arg::new(long)
         .long(long)
         .value_name(name)
         .help(help)
         .allow_hyphen_values(true)
-        .value_parser(ValueParser::string())
+        .hide_possible_values(true)
+        .value_parser(parser)
 }
 
-fn list(long: &'static str, name: &'static str, help: &'static str) -> Arg {
-    value(long, name, help).action(ArgAction::Append)
+/// An option whose values add up.
+fn several(
+    long: &'static str,
+    name: &'static str,
+    parser: impl Into<ValueParser>,
+    help: &'static str,
+) -> Arg {
+    value(long, name, parser, help).action(ArgAction::Append)
+}
+
+/// An option whose values add up, and can be lists.
+fn list(long: &'static str, name: &'static str, parser: impl Into<ValueParser>, help: &'static str) -> Arg {
+    several(long, name, parser, help).value_delimiter(',')
 }
 
 fn switch(long: &'static str, help: &'static str) -> Arg {
     Arg::new(long).long(long).help(help).action(ArgAction::SetTrue)
 }
 
-/// The definition of the command line.
+/// Returns the definition of the command line.
 #[must_use]
 pub fn definition() -> Command {
-    let limit = value("time-limit", "DURATION", "From the signal to SIGKILL [default: 10s]").short('t');
-    let signal = value("stop-signal", "SIGNAL", "Ask with this signal [default: TERM]").short('s');
     let command = Arg::new("command")
         .value_name("COMMAND")
         .value_parser(OsStringValueParser::new())
@@ -48,46 +71,150 @@ pub fn definition() -> Command {
         .args_override_self(true)
         .max_term_width(100)
         .next_help_heading("Stopping")
-        .args([limit, signal])
-        .arg(value("to", "main|all", "Who is asked first [default: main]"))
-        .arg(value("within", "DURATION", "A longer stop fails, also within the limit"))
+        .args(stopping())
         .next_help_heading("Readiness")
-        .arg(value(
+        .args(readiness())
+        .next_help_heading("Driving")
+        .args(driving())
+        .next_help_heading("Judging")
+        .args(judging())
+        .next_help_heading("Repeating")
+        .args(repeating())
+        .next_help_heading("Telling")
+        .args(telling())
+        .arg(command)
+}
+
+fn stopping() -> [Arg; 4] {
+    [
+        value("time-limit", "DURATION", Text::of(finite), "From the signal to SIGKILL [default: 10s]")
+            .short('t'),
+        value(
+            "stop-signal",
+            "SIGNAL",
+            Text::of(stop_signal).knows(stop_signals),
+            "Ask with this signal [default: TERM]",
+        )
+        .short('s'),
+        value("to", "main|all", Text::<Target>::choice(), "Whom to ask first [default: main]"),
+        value("within", "DURATION", Text::of(share), "A longer stop fails, even within the limit"),
+    ]
+}
+
+fn readiness() -> [Arg; 4] {
+    [
+        value(
             "port",
             "auto|N",
-            "Give it a port: as $PORT, and for {port} in its words and in values here",
-        ))
-        .arg(list("ready", "READY", "When it is ready; several: all of them [default: auto]"))
-        .arg(value("ready-timeout", "DURATION", "How long that may take [default: 30s]"))
-        .next_help_heading("Driving")
-        .arg(value("url", "URL", "Where probes go, or only the path [default: found out]"))
-        .arg(value("slow", "URL", "A request that takes a second or so, to be under way at the signal"))
-        .arg(value("stream", "URL", "A request whose answer does not end"))
-        .arg(value("drive", "COMMAND", "A load for under-load; it is given $URL and $PORT"))
-        .arg(value("break", "COMMAND", "For dependency-gone: takes away what it depends on"))
-        .next_help_heading("Judging")
-        .arg(value("profile", "quick|standard|full", "How much is tested [default: quick]"))
-        .arg(list("only", "ID,...", "Make only these checks"))
-        .arg(list("skip", "ID,...", "Leave these out"))
-        .arg(list("warn", "ID,...", "Let these warn where they would fail"))
-        .arg(list("deny", "ID,...", "Let these fail where they would warn"))
-        .arg(switch("strict", "Let every warning fail"))
-        .arg(list("expect-exit", "STATUS,...", "How it may end, e.g. 0,143,TERM [default: 0,143,TERM]"))
-        .arg(list("allow", "WHAT,...", "What may be left: port:N, file:GLOB, proc:NAME"))
-        .arg(value("settle", "DURATION", "When nothing may be left, after the end [default: 500ms]"))
-        .arg(list("watch", "DIR", "Look for files left here, too"))
-        .next_help_heading("Repeating")
-        .arg(value("runs", "N", "Stop it so often, each time at a random moment [default: 1]"))
-        .arg(switch("until-fail", "Repeat until a check fails, at most --runs times"))
-        .arg(value("baseline", "FILE", "Fail if stops have become slower than these"))
-        .arg(value("save-baseline", "FILE", "Keep the times of these stops"))
-        .next_help_heading("Telling")
-        .arg(list(
+            Text::of(PortChoice::parse).knows(|| named(["auto"])),
+            "Give the server a port: as $PORT, and for {port} in its words and values here",
+        ),
+        value(
+            "stdin",
+            "open|closed|tty",
+            Text::<Input>::choice(),
+            "The server's standard input [default: an empty one]",
+        ),
+        several(
+            "ready",
+            "READY",
+            Text::of(Ready::parse).exact().knows(|| named(["auto", "notify"])),
+            "When the server is ready; several: all of them [default: auto]",
+        ),
+        value("ready-timeout", "DURATION", Text::of(share), "How long the start may take [default: 30s]"),
+    ]
+}
+
+fn driving() -> [Arg; 5] {
+    [
+        value(
+            "url",
+            "URL",
+            Text::of(Resource::parse),
+            "Where to send probes, or only the path [default: found out]",
+        ),
+        value(
+            "slow",
+            "URL",
+            Text::of(Resource::parse),
+            "A request of a second or so, to be under way at the signal",
+        ),
+        value("stream", "URL", Text::of(Resource::parse), "A request whose answer does not end"),
+        value(
+            "drive",
+            "COMMAND",
+            Text::of(shell_command).exact(),
+            "A load for under-load; it gets $URL and $PORT",
+        ),
+        value(
+            "break",
+            "COMMAND",
+            Text::of(shell_command).exact(),
+            "For dependency-gone: takes away what the server depends on",
+        ),
+    ]
+}
+
+fn judging() -> [Arg; 10] {
+    [
+        value(
+            "profile",
+            "quick|standard|full",
+            Text::<Profile>::choice(),
+            "How much to test [default: quick]",
+        ),
+        list("only", "ID,...", checks(), "Run only these checks"),
+        list("skip", "ID,...", checks(), "Skip these checks"),
+        list("warn", "ID,...", checks(), "Make these warn where they would fail"),
+        list("deny", "ID,...", checks(), "Make these fail where they would warn"),
+        switch("strict", "Make every warning a failure").conflicts_with("deny"),
+        list(
+            "expect-exit",
+            "STATUS,...",
+            Text::of(exit),
+            "How the server may end, e.g. 0,143,TERM [default: 0,143,TERM]",
+        ),
+        list(
+            "allow",
+            "WHAT,...",
+            Text::of(allowance),
+            "What may be left behind: port:N, file:GLOB, proc:NAME",
+        ),
+        value(
+            "settle",
+            "DURATION",
+            Text::of(share),
+            "How long after the end something may be left [default: 500ms]",
+        ),
+        several("watch", "DIR", Text::of(directory).exact(), "Also look for files left here"),
+    ]
+}
+
+fn repeating() -> [Arg; 4] {
+    [
+        value("runs", "N", Text::of(number), "Stop it this often, each time at a random moment [default: 1]"),
+        switch("until-fail", "Repeat until a check fails, at most --runs times"),
+        value(
+            "baseline",
+            "FILE",
+            Text::of(Baseline::read).exact(),
+            "Fail if stops have become slower than in FILE",
+        ),
+        value("save-baseline", "FILE", Text::of(Baseline::place).exact(), "Save the times of these stops"),
+    ]
+}
+
+fn telling() -> [Arg; 5] {
+    [
+        several(
             "report",
             "KIND[=FILE]",
+            Text::of(Report::parse).exact().knows(Kind::names),
             "human, json, junit, github or timeline; several [default: human]",
-        ))
-        .arg(switch("list", "List all checks"))
-        .arg(value("explain", "ID", "Tell what a check is about, or a cause (W09)"))
-        .arg(command)
+        ),
+        switch("verbose", "Log each run's actions and observations on stderr").short('v'),
+        value("log-format", "text|json", Text::<Format>::choice(), "The format of -v [default: text]"),
+        switch("list", "List all checks"),
+        value("explain", "ID", Text::of(explained).knows(ids), "Explain a check, or a cause (W09)"),
+    ]
 }

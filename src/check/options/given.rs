@@ -1,74 +1,60 @@
-//! The words of the command line, parsed.
+//! The given options, by name.
 
 use std::ffi::OsString;
 
-use clap::ArgMatches;
+use clap::builder::OsStringValueParser;
+use clap::{Arg, ArgMatches};
 
-use super::super::port::Port;
-use crate::cli::UsageError;
+use super::definition::definition;
+use super::port::{Port, PortChoice};
+use crate::cli::usage::{self, Line, UsageError};
 
-/// What was given, with the words that name the option in a message.
+/// A parsed command line.
 pub(super) struct Given {
-    pub(super) matches: ArgMatches,
-    port: Option<Port>,
+    matches: ArgMatches,
+    /// The port for the server.
+    pub(super) port: Option<Port>,
+}
+
+/// The result of parsing the words.
+pub(super) enum Words {
+    Given(Given),
+    /// A requested text: help, version.
+    Print(String),
 }
 
 impl Given {
-    /// The words, with the port that the server is given in its places.
-    pub(super) fn new(matches: ArgMatches) -> Result<Self, UsageError> {
-        let mut given = Self { matches, port: None };
-        given.port = given.one("port", Port::parse)?;
-        Ok(given)
+    /// Parses the words twice: for the port, and with the port filled in.
+    pub(super) fn read(words: &[OsString]) -> Result<Words, UsageError> {
+        let unread = |option: Arg| {
+            let is_read = option.get_id() == "port" || !option.get_action().takes_values();
+            if is_read { option } else { option.value_parser(OsStringValueParser::new()) }
+        };
+        let port = match usage::read(&mut definition().mut_args(unread), words)? {
+            Line::Given(matches) => matches.get_one::<PortChoice>("port").copied(),
+            Line::Print(text) => return Ok(Words::Print(text)),
+        };
+        let none = || UsageError::Invalid("check: --port auto: no port is free; give a number".to_owned());
+        let port = port.map(|port| port.port().ok_or_else(none)).transpose()?;
+        let fill = |word: &OsString| port.as_ref().map_or_else(|| word.clone(), |port| port.fill(word));
+        let words: Vec<OsString> = words.iter().map(fill).collect();
+        Ok(match usage::read(&mut definition(), &words)? {
+            Line::Given(matches) => Words::Given(Self { matches, port }),
+            Line::Print(text) => Words::Print(text),
+        })
     }
 
-    pub(super) fn command(&self) -> Vec<OsString> {
-        let words = self.matches.get_many::<OsString>("command").into_iter().flatten();
-        words.map(|word| self.port.as_ref().map_or_else(|| word.clone(), |port| port.fill(word))).collect()
+    /// The last value of an option.
+    pub(super) fn one<T: Clone + Send + Sync + 'static>(&self, long: &str) -> Option<T> {
+        self.matches.get_one::<T>(long).cloned()
     }
 
-    fn texts(&self, long: &str) -> Vec<String> {
-        let words = self.matches.get_many::<String>(long).into_iter().flatten();
-        words
-            .map(|word| self.port.as_ref().map_or_else(|| word.clone(), |port| port.fill_text(word)))
-            .collect()
+    /// All values of an option that can be given several times or takes a list; also the command's words.
+    pub(super) fn each<T: Clone + Send + Sync + 'static>(&self, long: &str) -> Vec<T> {
+        self.matches.get_many::<T>(long).into_iter().flatten().cloned().collect()
     }
 
-    /// The last one.
-    pub(super) fn one<T>(
-        &self,
-        long: &str,
-        parse: impl Fn(&str) -> Result<T, String>,
-    ) -> Result<Option<T>, UsageError> {
-        Ok(self.each(long, parse)?.pop())
+    pub(super) fn switch(&self, long: &str) -> bool {
+        self.matches.get_flag(long)
     }
-
-    /// Of an option that can be given several times.
-    pub(super) fn each<T>(
-        &self,
-        long: &str,
-        parse: impl Fn(&str) -> Result<T, String>,
-    ) -> Result<Vec<T>, UsageError> {
-        self.texts(long).iter().map(|word| parsed(long, word, &parse)).collect()
-    }
-
-    /// A list in one option, or in several.
-    pub(super) fn list<T>(
-        &self,
-        long: &str,
-        parse: impl Fn(&str) -> Result<T, String>,
-    ) -> Result<Vec<T>, UsageError> {
-        let texts = self.texts(long);
-        let words = texts.iter().flat_map(|text| text.split(',')).map(str::trim);
-        words.map(|word| parsed(long, word, &parse)).collect()
-    }
-
-    /// The port, once every word has been read.
-    pub(super) fn into_port(self) -> Option<Port> {
-        self.port
-    }
-}
-
-fn parsed<T>(long: &str, word: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<T, UsageError> {
-    let refuse = |why| UsageError::Invalid(format!("check: invalid value '{word}' for '--{long}': {why}"));
-    parse(word).map_err(refuse)
 }

@@ -1,40 +1,39 @@
-//! For GitHub Actions: an annotation for each check that did not pass, and the job's summary.
+//! For GitHub Actions: an annotation for each check that did not pass, and a summary of the job.
 
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::PathBuf;
 
-use super::super::verdict::{Verdict, Word};
-use super::Results;
+use super::{Results, name};
+use crate::check::checks::verdict::{Verdict, Word, alike};
+use crate::check::options::reports::ANNOTATION;
 use crate::os::{environment, reason};
 
-/// GitHub shows ten of a kind for a step.
+/// GitHub shows at most ten annotations of a kind for a step.
 const ANNOTATIONS_MAX: usize = 10;
 
 pub(super) fn annotations(results: &Results<'_>) -> String {
-    let of = |words: &'static [Word], level: &'static str| {
-        let found = results.verdicts.iter().filter(|verdict| words.contains(&verdict.word));
-        found.take(ANNOTATIONS_MAX).map(move |verdict| annotation(level, verdict))
+    let name = name(results.options);
+    let of = |words: &[Word], level| {
+        let found = alike(results.verdicts).filter(|(_, verdict)| words.contains(&verdict.word));
+        let annotations = found.take(ANNOTATIONS_MAX);
+        annotations.map(|(ids, verdict)| annotation(level, &name, &ids, verdict)).collect::<String>()
     };
-    of(&[Word::Fail], "error").chain(of(&[Word::Warn, Word::Inconclusive], "warning")).collect()
+    of(&[Word::Fail], "error") + &of(&[Word::Warn, Word::Inconclusive], "warning")
 }
 
-fn annotation(level: &str, verdict: &Verdict) -> String {
-    let text = verdict.lines().join("\n");
-    format!(
-        "::{level} title={}::{}\n",
-        escaped(&format!("winddown check: {}", verdict.id)).replace(':', "%3A"),
-        escaped(&text)
-    )
+fn annotation(level: &str, name: &str, ids: &[&str], verdict: &Verdict) -> String {
+    let title = escaped(&format!("{name}: {}", ids.join(", "))).replace(':', "%3A").replace(',', "%2C");
+    format!("::{level} {ANNOTATION}{title}::{}\n", escaped(&verdict.lines().join("\n")))
 }
 
-/// As the runner reads it.
+/// Escapes text for the runner.
 fn escaped(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
-/// Adds to the summary of the job, where there is one.
+/// Appends to the job's summary, if there is one.
 pub(super) fn summarise(results: &Results<'_>) -> Result<(), String> {
     let Some(path) = environment::value("GITHUB_STEP_SUMMARY").map(PathBuf::from) else { return Ok(()) };
     let written = OpenOptions::new().append(true).create(true).open(&path);
@@ -42,11 +41,13 @@ pub(super) fn summarise(results: &Results<'_>) -> Result<(), String> {
     written.map_err(|error| format!("GITHUB_STEP_SUMMARY {}: {}", path.display(), reason(&error)))
 }
 
-fn summary(results: &Results<'_>) -> String {
-    let mut text = String::from("### winddown check\n\n| check | verdict | |\n|---|---|---|\n");
-    for verdict in results.verdicts {
-        let summary = verdict.summary.replace('|', "\\|").replace('\n', " ");
-        let _ = writeln!(text, "| {} | {} | {summary} |", verdict.id, verdict.word.name());
+pub(super) fn summary(results: &Results<'_>) -> String {
+    let cell = |text: &str| text.replace('|', "\\|").replace('\n', " ");
+    let mut text = format!("### winddown check: `{}`\n\n", name(results.options).replace('`', "'"));
+    text.push_str("| check | verdict | |\n|---|---|---|\n");
+    for (ids, verdict) in alike(results.verdicts) {
+        let word = verdict.word.name();
+        let _ = writeln!(text, "| {} | {word} | {} |", ids.join(", "), cell(&verdict.summary));
     }
     let _ = writeln!(text, "\n```\n{}```", results.page.replace("```", "'''"));
     text
@@ -59,6 +60,9 @@ mod tests {
     #[test]
     fn an_annotation_is_one_line() {
         let verdict = Verdict::new("stops", Word::Fail, "100 %").because("a").because("b");
-        assert_eq!(annotation("error", &verdict), "::error title=winddown check%3A stops::100 %25%0Aa%0Ab\n");
+        assert_eq!(
+            annotation("error", "./a:b", &["stops", "sigint"], &verdict),
+            "::error title=winddown check%3A ./a%3Ab%3A stops%2C sigint::100 %25%0Aa%0Ab\n"
+        );
     }
 }

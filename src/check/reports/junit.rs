@@ -1,22 +1,41 @@
-//! `JUnit` XML: one case for each check, and the whole story in the body of a failure, since `GitLab` shows nothing else.
+//! `JUnit` XML: one case for each check. The whole page is in the body of the first that failed, since `GitLab` shows
+//! nothing else; where none has failed, it is the suite's output.
+
+use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-use super::super::verdict::{Verdict, Word};
-use super::Results;
-
-const CLASS: &str = "winddown.check";
+use super::{Results, name};
+use crate::check::checks::catalogue;
+use crate::check::checks::verdict::{Verdict, Word};
+use crate::check::observed::{Observed, Readiness};
+use crate::check::options::reports::SUITES;
 
 pub(super) fn report(results: &Results<'_>) -> String {
-    let mut report = Report::new("winddown check");
-    let mut suite = TestSuite::new(CLASS);
-    suite.add_test_cases(results.verdicts.iter().map(|verdict| case(verdict, results)));
+    let name = name(results.options);
+    let mut report = Report::new(SUITES);
+    // Histories are kept by these names: another server's must differ.
+    let mut suite = TestSuite::new(name.as_str());
+    let verdicts = results.verdicts;
+    let of = |word| verdicts.iter().find(move |verdict: &&Verdict| verdict.word == word);
+    let bearer = of(Word::Fail).or(of(Word::Inconclusive)).map(|verdict| verdict.id);
+    for verdict in verdicts {
+        let page = (bearer == Some(verdict.id)).then_some(results.page);
+        let mut case = case(verdict, page);
+        case.set_classname(name.as_str()).set_time(time(verdict, results));
+        suite.add_test_case(case);
+    }
+    if bearer.is_none() {
+        suite.set_system_out(results.page);
+    }
+    let times = results.seen.runs().map(|(_, run)| ready(run).saturating_add(stop(run)));
+    suite.set_time(times.fold(Duration::ZERO, Duration::saturating_add));
     report.add_test_suite(suite);
     // The schema that Jenkins reads has another word for it; the first one is the suite's.
     report.to_string().unwrap_or_default().replacen(" disabled=", " skipped=", 1)
 }
 
-fn case(verdict: &Verdict, results: &Results<'_>) -> TestCase {
+fn case(verdict: &Verdict, page: Option<&str>) -> TestCase {
     let lines = verdict.lines().join("\n");
     let mut status = match verdict.word {
         Word::Pass | Word::Warn => TestCaseStatus::success(),
@@ -28,14 +47,32 @@ fn case(verdict: &Verdict, results: &Results<'_>) -> TestCase {
     status.set_message(verdict.summary.as_str());
     if matches!(verdict.word, Word::Fail | Word::Inconclusive) {
         status.set_type(verdict.word.name());
-        status.set_description(format!("{lines}\n\n{}", results.page));
+        let page = page.map(|page| format!("\n\n{page}")).unwrap_or_default();
+        status.set_description(format!("{lines}{page}"));
     }
     let mut case = TestCase::new(verdict.id, status);
-    case.set_classname(CLASS);
-    // For a check, its run's time would say nothing; readers want a number.
-    case.set_time(std::time::Duration::ZERO);
     if verdict.word == Word::Warn {
         case.set_system_out(lines);
     }
     case
+}
+
+/// How long the runs took that the check looks at: their starts for `ready`, their stops for all others.
+fn time(verdict: &Verdict, results: &Results<'_>) -> Duration {
+    let Some(check) = catalogue::find(verdict.id) else { return Duration::ZERO };
+    let part = if check.is_of_the_start() { ready } else { stop };
+    let runs = results.seen.runs().filter(|(scenario, _)| *scenario == check.scenario);
+    runs.map(|(_, run)| part(run)).fold(Duration::ZERO, Duration::saturating_add)
+}
+
+fn ready(run: &Observed) -> Duration {
+    let ms = match run.readiness {
+        Readiness::Ready { after_ms, .. } | Readiness::TimedOut { after_ms, .. } => after_ms,
+        Readiness::Ended { .. } | Readiness::NotRun { .. } => 0,
+    };
+    Duration::from_millis(ms)
+}
+
+fn stop(run: &Observed) -> Duration {
+    Duration::from_millis(run.stop_ms().unwrap_or_default())
 }

@@ -1,70 +1,108 @@
-//! The timeline of the report command, with what clients met.
+//! The timeline of `winddown report`, with the verdicts and what clients met.
 
-use super::super::catalogue::Scenario;
-use super::super::observed::{Held, HeldEnd, Observed, Outcome};
 use super::Results;
+use crate::check::checks;
+use crate::check::checks::verdict::{Verdict, Word};
+use crate::check::observed::{HeldConnection, HeldEnd, Observed, ProbeOutcome};
+use crate::check::runs::scenario::{Holds, Scenario};
 use crate::report;
-use crate::report::record::{Connection, Met, Probe, Record};
+use crate::report::clients::{Attempt, Clients, Connection, Met};
+use crate::report::judgement::{Grade, Judgement};
+use crate::report::read::Named;
 
 pub(super) fn report(results: &Results<'_>) -> String {
-    let seen = results.seen;
-    let plain = seen.plain_runs().map(|run| (Scenario::Plain, run));
-    let others = seen.others.iter().map(|(scenario, run)| (*scenario, run));
-    let runs = plain.chain(others).filter_map(|(scenario, run)| {
-        let record = run.record.as_ref()?;
-        Some((scenario.name().to_owned(), with_clients(record, scenario, run)))
+    let all = results.seen;
+    let runs: Vec<(Scenario, &Observed)> = all.runs().collect();
+    let mut played: Vec<Scenario> = Vec::new();
+    let shown = runs.iter().filter_map(|(scenario, run)| {
+        played.push(*scenario);
+        let count = |list: &mut dyn Iterator<Item = Scenario>| list.filter(|one| one == scenario).count();
+        let (number, several) =
+            (count(&mut played.iter().copied()), count(&mut runs.iter().map(|(one, _)| *one)) > 1);
+        let record = run.record.clone()?;
+        let name = scenario.name();
+        let name = if several { format!("{name} {number}") } else { name.to_owned() };
+        Some(Named {
+            // Of the others each is asked at another moment, or has another standard input.
+            kind: Some(if *scenario == Scenario::Plain { "plain runs".to_owned() } else { name.clone() }),
+            name,
+            about: scenario.about().to_owned(),
+            clients: clients(record.zero_ms(), *scenario, run),
+            record,
+            judgements: judgements(&checks::judge_run(
+                results.options,
+                results.selection,
+                all,
+                (*scenario, run),
+            )),
+        })
     });
-    report::page(runs)
+    let shown: Vec<Named> = shown.collect();
+    report::page(&shown, &judgements(results.verdicts))
 }
 
-fn with_clients(record: &Record, scenario: Scenario, run: &Observed) -> Record {
-    let mut record = record.clone();
-    let zero_ms = record.zero_ms();
+fn judgements(verdicts: &[Verdict]) -> Vec<Judgement> {
+    let judgement = |verdict: &Verdict| Judgement {
+        check: verdict.id.to_owned(),
+        grade: match verdict.word {
+            Word::Pass => Grade::Passed,
+            Word::Skip => Grade::Skipped,
+            Word::Warn => Grade::Warned,
+            Word::Inconclusive => Grade::Inconclusive,
+            Word::Fail => Grade::Failed,
+        },
+        summary: verdict.summary.clone(),
+        evidence: verdict.details.iter().map(ToString::to_string).collect(),
+    };
+    verdicts.iter().map(judgement).collect()
+}
+
+fn clients(zero_ms: f64, scenario: Scenario, run: &Observed) -> Clients {
     #[expect(clippy::cast_precision_loss, reason = "it is drawn")]
     let at = |from_signal_ms: i64| zero_ms + from_signal_ms as f64;
-    record.probes = run
+    let probes = run
         .strip
         .iter()
         .map(|probe| {
             let (result, text) = met(probe.outcome);
-            Probe { at_ms: at(probe.at_ms), result, text: text.to_owned() }
+            Attempt { at_ms: at(probe.at_ms), result, text: text.to_owned() }
         })
         .collect();
-    record.connections = run
+    let connections = run
         .held
         .iter()
         .map(|held| Connection {
             from_ms: at(held.opened_ms),
             to_ms: held.ended_ms.map(at),
-            name: kind(scenario).to_owned(),
+            name: kind(scenario.holds()).to_owned(),
             result: if ended_well(held) { Met::Good } else { Met::Bad },
             text: ended(held),
         })
         .collect();
-    record
+    Clients { probes, connections }
 }
 
-const fn met(outcome: Outcome) -> (Met, &'static str) {
+const fn met(outcome: ProbeOutcome) -> (Met, &'static str) {
     match outcome {
-        Outcome::Ok => (Met::Good, "answered"),
-        Outcome::Error => (Met::Away, "answered with an error"),
-        Outcome::Refused => (Met::Away, "refused"),
-        Outcome::Reset => (Met::Bad, "cut"),
-        Outcome::TimedOut => (Met::Bad, "no answer"),
+        ProbeOutcome::Ok => (Met::Good, "answered"),
+        ProbeOutcome::Error => (Met::Away, "answered with an error"),
+        ProbeOutcome::Refused => (Met::Away, "refused"),
+        ProbeOutcome::Reset => (Met::Bad, "cut"),
+        ProbeOutcome::TimedOut => (Met::Bad, "no answer"),
     }
 }
 
-const fn kind(scenario: Scenario) -> &'static str {
-    match scenario {
-        Scenario::Stream => "endless answer",
-        Scenario::Idle => "idle connection",
-        Scenario::Half => "half a request",
-        Scenario::Silent => "silent connection",
-        _ => "request",
+const fn kind(holds: Holds) -> &'static str {
+    match holds {
+        Holds::Stream => "endless answer",
+        Holds::Idle => "idle connection",
+        Holds::Half => "half a request",
+        Holds::Silent => "silent connection",
+        Holds::Nothing | Holds::Requests | Holds::RequestsIfAny => "request",
     }
 }
 
-const fn ended_well(held: &Held) -> bool {
+const fn ended_well(held: &HeldConnection) -> bool {
     match held.end {
         HeldEnd::Answered(status) => status < 500,
         HeldEnd::Closed => held.ended_ms.is_some(),
@@ -72,7 +110,7 @@ const fn ended_well(held: &Held) -> bool {
     }
 }
 
-fn ended(held: &Held) -> String {
+fn ended(held: &HeldConnection) -> String {
     match held.end {
         HeldEnd::Answered(status) => format!("answered: {status}"),
         HeldEnd::Closed => "closed".to_owned(),

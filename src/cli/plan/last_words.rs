@@ -1,20 +1,21 @@
 //! `--on-timeout` and `--dump-signal`: steps at the end of the plan, for a workload that is still there.
-//! Their time is the end of the limit; SIGKILL stays where it is.
+//! They take the end of the limit; SIGKILL does not come later.
 
 use std::time::Duration;
 
-use super::{Planned, format_duration};
+use super::Planned;
 use crate::cli::UsageError;
-use crate::cli::given::Origins;
 use crate::cli::options::StopOptions;
+use crate::cli::sources::Origins;
 use crate::lifecycle::plan::{Action, Dump, Limit, Step};
 use crate::lifecycle::signal::Signal;
+use crate::text::in_full;
 
-/// A thread dump is written within a second; a core of some gigabytes is not.
+/// A thread dump is written within a second; a core of several gigabytes is not.
 const DUMP_MAX: Duration = Duration::from_secs(2);
 const CORE_MAX: Duration = Duration::from_secs(5);
 
-/// Adds them behind everything else, but before a step that kills.
+/// Adds them after all other steps, but before a step that kills.
 pub(super) fn add(
     planned: &mut Planned,
     limit: Limit,
@@ -41,9 +42,9 @@ pub(super) fn add(
         let hook_share = for_hook.map_or(Duration::ZERO, |(_, share)| share);
         let needed = hook_share + for_dump.map_or(Duration::ZERO, |(_, share)| share);
         make_room(planned, needed, kills).map_err(|()| {
-            let needed = format_duration(needed);
+            let needed = in_full(needed);
             UsageError::Invalid(format!(
-                "{name}: {needed} before KILL are not there; give the step before it a longer share"
+                "{name}: there is no room for {needed} before KILL; give the step before it a longer share"
             ))
         })?;
         if let Some((hook, share)) = for_hook {
@@ -72,8 +73,8 @@ fn dump_share(dump: Dump, length: Duration) -> Duration {
     if dump == Dump::Signal(Signal::ABRT) { CORE_MAX.min(length / 4) } else { DUMP_MAX.min(length / 10) }
 }
 
-/// The time comes from the step that has what is left. Where none has, it is what lies behind the last one,
-/// or, where that leads to a kill, a part of its share.
+/// Takes the time from the step without a share. If there is none, takes what is left after the last step, or,
+/// if a kill follows, a part of the last step's share.
 fn make_room(planned: &mut Planned, needed: Duration, kills: bool) -> Result<(), ()> {
     if planned.steps.iter().any(|step| step.share.is_none()) {
         return Ok(());

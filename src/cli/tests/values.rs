@@ -1,4 +1,4 @@
-//! What values mean, and what is taken when none is given.
+//! What values mean, and the defaults.
 
 use super::*;
 use crate::lifecycle::plan::Target;
@@ -27,9 +27,9 @@ fn durations_are_exact() {
         (".5", Duration::from_millis(500)),
         ("0.1", Duration::from_millis(100)),
         ("1.001", Duration::from_millis(1001)),
-        ("0.000001", Duration::from_micros(1)),
-        ("1ns", Duration::from_nanos(1)),
-        ("250us", Duration::from_micros(250)),
+        ("0.001", Duration::from_millis(1)),
+        ("1000000ns", Duration::from_millis(1)),
+        ("1500us", Duration::from_micros(1500)),
         ("250ms", Duration::from_millis(250)),
         ("1s 250ms", Duration::from_millis(1250)),
         ("1.5h", Duration::from_secs(5400)),
@@ -37,7 +37,7 @@ fn durations_are_exact() {
         ("1h 1m 1s", Duration::from_secs(3661)),
         ("2d", Duration::from_secs(172_800)),
         ("1w", Duration::from_secs(604_800)),
-        ("1000years", Duration::from_secs(1000 * YEAR)),
+        ("365250d", Duration::from_secs(1000 * YEAR)),
         ("31557600000", Duration::from_secs(1000 * YEAR)),
         ("18446744073709551615", Duration::from_secs(u64::MAX)),
     ] {
@@ -73,7 +73,7 @@ fn what_is_no_duration_is_refused() {
         "18446744073709551616",
         "99999999999999999999999999",
         "1e400",
-        "999999999999years",
+        "999999999999999999d",
         "18446744073709551615s 1s",
     ] {
         assert!(limit_of(text).is_err(), "{text:?} is {:?}", limit_of(text));
@@ -81,8 +81,35 @@ fn what_is_no_duration_is_refused() {
 }
 
 #[test]
+fn what_was_meant_by_a_duration_is_said() {
+    let seconds = "use e.g. 10s, 250ms, 1m30s, plain seconds, 0 or infinity";
+    for (text, remedy) in [
+        ("inf", "write infinity"),
+        ("Infinity", "write infinity"),
+        ("never", "write infinity"),
+        ("30S", "write 30s"),
+        ("1M30S", "months (M) and years are not accepted; use m for minutes, or days (d)"),
+        ("1H", "write 1h"),
+        ("5Min", "write 5min"),
+        ("100us", "that is less than a millisecond; use 0 or 1ms"),
+        ("0.0009", "that is less than a millisecond; use 0 or 1ms"),
+        ("1ns", "that is less than a millisecond; use 0 or 1ms"),
+        ("5M", "months (M) and years are not accepted; use m for minutes, or days (d)"),
+        ("1month", "months (M) and years are not accepted; use m for minutes, or days (d)"),
+        ("2Years", "months (M) and years are not accepted; use m for minutes, or days (d)"),
+        ("1y 2d", "months (M) and years are not accepted; use m for minutes, or days (d)"),
+        ("soon", seconds),
+        ("5 X", seconds),
+    ] {
+        let error = limit_of(text).expect_err("refused");
+        let expected = format!("invalid value '{text}' for '--time-limit <DURATION>': {remedy} (see --help)");
+        assert_eq!(error, expected);
+    }
+}
+
+#[test]
 fn a_duration_without_end_never_overflows() {
-    for text in ["1000years", "18446744073709551615", "infinity"] {
+    for text in ["365250d", "18446744073709551615", "infinity"] {
         let settings = settings_of(&["-t", text, "--kill-wait", text, "true"], &[]);
         let Plan { limit, kill_wait, .. } = settings.plan;
         for limit in [limit, kill_wait] {
@@ -90,7 +117,7 @@ fn a_duration_without_end_never_overflows() {
             assert_eq!(end.is_none(), text == "infinity");
         }
     }
-    let settings = settings_of(&["-t", "1000years", "--run-limit", "18446744073709551615", "true"], &[]);
+    let settings = settings_of(&["-t", "365250d", "--run-limit", "18446744073709551615", "true"], &[]);
     assert!(settings.plan.run_limit_stop() > Some(Duration::ZERO));
     assert_eq!(settings_of(&["--run-limit", "infinity", "true"], &[]).plan.run_limit, None);
 }
@@ -182,7 +209,8 @@ fn a_default_limit_is_at_most_half_of_the_run_limit() {
         let settings = settings_of(&["--run-limit", run_limit, "true"], &[]);
         let length = settings.plan.limit.length().expect("finite");
         assert_eq!(length.as_millis(), limit, "{run_limit}");
-        assert_eq!(settings.origins.limit, "default");
+        let origin = if limit == 10_000 && run_limit == "1h" { "default" } else { "half of --run-limit" };
+        assert_eq!(settings.origins.limit, origin, "{run_limit}");
     }
     let settings = settings_of(&["-t", "2s", "--run-limit", "3s", "true"], &[]);
     assert_eq!(settings.plan.run_limit_stop(), Some(Duration::from_secs(1)));
@@ -198,4 +226,21 @@ fn where_the_limit_comes_from_is_known() {
     assert_eq!(origin(&["-t", "3s"], &variable), "-t");
     assert_eq!(origin(&[], &variable), "WINDDOWN_TIME_LIMIT");
     assert_eq!(origin(&[], &[("WINDDOWN_TIME_LIMIT", "")]), "default");
+    assert_eq!(origin(&["--run-limit", "6s"], &[]), "half of --run-limit");
+    assert_eq!(origin(&[], &[("WINDDOWN_RUN_LIMIT", "6s")]), "half of WINDDOWN_RUN_LIMIT");
+    assert_eq!(origin(&["--run-limit", "6s", "-t", "2s"], &[]), "-t");
+}
+
+#[test]
+fn a_plan_that_kills_says_when_sigkill_comes() {
+    let kill = |arguments: &[&str], variables: &[(&str, &str)]| {
+        settings_of(&[arguments, &["true"]].concat(), variables).origins.kill
+    };
+    assert_eq!(kill(&["--stop", "TERM 5s, KILL"], &[]), "--stop");
+    assert_eq!(kill(&["-t", "20s", "--stop", "TERM 5s, KILL"], &[]), "--stop");
+    assert_eq!(kill(&["-t", "20s"], &[("WINDDOWN_STOP", "TERM 5s, KILL")]), "WINDDOWN_STOP");
+    assert_eq!(kill(&["-t", "5s", "--stop", "TERM 5s, KILL"], &[]), "-t");
+    assert_eq!(kill(&["-t", "20s", "--stop", "TERM 5s, QUIT"], &[]), "-t");
+    assert_eq!(kill(&["-t", "20s", "--stop", "TERM, KILL"], &[]), "-t");
+    assert_eq!(kill(&[], &[]), "default");
 }

@@ -1,4 +1,4 @@
-//! How a run ends: by itself, by SIGKILL, and with the hook that follows.
+//! How a run ends: by itself or by SIGKILL, and with the hook that follows.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ impl Machine {
         }
     }
 
-    /// Who ended only by the last words has not ended in time either.
+    /// A process that the last words ended has not ended in time, either.
     fn tell_last_words(&self, effects: &mut Vec<Effect>) {
         let State::Terminating(stop) = &self.state else { return };
         if self.plan.looks && self.plan.last_words > 0 && stop.steps.index >= self.plan.first_last_word() {
@@ -26,7 +26,7 @@ impl Machine {
         }
     }
 
-    /// The workload has ended, or was given up on; only the hook that follows is left, if there is one.
+    /// The workload has ended, or winddown gave up on it; only the hook that follows is left, if there is one.
     pub(super) fn end(&mut self, now: Duration, survivors: bool, effects: &mut Vec<Effect>) {
         if survivors {
             effects.push(Effect::Say(Note::GaveUp));
@@ -46,7 +46,7 @@ impl Machine {
         effects.push(Effect::Say(Note::Stopped));
     }
 
-    /// Once: it is told, and its processes are waited for a little.
+    /// Reports it once, and waits briefly for its processes.
     pub(super) fn end_hook_after_the_end(&mut self, now: Duration, effects: &mut Vec<Effect>) {
         if let State::Finishing { ends, is_ending, .. } = &mut self.state
             && !std::mem::replace(is_ending, true)
@@ -59,7 +59,7 @@ impl Machine {
 
     pub(super) fn kill(&mut self, now: Duration, why: Note, effects: &mut Vec<Effect>) {
         let next_pass = now.saturating_add(KILL_PAUSE_MIN);
-        // With less patience than SIGKILL takes, everybody would count as a survivor.
+        // If the wait were shorter than SIGKILL takes, every process would count as a survivor.
         let give_up = self.plan.kill_wait.after(now).map(|at| at.max(next_pass));
         let hook_runs = matches!(&self.state, State::Terminating(stop) if stop.steps.hook_runs);
         self.state = State::Killing { next_pass, pause: KILL_PAUSE_MIN, give_up };

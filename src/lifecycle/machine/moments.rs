@@ -1,23 +1,23 @@
-//! When the workload is looked at during a stop.
+//! When winddown looks at the workload during a stop.
 
 use std::time::Duration;
 
 use crate::lifecycle::event::Moment;
 
-/// The first look after the signal comes so much later: who stops quickly is never looked at.
+/// The first look comes this long after the signal, so that a quick stop has none.
 const EARLY_AFTER: Duration = Duration::from_millis(100);
-/// The last one is so far from SIGKILL that it can't delay it.
+/// The last look comes this long before SIGKILL, so that it can't delay it.
 const LAST_BEFORE: Duration = Duration::from_millis(25);
 
 /// The looks that are still to come.
 #[derive(Clone, PartialEq, Eq, Debug, Hash)]
 pub(super) struct Moments {
-    /// In the order of their names; none for one that was taken.
+    /// `None` once the look was taken.
     pub(super) early: Option<Duration>,
     pub(super) half: Option<Duration>,
     pub(super) late: Option<Duration>,
     has_last: bool,
-    /// Whether there is to be any.
+    /// Whether looks are wanted at all.
     is_wanted: bool,
 }
 
@@ -34,12 +34,12 @@ impl Moments {
         }
     }
 
-    /// The deadline has moved.
-    pub(super) const fn last_is_to_come(&mut self) {
+    /// The deadline moved: the last look is due again.
+    pub(super) const fn await_last(&mut self) {
         self.has_last = self.is_wanted;
     }
 
-    /// Takes the last one now; false if it is not wanted, or was taken.
+    /// Takes the last look now; false if it is not wanted, or was taken already.
     pub(super) fn take_last(&mut self) -> bool {
         (self.early, self.half, self.late) = (None, None, None);
         std::mem::take(&mut self.has_last)
@@ -55,12 +55,12 @@ impl Moments {
         ]
     }
 
-    /// When the next one is due, if SIGKILL is due then.
+    /// When the next look is due, with SIGKILL due at `kill_at`.
     pub(super) fn next(&self, kill_at: Option<Duration>) -> Option<Duration> {
         self.each(kill_at).into_iter().filter_map(|(_, at)| at).min()
     }
 
-    /// The latest one that is due. Those before it are not made up for.
+    /// Takes the latest look that is due; earlier ones are skipped.
     pub(super) fn take(&mut self, now: Duration, kill_at: Option<Duration>) -> Option<Moment> {
         let is_due = |(_, at): &(Moment, Option<Duration>)| at.is_some_and(|at| at <= now);
         let (due, _) = self.each(kill_at).into_iter().rfind(is_due)?;

@@ -1,10 +1,12 @@
-//! How a stop begins, goes through the steps of its plan, and is given more time.
+//! How a stop begins, goes through the steps of its plan, and gets more time.
 
 use std::time::Duration;
 
+use super::leaving::Patience;
 use super::stop::Stop;
 use super::{ABANDONED_LIMIT, Machine, State};
-use crate::lifecycle::event::{Cause, Effect, Moment, Note, Orphans};
+use crate::lifecycle::cause::{Cause, Reach, Received};
+use crate::lifecycle::event::{Answer, Effect, Extend, Moment, Note, Orphans, Readers};
 use crate::lifecycle::exit::Exit;
 use crate::lifecycle::plan::{Action, Target};
 use crate::lifecycle::signal::Signal;
@@ -24,12 +26,12 @@ impl Machine {
             return;
         }
         effects.extend(self.plan.looks.then_some(Effect::Look(Moment::Before)));
-        let by_terminal = received.filter(|received| received.main_has_it);
-        effects.extend(by_terminal.map(|received| Effect::AskedByTerminal(received.signal)));
+        let by_others = received.filter(Received::main_has_it);
+        effects.extend(by_others.map(|received| Effect::AskedByOthers(received.signal, received.reach)));
         let mut stop = Stop::new(&self.plan, now, deadline, received);
         stop.exit_told = self.main.is_some();
         if self.main.is_some() {
-            // Nobody is left who could be served or drained.
+            // No process is left that could drain.
             stop.steps.index = self.plan.first_signal().unwrap_or_default();
         }
         self.state = State::Terminating(stop);
@@ -44,10 +46,12 @@ impl Machine {
         }
     }
 
-    /// Nobody can be told any more how it ends, and whoever killed us wants it to end.
+    /// No caller is left to learn how the run ends, and whatever killed winddown wants it to end.
     pub(super) fn abandoned(&mut self, now: Duration, effects: &mut Vec<Effect>) {
         match &mut self.state {
-            State::Starting | State::Running => self.stop(now, Cause::Abandoned, effects),
+            State::Starting | State::Running | State::Leaving { .. } => {
+                self.stop(now, Cause::Abandoned, effects);
+            }
             State::Terminating(stop) => {
                 stop.deadline = Some(sooner(stop.deadline, now.saturating_add(ABANDONED_LIMIT)));
                 self.ask_everyone_now(effects);
@@ -58,27 +62,29 @@ impl Machine {
         }
     }
 
-    /// In the place of every step that is left.
+    /// Replaces all remaining steps.
     pub(super) fn ask_everyone_now(&mut self, effects: &mut Vec<Effect>) {
         let State::Terminating(stop) = &mut self.state else { return };
         if std::mem::take(&mut stop.steps.hook_runs) {
             effects.push(Effect::EndHook);
         }
         stop.extended = None;
+        stop.readers = Patience::none();
         stop.steps.ends = None;
         stop.steps.has_asked = true;
+        stop.steps.is_done_by_others = false;
         stop.steps.straggler_signal = self.plan.straggler_signal();
         stop.given = stop.given.with(stop.steps.straggler_signal);
         effects.push(Effect::AskEveryone(stop.steps.straggler_signal));
     }
 
-    /// Does what the step under way has to do at its beginning.
+    /// Begins the current step.
     pub(super) fn begin_step(&mut self, now: Duration, effects: &mut Vec<Effect>) {
         let State::Terminating(stop) = &mut self.state else { return };
         let index = stop.steps.index;
         let Some(begun) = self.plan.steps.get(index).copied() else { return };
         stop.steps.hook_runs = matches!(begun.action, Action::Run(_));
-        // What comes now changes the picture.
+        // The last words change the picture.
         if self.plan.last_words > 0 && index == self.plan.first_last_word() && stop.moments.take_last() {
             effects.push(Effect::Look(Moment::Last));
         }
@@ -87,7 +93,7 @@ impl Machine {
             Action::Run(hook) => effects.push(Effect::StartHook(hook)),
             Action::Signal(signal, to) => self.ask(signal, to, effects),
             Action::Dump(dump) => effects.push(Effect::Dump(dump)),
-            // A kill is due before anything else happens, and comes with that.
+            // A kill is due at once, and is carried out by what checks for that.
             Action::Wait | Action::Kill => {}
         }
     }
@@ -96,27 +102,34 @@ impl Machine {
         let State::Terminating(stop) = &mut self.state else { return };
         let steps = &mut stop.steps;
         let is_first = !std::mem::replace(&mut steps.has_asked, true);
-        let by_terminal = std::mem::take(&mut steps.by_terminal) && is_first;
+        let by_others = steps.by_others.take().filter(|_| is_first);
+        steps.is_done_by_others = by_others == Some(Reach::Everyone);
         steps.straggler_signal = signal.unwrap_or(Signal::TERM);
         let for_main = signal.unwrap_or(steps.as_received);
         if !is_first {
             effects.push(Effect::AskAgain);
         }
         match (to, self.main) {
+            _ if by_others == Some(Reach::Everyone) => {}
             (Target::Main, Some(_)) if is_first => {
-                effects.push(Effect::AskOrphans(steps.straggler_signal, Orphans::All));
+                // The silent grace was time enough for a reader at the end of its pipe.
+                let readers = match stop.readers.now() {
+                    Readers::Overdue if self.cause == Some(Cause::MainExited) => Readers::AtEnd,
+                    readers => readers,
+                };
+                effects.push(Effect::AskOrphans(steps.straggler_signal, Orphans::All, readers));
             }
             (_, Some(_)) => effects.push(Effect::AskEveryone(steps.straggler_signal)),
             (Target::All, None) => effects.push(Effect::AskEveryone(for_main)),
-            (Target::Main, None) if by_terminal => {}
+            (Target::Main, None) if by_others.is_some() => {}
             (Target::Main, None) => effects.push(Effect::AskMain(for_main)),
         }
-        if !by_terminal {
+        if by_others.is_none() {
             stop.given = stop.given.with(for_main);
         }
     }
 
-    /// The step under way has ended: the next one begins. What the last one leaves is its own.
+    /// The current step ended, and the next one begins. After the last step the rest of the limit runs out.
     pub(super) fn next_step(&mut self, now: Duration, effects: &mut Vec<Effect>) {
         let State::Terminating(stop) = &mut self.state else { return };
         if std::mem::take(&mut stop.steps.hook_runs) {
@@ -124,7 +137,7 @@ impl Machine {
             effects.push(Effect::Say(Note::HookOverran));
         }
         stop.steps.ends = None;
-        if stop.steps.index + 1 >= self.plan.steps.len() {
+        if stop.is_over || stop.steps.index + 1 >= self.plan.steps.len() {
             return;
         }
         stop.steps.index += 1;
@@ -132,10 +145,10 @@ impl Machine {
         self.tell_step(effects);
     }
 
-    /// When the step under way gives way to one that kills.
+    /// When the current step is followed by one that kills.
     pub(super) fn plan_kills_at(&self, stop: &Stop) -> Option<Duration> {
         let next = self.plan.steps.get(stop.steps.index + 1)?;
-        stop.steps.ends.filter(|_| next.action == Action::Kill)
+        stop.steps.ends.filter(|_| next.action == Action::Kill && !stop.is_over)
     }
 
     /// When SIGKILL is due as things stand.
@@ -155,8 +168,8 @@ impl Machine {
         match &mut self.state {
             State::Terminating(stop) if stop.steps.hook_runs => {
                 stop.steps.hook_runs = false;
-                // The next step is due now; not if the plan ends, with everybody gone.
-                let is_last = stop.steps.index + 1 >= self.plan.steps.len();
+                // The next step is due now, unless the plan ends because every process is gone.
+                let is_last = stop.is_over || stop.steps.index + 1 >= self.plan.steps.len();
                 stop.steps.ends = (!is_last).then_some(now);
                 effects.push(Effect::Say(Note::HookEnded(exit)));
             }
@@ -171,23 +184,28 @@ impl Machine {
         }
     }
 
-    /// The workload asks for more time. Granted or refused, it is told.
-    pub(super) fn extend(&mut self, now: Duration, by: Duration, effects: &mut Vec<Effect>) {
+    /// The workload asks for more time. It gets an answer either way.
+    pub(super) fn extend(&mut self, now: Duration, request: Extend, effects: &mut Vec<Effect>) {
         let State::Terminating(stop) = &mut self.state else {
-            effects.push(Effect::Answer(false));
+            effects.push(Effect::Answer(Answer::Refused(None)));
             return;
         };
-        let more = stop.extend(now.saturating_add(by), self.plan.extend_max, self.plan.run_limit);
-        effects.push(Effect::Answer(more.is_some()));
+        let latest = stop.latest(self.plan.extend_max, self.plan.run_limit);
+        let wanted = now.saturating_add(request.by);
+        let is_last = latest.is_none_or(|latest| wanted > latest);
+        let until = latest.map(|latest| latest.min(wanted)).filter(|_| !(is_last && request.reads_answer));
+        let more = until.map(|until| stop.extend(until)).filter(|more| !is_last || !more.is_zero());
+        let at_most = latest.map(|latest| latest.saturating_sub(now));
+        effects.push(Effect::Answer(more.map_or(Answer::Refused(at_most), |_| Answer::Granted)));
         match more {
             Some(Duration::ZERO) => {}
-            Some(more) => effects.push(Effect::Say(Note::Extended(more))),
-            None => effects.push(Effect::Say(Note::NotExtended(by))),
+            Some(by) => effects.push(Effect::Say(Note::Extended { by, is_last })),
+            None => effects.push(Effect::Say(Note::NotExtended(request.by))),
         }
     }
 }
 
-/// The earlier of the two; a deadline that is none never comes.
+/// The earlier of the two; `None` never comes.
 fn sooner(deadline: Option<Duration>, other: Duration) -> Duration {
     deadline.map_or(other, |deadline| deadline.min(other))
 }

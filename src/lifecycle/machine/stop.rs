@@ -1,10 +1,11 @@
-//! A stop under way: its deadline, its steps, and who has been heard.
+//! The state of a stop: its deadline, its steps, and the signals received.
 
 use std::time::Duration;
 
+use super::leaving::Patience;
 use super::moments::Moments;
-use super::{LOOK_MIN, SHELL_HINT_AFTER};
-use crate::lifecycle::event::Received;
+use super::{HALF_TIME_LEFT_MIN, HINT_AFTER, LOOK_MIN};
+use crate::lifecycle::cause::{Reach, Received};
 use crate::lifecycle::plan::{Plan, Step};
 use crate::lifecycle::signal::{Origin, Signal, SignalSet};
 
@@ -14,50 +15,54 @@ pub(super) struct Stop {
     pub(super) since: Duration,
     pub(super) deadline: Option<Duration>,
     pub(super) steps: Steps,
-    /// By how much the workload has moved the deadline; nothing once it may not any more.
+    /// By how much the workload has moved the deadline; `None` once it may no longer do so.
     pub(super) extended: Option<Duration>,
-    pub(super) interrupts: Interrupts,
+    pub(super) interrupts: FirstInterrupts,
     /// Stop signals from outside the tree: each is passed on at most once.
     pub(super) heard: SignalSet,
-    /// Stop signals that the main process has got: it gets none of them again.
+    /// Stop signals that the main process has got: it gets none of them twice.
     pub(super) given: SignalSet,
     pub(super) next_look: Duration,
-    /// The middle of the limit as it was at the start, until it was told; none without a limit.
+    pub(super) readers: Patience,
+    /// The middle of the original limit, until it is reported; `None` without a limit, or with a short one.
     pub(super) half_at: Option<Duration>,
     pub(super) moments: Moments,
     pub(super) hint_told: bool,
     pub(super) exit_told: bool,
+    /// Only the keeper of a hook is left: no step follows.
+    pub(super) is_over: bool,
 }
 
 /// How far the plan has come.
 #[derive(Clone, PartialEq, Eq, Debug, Hash)]
 pub(super) struct Steps {
-    /// The step under way.
+    /// The current step.
     pub(super) index: usize,
-    /// When the next one begins; never, for the last one.
+    /// When the next step begins; `None` for the last step.
     pub(super) ends: Option<Duration>,
-    /// What the others leave to the step without a share; all the time there is, without a limit.
+    /// The time that the others leave to the step without a share; `None` without a limit.
     pub(super) rest: Option<Duration>,
     pub(super) hook_runs: bool,
-    /// What the main process is asked with where the plan does not say: the signal received.
+    /// The signal for the main process where the plan names none: the one received.
     pub(super) as_received: Signal,
-    /// The terminal has asked in the place of the first signal step.
-    pub(super) by_terminal: bool,
-    /// Somebody has been asked by now.
+    /// The processes that the sender of the stop signal has asked as well, in place of the first signal step.
+    pub(super) by_others: Option<Reach>,
+    /// The sender asked every process: winddown asks none in this step.
+    pub(super) is_done_by_others: bool,
+    /// Some process has been asked.
     pub(super) has_asked: bool,
     /// The signal of the last step that asked, for stragglers.
     pub(super) straggler_signal: Signal,
 }
 
-/// The first SIGINT of each sender, to tell a repeat from a duplicate: the terminal's, and that of the
-/// process that last sent one.
+/// The first SIGINT of the terminal, and of the process that last sent one: to tell a repeat from a duplicate.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Default)]
-pub(super) struct Interrupts {
+pub(super) struct FirstInterrupts {
     pub(super) key: Option<Duration>,
     pub(super) sent: Option<(Origin, Duration)>,
 }
 
-impl Interrupts {
+impl FirstInterrupts {
     pub(super) fn first_of(&self, origin: Origin) -> Option<Duration> {
         match origin {
             Origin::Kernel => self.key,
@@ -81,8 +86,8 @@ impl Stop {
         deadline: Option<Duration>,
         received: Option<Received>,
     ) -> Self {
-        let by_terminal = received.filter(|received| received.main_has_it).map(|received| received.signal);
-        let mut interrupts = Interrupts::default();
+        let by_others = received.filter(Received::main_has_it);
+        let mut interrupts = FirstInterrupts::default();
         if let Some(received) = received.filter(|received| received.signal == Signal::INT) {
             interrupts.note(now, received.origin);
         }
@@ -97,53 +102,61 @@ impl Stop {
                 as_received: received
                     .and_then(|received| plan.forwarded(received.signal))
                     .unwrap_or(Signal::TERM),
-                by_terminal: by_terminal.is_some(),
+                by_others: by_others.map(|received| received.reach),
+                is_done_by_others: false,
                 has_asked: false,
                 straggler_signal: Signal::TERM,
             },
             extended: Some(Duration::ZERO),
             interrupts,
             heard: received.map(|received| received.signal).into_iter().collect(),
-            // By a terminal the main process got its key's signal, whatever the plan or --map say.
-            given: by_terminal.into_iter().collect(),
+            // From other senders the main process got what was sent, whatever the plan or --map say.
+            given: by_others.map(|received| received.signal).into_iter().collect(),
             next_look: now.saturating_add(LOOK_MIN),
-            half_at: deadline.map(|deadline| now.saturating_add(deadline.saturating_sub(now) / 2)),
+            readers: Patience::new(plan.straggler_grace, now, deadline),
+            half_at: deadline
+                .map(|deadline| now.saturating_add(deadline.saturating_sub(now) / 2))
+                .filter(|half| deadline >= Some(half.saturating_add(HALF_TIME_LEFT_MIN))),
             moments: Moments::new(plan.looks, now, deadline),
             hint_told: false,
             exit_told: false,
+            is_over: false,
         }
     }
 
-    /// When to look for a shell that waits.
+    /// When to look why the main process is still there.
     pub(super) const fn hint_at(&self) -> Duration {
-        self.since.saturating_add(SHELL_HINT_AFTER)
+        self.since.saturating_add(HINT_AFTER)
     }
 
-    /// Moves the deadline to `wanted` if that stays within `most` of extensions and before `latest`.
-    /// The time goes to the step under way. Returns by how much, or nothing if it may not be.
-    pub(super) fn extend(
-        &mut self,
-        wanted: Duration,
-        most: Duration,
-        latest: Option<Duration>,
-    ) -> Option<Duration> {
-        let (deadline, extended) = (self.deadline?, self.extended?);
-        let more = wanted.saturating_sub(deadline);
-        let is_late = latest.is_some_and(|latest| wanted.max(deadline) > latest);
-        if extended.saturating_add(more) > most || is_late {
-            return None;
-        }
-        self.extended = Some(extended.saturating_add(more));
-        self.deadline = Some(deadline.saturating_add(more));
+    /// The latest deadline possible, with at most `most` of extensions and within the run limit; `None` if it may not
+    /// move, or if there is none.
+    pub(super) fn latest(&self, most: Duration, run_limit: Option<Duration>) -> Option<Duration> {
+        let deadline = self.deadline?;
+        let by_all = deadline.saturating_add(most.saturating_sub(self.extended?));
+        Some(run_limit.map_or(by_all, |run_limit| by_all.min(run_limit)).max(deadline))
+    }
+
+    /// Moves the deadline to `until`, never to an earlier time. The current step gets the time. Returns by how much
+    /// the deadline moved.
+    pub(super) fn extend(&mut self, until: Duration) -> Duration {
+        let more = self.deadline.map_or(Duration::ZERO, |deadline| until.saturating_sub(deadline));
+        self.extended = self.extended.map(|extended| extended.saturating_add(more));
+        self.deadline = self.deadline.map(|deadline| deadline.saturating_add(more));
         self.steps.ends = self.steps.ends.map(|ends| ends.saturating_add(more));
         if !more.is_zero() {
-            self.moments.last_is_to_come();
+            self.moments.await_last();
         }
-        Some(more)
+        more
     }
 }
 
 impl Steps {
+    /// Whether winddown asks no process until the next signal step.
+    pub(super) fn leaves_all_to_others(&self) -> bool {
+        self.is_done_by_others || self.by_others == Some(Reach::Everyone)
+    }
+
     /// Notes that this step begins, and until when it lasts.
     pub(super) fn begin(&mut self, now: Duration, step: Step, is_last: bool) {
         let share = step.share.or(self.rest);

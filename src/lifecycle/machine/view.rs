@@ -1,10 +1,11 @@
-//! What decides about the future, for the test that walks through every state.
+//! The part of the state that decides the future, for the test that walks every state.
 
 use std::time::Duration;
 
-use super::stop::{Interrupts, Stop};
-use super::{LOOK_MAX, Machine, REPEAT_AFTER, State};
+use super::stop::{FirstInterrupts, Stop};
+use super::{LOOK_MAX, Machine, State};
 use crate::lifecycle::phase::Phase;
+use crate::lifecycle::routing::REPEAT_AFTER;
 
 /// See [`Machine::view`].
 #[doc(hidden)]
@@ -18,8 +19,8 @@ pub struct View {
 }
 
 impl Machine {
-    /// What decides about the future, with times as they look from `now`: machines of one plan that
-    /// agree in it behave alike from then on. For the test that walks through all of them.
+    /// The part of the state that decides the future, with times relative to `now`: machines with the same plan and
+    /// the same view behave alike from then on. For the test that walks every state.
     #[doc(hidden)]
     #[must_use]
     pub fn view(&self, now: Duration) -> View {
@@ -27,6 +28,7 @@ impl Machine {
         let mut state = self.state.clone();
         match &mut state {
             State::Starting | State::Running | State::Stopped { .. } => {}
+            State::Leaving { until } => *until = left(*until),
             State::Terminating(stop) => self.view_stop(stop, now),
             State::Killing { next_pass, give_up, .. } => {
                 *next_pass = left(*next_pass);
@@ -35,7 +37,7 @@ impl Machine {
             State::Finishing { ends, .. } => *ends = left(*ends),
         }
         let is_open = self.phase() <= Phase::Running;
-        // The run limit also ends what extensions may do.
+        // The run limit also bounds extensions.
         let matters = is_open || (self.phase() == Phase::Terminating && !self.plan.extend_max.is_zero());
         let age = |at: Duration| now.saturating_sub(at).min(REPEAT_AFTER);
         View {
@@ -57,10 +59,12 @@ impl Machine {
         let is_too_late =
             |at: Duration| !can_extend && stop.deadline.is_some_and(|end| at + REPEAT_AFTER >= end);
         let first = |at: Duration| if is_too_late(at) { Duration::ZERO } else { age(at).min(REPEAT_AFTER) };
-        let Interrupts { key, sent } = stop.interrupts;
+        let FirstInterrupts { key, sent } = stop.interrupts;
         stop.interrupts =
-            Interrupts { key: key.map(first), sent: sent.map(|(origin, at)| (origin, first(at))) };
+            FirstInterrupts { key: key.map(first), sent: sent.map(|(origin, at)| (origin, first(at))) };
         stop.next_look = left(stop.next_look);
+        stop.readers.until = stop.readers.until.map(left);
+        stop.readers.latest = stop.readers.latest.map(left);
         stop.steps.ends = stop.steps.ends.map(left);
         stop.deadline = stop.deadline.map(left);
         stop.half_at = stop.half_at.map(left);

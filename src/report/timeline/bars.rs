@@ -1,11 +1,12 @@
-//! The lane of processes: for each one a bar from its start to its end, with what was seen of it.
+//! The lane of processes: a bar for each, from its start to its end, with the states that were seen.
 
 use std::collections::BTreeMap;
 
-use super::super::record::{Exit, Record};
 use super::super::words;
+use crate::postmortem::look::{Look, Moment};
+use crate::record::schema::{ExitRecord, Record};
 
-/// So many get a bar; the others are counted.
+/// At most this many processes get a bar; the others are counted.
 const BARS_MAX: usize = 60;
 
 /// One process.
@@ -15,32 +16,34 @@ pub(super) struct Bar {
     pub(super) name: Option<String>,
     pub(super) from_ms: f64,
     pub(super) to_ms: f64,
-    /// The state that a look has shown, from that look on, until the next one.
+    /// When it was gone at the latest, where its end was not seen.
+    pub(super) gone_by_ms: Option<f64>,
+    /// The state in each look, which holds until the next look.
     pub(super) states: Vec<(f64, char)>,
-    pub(super) end: End,
+    pub(super) end: BarEnd,
 }
 
 /// What became of a process.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum End {
+pub(super) enum BarEnd {
     /// It exited, or died of a signal.
-    Ended(Exit),
-    /// It was killed by winddown.
+    Ended(ExitRecord),
+    /// winddown killed it.
     Killed,
     /// It outlived SIGKILL.
     Survived,
-    /// Somebody else has reaped it, or the record does not say.
+    /// Another process reaped it, or the record does not say.
     Unknown,
 }
 
-impl End {
+impl BarEnd {
     /// In a few words, beside the bar.
     pub(super) fn text(&self) -> String {
         match self {
             Self::Ended(exit) => words::exit(exit),
             Self::Killed => "killed".to_owned(),
             Self::Survived => "survived".to_owned(),
-            Self::Unknown => String::new(),
+            Self::Unknown => "end not seen".to_owned(),
         }
     }
 }
@@ -71,23 +74,26 @@ pub(super) fn bars(record: &Record, end_ms: f64) -> (Vec<Bar>, usize) {
     for end in &record.ends {
         let bar = bars.entry(end.pid).or_insert_with(|| new(record, end.pid, end.at_ms));
         bar.to_ms = end.at_ms.max(bar.from_ms);
-        bar.end = End::Ended(end.exit.clone());
+        bar.end = BarEnd::Ended(end.exit.clone());
     }
     for killed in &record.killed {
         let bar =
             bars.entry(killed.pid).or_insert_with(|| new(record, killed.pid, unseen_from_ms(record, end_ms)));
-        if !matches!(bar.end, End::Ended(_)) {
+        if !matches!(bar.end, BarEnd::Ended(_)) {
             bar.to_ms = record.phase_at_ms("stopped").unwrap_or(end_ms).max(bar.from_ms);
         }
-        bar.end = End::Killed;
+        bar.end = BarEnd::Killed;
     }
     for survivor in &record.survivors {
         let bar =
             bars.entry(survivor.process.pid).or_insert_with(|| new(record, survivor.process.pid, end_ms));
         bar.to_ms = end_ms.max(bar.from_ms);
-        bar.end = End::Survived;
+        bar.end = BarEnd::Survived;
     }
     let mut bars: Vec<Bar> = bars.into_values().collect();
+    for bar in bars.iter_mut().filter(|bar| bar.end == BarEnd::Unknown) {
+        bar.gone_by_ms = Some(gone_by_ms(record, bar, end_ms));
+    }
     bars.sort_by(|one, other| {
         let rank = |bar: &Bar| (Some(bar.pid) != main_pid, bar.from_ms, bar.pid);
         let (one, other) = (rank(one), rank(other));
@@ -98,8 +104,16 @@ pub(super) fn bars(record: &Record, end_ms: f64) -> (Vec<Bar>, usize) {
     (bars, left_out)
 }
 
-/// Of a process that no look has shown: it was there since the first look that had no room for all, as far
-/// as is known.
+/// The first look that would have shown it, or the end of all.
+fn gone_by_ms(record: &Record, bar: &Bar, end_ms: f64) -> f64 {
+    let is_missing =
+        |look: &&Look| look.at_ms > bar.to_ms && look.left_out == 0 && look.moment != Moment::Before;
+    let missing = record.looks.iter().find(is_missing).map(|look| look.at_ms);
+    missing.or_else(|| record.phase_at_ms("stopped")).unwrap_or(end_ms).max(bar.to_ms)
+}
+
+/// The start of a process that no look has: as far as is known, it was there since the first look that had no room
+/// for all.
 fn unseen_from_ms(record: &Record, at_ms: f64) -> f64 {
     let crowded = record.looks.iter().find(|look| look.left_out > 0);
     crowded.map_or(at_ms, |look| look.at_ms.min(at_ms))
@@ -107,7 +121,7 @@ fn unseen_from_ms(record: &Record, at_ms: f64) -> f64 {
 
 fn new(record: &Record, pid: i32, from_ms: f64) -> Bar {
     let name = record.name_of(pid).map(str::to_owned);
-    Bar { pid, name, from_ms, to_ms: from_ms, states: Vec::new(), end: End::Unknown }
+    Bar { pid, name, from_ms, to_ms: from_ms, gone_by_ms: None, states: Vec::new(), end: BarEnd::Unknown }
 }
 
 #[cfg(test)]
@@ -127,5 +141,19 @@ mod tests {
         let span = |left_out| bars(&record(left_out), 900.0).0.first().map(|bar| (bar.from_ms, bar.to_ms));
         assert_eq!(span(1), Some((100.0, 900.0)));
         assert_eq!(span(0), Some((900.0, 900.0)));
+    }
+
+    #[test]
+    fn who_is_missing_in_a_look_was_gone_by_then() {
+        let look = |at_ms: f64, left_out: usize| json!({ "at_ms": at_ms, "moment": "half", "processes": [], "left_out": left_out });
+        let asked = json!([{ "at_ms": 50.0, "signal": "TERM", "target": { "pid": 7 }, "purpose": "ask", "result": "ok" }]);
+        let record = |looks| {
+            let record = json!({ "schema": 1, "looks": looks, "signals": asked });
+            serde_json::from_value(record).expect("a record")
+        };
+        let gone_by = |looks| bars(&record(looks), 900.0).0.first().and_then(|bar| bar.gone_by_ms);
+        assert_eq!(gone_by(json!([look(20.0, 0), look(100.0, 0), look(200.0, 0)])), Some(100.0));
+        // One that had no room for all shows nothing.
+        assert_eq!(gone_by(json!([look(100.0, 1)])), Some(900.0));
     }
 }

@@ -1,8 +1,11 @@
-//! The pieces of a picture, as SVG, and text that is safe inside of it.
+//! The pieces of a picture, as SVG, and text that is safe inside it.
 
 use std::fmt::Write as _;
 
-/// Text as it may stand in a page: names of processes are anybody's.
+/// How wide a picture is, in pixels.
+pub(super) const WIDTH: f64 = 1200.0;
+
+/// Escapes text for a page: any process can choose its name.
 pub(super) fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
@@ -21,13 +24,13 @@ pub(super) fn escaped(text: &str) -> String {
     safe
 }
 
-/// SVG under way.
+/// An SVG being written.
 #[derive(Debug, Default)]
 pub(super) struct Canvas {
     body: String,
 }
 
-/// Where a text is in relation to its place.
+/// Where a text stands relative to its position.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Anchor {
     Start,
@@ -41,7 +44,7 @@ impl Canvas {
     }
 
     fn put(&mut self, arguments: std::fmt::Arguments<'_>) {
-        // Nothing can go wrong with a String.
+        // Writing to a String does not fail.
         let _ = self.body.write_fmt(arguments);
         self.body.push('\n');
     }
@@ -55,7 +58,7 @@ impl Canvas {
         self.put(format_args!("</g>"));
     }
 
-    /// What is shown when the pointer rests on the group.
+    /// The tooltip of the group.
     pub(super) fn title(&mut self, text: &str) {
         self.put(format_args!("<title>{}</title>", escaped(text)));
     }
@@ -78,6 +81,19 @@ impl Canvas {
         self.put(format_args!("<path class=\"{class}\" d=\"{points}\"/>"));
     }
 
+    /// A text over an empty plate: no line runs through it that was drawn before.
+    pub(super) fn label(&mut self, class: &str, place: (f64, f64), anchor: Anchor, text: &str) {
+        let (x, y) = place;
+        let length = width(text) + 4.0;
+        let left = match anchor {
+            Anchor::Start => x - 2.0,
+            Anchor::Middle => x - length / 2.0,
+            Anchor::End => x - length + 2.0,
+        };
+        self.rect("plate", (left, y - 10.5), (length, 13.0));
+        self.text(class, place, anchor, text);
+    }
+
     pub(super) fn text(&mut self, class: &str, (x, y): (f64, f64), anchor: Anchor, text: &str) {
         let anchor = match anchor {
             Anchor::Start => "start",
@@ -91,13 +107,23 @@ impl Canvas {
     }
 }
 
-/// How wide a text is at most, at the size of labels.
+/// An `svg` element of this height with its two alternatives in words: what it is, and what it shows.
+pub(super) fn picture(id: &str, height: f64, title: &str, description: &str, body: &str) -> String {
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height:.0}\" role=\"img\" \
+         aria-labelledby=\"{id}-title {id}-desc\">\n<title id=\"{id}-title\">{}</title>\n<desc id=\"{id}-desc\">{}</desc>\n{body}</svg>\n",
+        escaped(title),
+        escaped(description)
+    )
+}
+
+/// The greatest width that a text can have, at the size of labels.
 #[expect(clippy::cast_precision_loss, reason = "texts are short")]
 pub(super) fn width(text: &str) -> f64 {
     text.chars().count() as f64 * 6.7
 }
 
-/// Text that is too long for its place, with a sign that there was more.
+/// Cuts a text that is too long, and marks the cut.
 pub(super) fn cut(text: &str, characters_max: usize) -> String {
     if text.chars().count() <= characters_max {
         return text.to_owned();

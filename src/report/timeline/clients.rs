@@ -1,17 +1,17 @@
-//! The lanes of clients: their tries to connect, and the connections that they had open.
+//! The lanes of clients: their attempts to connect, and the connections that they had open.
 
-use super::super::record::{Connection, Met, Probe};
+use super::super::clients::{Attempt, Connection, Met};
 use super::super::words;
 use super::canvas::{Anchor, Canvas};
-use super::scale::{LEFT, Scale};
+use super::scale::Scale;
 
 const ROW: f64 = 19.0;
 const BAR: f64 = 13.0;
 const GAP: f64 = 16.0;
 const DOT: f64 = 6.0;
 
-/// Draws both below `y`; where the next lane begins.
-pub(super) fn clients(canvas: &mut Canvas, scale: &Scale, all: (&[Connection], &[Probe]), y: f64) -> f64 {
+/// Draws both below `y`, and returns where the next lane begins.
+pub(super) fn clients(canvas: &mut Canvas, scale: &Scale, all: (&[Connection], &[Attempt]), y: f64) -> f64 {
     let (held, probes) = all;
     let mut y = y;
     for one in held {
@@ -19,7 +19,7 @@ pub(super) fn clients(canvas: &mut Canvas, scale: &Scale, all: (&[Connection], &
         y += ROW;
     }
     if !probes.is_empty() {
-        canvas.text("lane", (8.0, y + 11.0), Anchor::Start, "probes");
+        canvas.text("lane", (8.0, y + 10.5), Anchor::Start, "probes");
         for one in probes {
             probe(canvas, scale, one, y);
         }
@@ -33,15 +33,15 @@ fn connection(canvas: &mut Canvas, scale: &Scale, one: &Connection, y: f64) {
     let (from, to) = (scale.x(one.from_ms), scale.x(to_ms));
     canvas.open("connection", "");
     canvas.title(&format!("{}: {}, {}", one.name, words::offset(to_ms - scale.zero_ms), one.text));
-    canvas.text("name", (LEFT - 8.0, y + 10.5), Anchor::End, &one.name);
+    canvas.text("name", (8.0, y + 10.5), Anchor::Start, &one.name);
     canvas.rect("step", (from, y), ((to - from).max(1.5), BAR));
     let text = format!("{} {}", sign(one.result), one.text);
-    canvas.text(&format!("end {}", class(one.result)), (to + 5.0, y + 10.5), Anchor::Start, &text);
+    canvas.label(&format!("end {}", class(one.result)), (to + 5.0, y + 10.5), Anchor::Start, &text);
     canvas.close();
 }
 
-/// Good and bad differ in height, too: not everybody sees colours.
-fn probe(canvas: &mut Canvas, scale: &Scale, one: &Probe, y: f64) {
+/// Good and bad also differ in height, for readers who don't see the colours.
+fn probe(canvas: &mut Canvas, scale: &Scale, one: &Attempt, y: f64) {
     let height = if one.result == Met::Bad { DOT * 2.0 } else { DOT };
     canvas.open("probe", "");
     canvas.title(&format!("{} {}", words::offset(one.at_ms - scale.zero_ms), one.text));

@@ -1,17 +1,17 @@
-//! What the looks have counted: connections, listeners, files, threads, CPU.
+//! What the looks counted: connections, listeners, files, threads, CPU time.
 
-use super::super::record::Record;
-use crate::postmortem::look::{Look, Seen};
+use crate::postmortem::look::{Look, SeenProcess};
+use crate::record::schema::Record;
 
 /// One figure over the looks.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Curve {
     pub(super) name: &'static str,
-    /// When, and how many.
+    /// Milliseconds since the start, and the value.
     pub(super) points: Vec<(f64, u64)>,
 }
 
-type Figure = fn(&Seen) -> u64;
+type Figure = fn(&SeenProcess) -> u64;
 
 const FIGURES: [(&str, Figure); 5] = [
     ("connections", |seen| count(seen.sockets.connected)),
@@ -25,7 +25,7 @@ fn count(number: usize) -> u64 {
     number.try_into().unwrap_or(u64::MAX)
 }
 
-/// Those that were ever more than nothing.
+/// The curves that are not zero throughout.
 pub(super) fn curves(record: &Record) -> Vec<Curve> {
     let looks = comparable(&record.looks);
     let curve = |(name, figure): (&'static str, Figure)| {
@@ -36,7 +36,7 @@ pub(super) fn curves(record: &Record) -> Vec<Curve> {
     curves.filter(|curve| curve.points.iter().any(|(_, value)| *value > 0)).collect()
 }
 
-/// The first look is at the main process alone: beside others its sums would tell of a growth that was none.
+/// The first look is at the main process alone: next to the others, its sums would show growth that never was.
 fn comparable(looks: &[Look]) -> &[Look] {
     match looks {
         [before, after, ..] if before.processes.len() != after.processes.len() => &looks[1..],
@@ -49,12 +49,12 @@ mod tests {
     use super::*;
     use crate::postmortem::look::{Moment, Sockets};
 
-    /// A look at processes with so many connections each.
+    /// A look at processes with these numbers of connections.
     fn look(at_ms: f64, connected: &[usize]) -> Look {
-        let seen = |connected: &usize| Seen {
+        let seen = |connected: &usize| SeenProcess {
             sockets: Sockets { connected: *connected, listening: 0 },
             thread_count: 2,
-            ..Seen::default()
+            ..SeenProcess::default()
         };
         let processes = connected.iter().map(seen).collect();
         Look { at_ms, moment: Moment::Half, processes, left_out: 0 }

@@ -1,24 +1,23 @@
-//! How long the stops of several runs took: one bar for each stretch of time.
+//! How long the stops of several runs took, as a histogram.
 
-use super::super::several::StopTimes;
+use super::super::groups::StopTimes;
 use super::super::words;
-use super::canvas::{Anchor, Canvas};
+use super::canvas::{Anchor, Canvas, picture};
 use super::scale::{LEFT, RIGHT};
-use crate::statistics::histogram;
+use crate::statistics::{histogram, tallest};
 
-const BARS: usize = 20;
+const BARS_MAX: usize = 20;
 const HEIGHT: f64 = 90.0;
 const BASE: f64 = 112.0;
 
-/// Nothing of less than two stop times.
-pub(super) fn svg(times: &StopTimes) -> String {
+/// Empty with fewer than two stop times.
+pub(super) fn svg(times: &StopTimes, id: &str, title: &str) -> String {
     if times.ended_ms.len() < 2 {
         return String::new();
     }
-    let bars = histogram(&times.ended_ms, BARS);
-    let most = bars.iter().map(|bar| bar.count).max().unwrap_or(1).max(1);
+    let bars = histogram(&times.ended_ms, BARS_MAX.min(times.ended_ms.len()));
+    let most = tallest(&bars);
     let mut canvas = Canvas::default();
-    canvas.title("How long the stops took");
     canvas.text("lane", (8.0, BASE - 4.0), Anchor::Start, "stop times");
     #[expect(clippy::cast_precision_loss, reason = "there are few bars")]
     let step = (RIGHT - LEFT) / bars.len() as f64;
@@ -42,8 +41,5 @@ pub(super) fn svg(times: &StopTimes) -> String {
         canvas.text("time", (LEFT, BASE + 15.0), Anchor::Start, &words::short(first.from));
         canvas.text("time", (RIGHT, BASE + 15.0), Anchor::End, &words::short(last.to));
     }
-    format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 1200 132\" role=\"img\">\n{}</svg>\n",
-        canvas.finish()
-    )
+    picture(id, 132.0, title, &times.sentences().join(" "), &canvas.finish())
 }

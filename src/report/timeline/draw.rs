@@ -1,30 +1,33 @@
-//! Draws a picture: one lane below the other.
+//! Draws a picture, lane by lane.
 
 use super::super::words;
-use super::bars::{Bar, End};
-use super::canvas::{Anchor, Canvas, cut, width};
+use super::bars::{Bar, BarEnd};
+use super::canvas::{Anchor, Canvas, WIDTH, cut, width};
 use super::clients::clients;
 use super::curves::Curve;
-use super::marks::{Kind, Mark};
+use super::marks::{Mark, MarkKind};
 use super::picture::Picture;
 use super::scale::{LEFT, RIGHT};
 
-const WIDTH: f64 = 1200.0;
 const TOP: f64 = 22.0;
 const LABEL_ROW: f64 = 17.0;
 const LABEL_ROWS_MAX: usize = 8;
 const BAR_ROW: f64 = 19.0;
 const BAR: f64 = 13.0;
+/// Of a text beside a bar, so that both have one middle.
+const BASELINE: f64 = 10.5;
 const CURVE_ROW: f64 = 34.0;
 const GAP: f64 = 16.0;
-/// As many characters as there is room for beside a lane.
+/// Where the names of lanes and processes begin.
+const NAME_LEFT: f64 = 8.0;
+/// How many characters have room beside a lane.
 const NAME_MAX: usize = 26;
 
-/// The table of the log has all of a line.
+/// The table of the log has the whole line.
 const TITLE_MAX: usize = 120;
 
-/// The whole picture as an `svg` element.
-pub(super) fn svg(picture: &Picture, title: &str, description: &str) -> String {
+/// The whole picture as an `svg` element. Lines and grid come first: what has words lies over them.
+pub(super) fn svg(picture: &Picture, id: &str, title: &str, description: &str) -> String {
     let mut lanes = Canvas::default();
     let rows = label_rows(picture);
     let mut y = signals(&mut lanes, picture, &rows);
@@ -36,24 +39,15 @@ pub(super) fn svg(picture: &Picture, title: &str, description: &str) -> String {
     let mut back = Canvas::default();
     axis(&mut back, picture, y);
     lines(&mut back, picture, &rows, y);
-    let mut head = Canvas::default();
-    head.title(title);
-    format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {:.0}\" role=\"img\">\n{}<desc>{}</desc>\n{}{}</svg>\n",
-        y + 26.0,
-        head.finish(),
-        super::canvas::escaped(description),
-        back.finish(),
-        lanes.finish()
-    )
+    super::canvas::picture(id, y + 26.0, title, description, &(back.finish() + &lanes.finish()))
 }
 
 fn lane_name(canvas: &mut Canvas, y: f64, name: &str) {
-    canvas.text("lane", (8.0, y), Anchor::Start, name);
+    canvas.text("lane", (NAME_LEFT, y), Anchor::Start, name);
 }
 
-/// For each mark the row of its label, and whether it stands left of its line; nothing if there is no room.
-/// Those of the stop choose first.
+/// For each mark the row of its label, and whether the label stands left of its line; `None` if there is no room.
+/// Marks of the stop choose first.
 fn label_rows(picture: &Picture) -> Vec<Option<(usize, bool)>> {
     let mut taken: Vec<Vec<(f64, f64)>> = Vec::new();
     let mut place = |mark: &Mark| {
@@ -85,22 +79,22 @@ fn label_rows(picture: &Picture) -> Vec<Option<(usize, bool)>> {
 
 fn label(mark: &Mark) -> String {
     let sign = match mark.kind {
-        Kind::Received => "▼ ",
-        Kind::Sent => "▲ ",
-        Kind::Kill => "✕ ",
-        Kind::Half => "½ ",
-        Kind::Limit => "◆ ",
+        MarkKind::Received => "▼ ",
+        MarkKind::Sent => "▲ ",
+        MarkKind::Kill => "✕ ",
+        MarkKind::Half => "½ ",
+        MarkKind::Limit => "◆ ",
     };
     cut(&format!("{sign}{}", mark.text), 60)
 }
 
-const fn class(kind: Kind) -> &'static str {
+const fn class(kind: MarkKind) -> &'static str {
     match kind {
-        Kind::Received => "received",
-        Kind::Sent => "sent",
-        Kind::Kill => "kill",
-        Kind::Half => "half",
-        Kind::Limit => "limit",
+        MarkKind::Received => "received",
+        MarkKind::Sent => "sent",
+        MarkKind::Kill => "kill",
+        MarkKind::Half => "half",
+        MarkKind::Limit => "limit",
     }
 }
 
@@ -115,7 +109,7 @@ fn signals(canvas: &mut Canvas, picture: &Picture, rows: &[Option<(usize, bool)>
         let Some((row, is_left)) = row else { continue };
         let x = picture.scale.x(mark.at_ms);
         let (x, anchor) = if *is_left { (x - 4.0, Anchor::End) } else { (x + 4.0, Anchor::Start) };
-        canvas.text(&format!("label {}", class(mark.kind)), (x, row_y(*row)), anchor, &label(mark));
+        canvas.label(&format!("label {}", class(mark.kind)), (x, row_y(*row)), anchor, &label(mark));
     }
     let far_limit = picture
         .far_limit_ms
@@ -124,7 +118,7 @@ fn signals(canvas: &mut Canvas, picture: &Picture, rows: &[Option<(usize, bool)>
     let notes = far_limit.into_iter().chain(left_out.map(|count| format!("(and {count} more signals)")));
     let mut used = rows.iter().flatten().map(|(row, _)| row + 1).max().unwrap_or(1);
     for (index, note) in notes.enumerate() {
-        canvas.text("faint", (8.0, row_y(index + 1)), Anchor::Start, &note);
+        canvas.text("faint", (NAME_LEFT, row_y(index + 1)), Anchor::Start, &note);
         used = used.max(index + 2);
     }
     row_y(used) + GAP / 2.0
@@ -165,19 +159,30 @@ fn stages(canvas: &mut Canvas, picture: &Picture, y: f64) -> f64 {
     let mut y = y;
     for (index, stage) in picture.stages.iter().enumerate() {
         if index == 0 {
-            lane_name(canvas, y + 11.0, "plan");
+            lane_name(canvas, y + BASELINE, "plan");
         }
         let (from, to) = (picture.scale.x(stage.from_ms), picture.scale.x(stage.to_ms));
         canvas.open("stage", "");
         canvas.title(&stage.text);
         canvas.rect("step", (from, y), ((to - from).max(2.0), BAR));
-        let is_left = from + width(&stage.text) > WIDTH;
-        let (x, anchor) = if is_left { (from - 4.0, Anchor::End) } else { (from + 4.0, Anchor::Start) };
-        canvas.text("over", (x, y + 10.5), anchor, &cut(&stage.text, 90));
+        beside(canvas, "over", (from, to), y, &cut(&stage.text, 90));
         canvas.close();
         y += BAR_ROW;
     }
     if picture.stages.is_empty() { y } else { y + GAP }
+}
+
+/// In the bar if there is room, else behind it, else before it.
+fn beside(canvas: &mut Canvas, class: &str, (from, to): (f64, f64), y: f64, text: &str) {
+    let length = width(text) + 8.0;
+    let y = y + BASELINE;
+    if to - from >= length {
+        canvas.text(class, (from + 4.0, y), Anchor::Start, text);
+    } else if to + length <= WIDTH {
+        canvas.label(class, (to + 5.0, y), Anchor::Start, text);
+    } else {
+        canvas.label(class, (from - 5.0, y), Anchor::End, text);
+    }
 }
 
 fn processes(canvas: &mut Canvas, picture: &Picture, y: f64) -> f64 {
@@ -188,7 +193,7 @@ fn processes(canvas: &mut Canvas, picture: &Picture, y: f64) -> f64 {
     }
     if picture.bars_left_out > 0 {
         let text = format!("and {} more processes", picture.bars_left_out);
-        canvas.text("faint", (LEFT, y + 10.0), Anchor::Start, &text);
+        canvas.label("faint", (LEFT, y + BASELINE), Anchor::Start, &text);
         y += BAR_ROW;
     }
     y + GAP
@@ -206,7 +211,7 @@ fn process(canvas: &mut Canvas, picture: &Picture, bar: &Bar, y: f64) {
         words::named(bar.pid, bar.name.as_deref()),
         words::offset(bar.from_ms - scale.zero_ms)
     ));
-    canvas.text("name", (LEFT - 8.0, y + 10.5), Anchor::End, &format!("{name} {}", bar.pid));
+    canvas.text("name", (NAME_LEFT, y + BASELINE), Anchor::Start, &format!("{name} {}", bar.pid));
     canvas.rect("unseen", (from, y), ((to - from).max(1.5), BAR));
     for (index, (at_ms, state)) in bar.states.iter().enumerate() {
         let until_ms = bar.states.get(index + 1).map_or(bar.to_ms, |(next_ms, _)| *next_ms);
@@ -214,11 +219,23 @@ fn process(canvas: &mut Canvas, picture: &Picture, bar: &Bar, y: f64) {
         canvas.rect(state_class(*state), (start, y), (width.max(1.0), BAR));
         let is_new = index == 0 || bar.states[index - 1].1 != *state;
         if width > 12.0 && is_new {
-            canvas.text("state", (start + 3.0, y + 10.5), Anchor::Start, &state.to_string());
+            canvas.text("state", (start + 3.0, y + BASELINE), Anchor::Start, &state.to_string());
         }
     }
-    end(canvas, bar, (to, y));
+    let gone_by = bar.gone_by_ms.map(|at_ms| hatched(canvas, (to, scale.x(at_ms)), y));
+    end(canvas, bar, (gone_by.unwrap_or(to), y));
     canvas.close();
+}
+
+/// Between the last that was seen of a process and the moment at which it was gone; returns where that is.
+fn hatched(canvas: &mut Canvas, (from, to): (f64, f64), y: f64) -> f64 {
+    const PITCH: f64 = 5.0;
+    let to = to.max(from + PITCH * 2.0);
+    let starts = std::iter::successors(Some(from), |x| Some(x + PITCH)).take_while(|x| x + PITCH <= to);
+    let strokes = starts.map(|x| format!("M{x:.1} {:.1}L{:.1} {y:.1}", y + BAR, x + PITCH));
+    canvas.rect("hatched", (from, y), (to - from, BAR));
+    canvas.path("hatch", &strokes.collect::<String>());
+    to
 }
 
 const fn state_class(state: char) -> &'static str {
@@ -232,17 +249,17 @@ const fn state_class(state: char) -> &'static str {
     }
 }
 
-/// A sign and the words for how it ended.
+/// A symbol and the words for how the process ended.
 fn end(canvas: &mut Canvas, bar: &Bar, (x, y): (f64, f64)) {
     let (sign, class) = match &bar.end {
-        End::Ended(exit) if exit.code == Some(0) => ("●", "good"),
-        End::Ended(_) => ("◆", "fair"),
-        End::Killed => ("✕", "bad"),
-        End::Survived => ("→", "bad"),
-        End::Unknown => return,
+        BarEnd::Ended(exit) if exit.code == Some(0) => ("●", "good"),
+        BarEnd::Ended(_) => ("◆", "fair"),
+        BarEnd::Killed => ("✕", "bad"),
+        BarEnd::Survived => ("→", "bad"),
+        BarEnd::Unknown => ("", "faint"),
     };
     let text = format!("{sign} {}", bar.end.text());
-    canvas.text(&format!("end {class}"), (x + 5.0, y + 10.5), Anchor::Start, &text);
+    canvas.label(&format!("end {class}"), (x + 5.0, y + BASELINE), Anchor::Start, text.trim_start());
 }
 
 fn curves(canvas: &mut Canvas, picture: &Picture, y: f64) -> f64 {
@@ -254,7 +271,7 @@ fn curves(canvas: &mut Canvas, picture: &Picture, y: f64) -> f64 {
     if picture.curves.is_empty() { y } else { y + GAP / 2.0 }
 }
 
-/// Steps: between two looks nobody knows, so the last figure stands until the next look.
+/// A step curve: between two looks nothing is known, so each value holds until the next look.
 fn curve(canvas: &mut Canvas, picture: &Picture, one: &Curve, y: f64) {
     const HEIGHT: f64 = 16.0;
     let base = y + 12.0 + HEIGHT;
@@ -262,7 +279,7 @@ fn curve(canvas: &mut Canvas, picture: &Picture, one: &Curve, y: f64) {
     #[expect(clippy::cast_precision_loss, reason = "it is drawn")]
     let height = |value: u64| value as f64 / most as f64 * HEIGHT;
     canvas.open("figure", "");
-    lane_name(canvas, base - 5.0, one.name);
+    lane_name(canvas, base - 1.0, one.name);
     canvas.line("base", (LEFT, base), (RIGHT, base));
     let mut path = String::new();
     let mut last_label = f64::MIN;
@@ -273,18 +290,18 @@ fn curve(canvas: &mut Canvas, picture: &Picture, one: &Curve, y: f64) {
         path.push_str(&step);
         let is_new = index == 0 || one.points[index - 1].1 != *value;
         let text = value.to_string();
-        if is_new && x - last_label > 4.0 {
+        if is_new && x - last_label > 8.0 {
             last_label = x + width(&text);
             labels.push((x, top, text));
         }
+    }
+    for (x, top, text) in labels {
+        canvas.label("number", (x + 4.0, top - 2.5), Anchor::Start, &text);
     }
     canvas.path("curve", &path);
     for (at_ms, value) in &one.points {
         let (x, top) = (picture.scale.x(*at_ms), base - height(*value));
         canvas.rect("point", (x - 1.5, top - 1.5), (3.0, 3.0));
-    }
-    for (x, top, text) in labels {
-        canvas.text("number", (x, top - 3.5), Anchor::Start, &text);
     }
     canvas.close();
 }

@@ -1,17 +1,17 @@
-//! Where a moment is in the picture.
+//! Maps moments to places in the picture.
 
-/// The part of the picture that has times, in pixels.
+/// The part of the picture with a time scale, in pixels.
 pub(super) const LEFT: f64 = 190.0;
 pub(super) const RIGHT: f64 = 1010.0;
-/// So much of it what was before the stop may take.
+/// What was before the stop takes at most this many pixels of it.
 const BEFORE_MAX: f64 = 130.0;
-/// Marks of the axis are at least so far apart.
+/// Marks of the axis are at least this many pixels apart.
 const TICK_GAP: f64 = 80.0;
 
-/// Milliseconds to pixels: the stop has one scale, what was before it is pressed together if it was long.
+/// Milliseconds to pixels: the stop has one scale; a long time before it is compressed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Scale {
-    /// What all times are told from.
+    /// The zero of all times that are shown.
     pub(super) zero_ms: f64,
     pub(super) end_ms: f64,
     zero_x: f64,
@@ -20,7 +20,7 @@ pub(super) struct Scale {
 }
 
 impl Scale {
-    /// From the start to the end, with the stop request in between if there was one.
+    /// A scale from the start to the end, with zero at the stop request, if there was one.
     pub(super) fn new(zero_ms: f64, end_ms: f64) -> Self {
         let zero_ms = zero_ms.max(0.0);
         let end_ms = end_ms.max(zero_ms + 0.001);
@@ -36,19 +36,19 @@ impl Scale {
         }
     }
 
-    /// Always inside of the picture.
+    /// The place of a moment, always inside the picture.
     pub(super) fn x(&self, at_ms: f64) -> f64 {
         let from_zero_ms = at_ms - self.zero_ms;
         let by = if from_zero_ms < 0.0 { self.before_px_per_ms } else { self.after_px_per_ms };
         from_zero_ms.mul_add(by, self.zero_x).clamp(LEFT, RIGHT)
     }
 
-    /// Whether what was before the stop has a scale of its own.
+    /// Whether the time before the stop is compressed.
     pub(super) fn is_pressed(&self) -> bool {
         self.before_px_per_ms > 0.0 && self.before_px_per_ms < self.after_px_per_ms * 0.99
     }
 
-    /// Round moments at which the axis has a mark, since the start.
+    /// The marks of the axis, at round times, in milliseconds since the start.
     pub(super) fn ticks(&self) -> Vec<f64> {
         let step_ms = round_up(TICK_GAP / self.after_px_per_ms);
         let first_ms = if self.is_pressed() { 0.0 } else { -(self.zero_ms / step_ms).floor() * step_ms };
@@ -58,7 +58,7 @@ impl Scale {
     }
 }
 
-/// 1, 2 or 5 with zeros.
+/// Rounds up to 1, 2 or 5 times a power of ten.
 fn round_up(wanted_ms: f64) -> f64 {
     let magnitude = 10_f64.powf(wanted_ms.max(1e-3).log10().floor());
     let steps = [1.0, 2.0, 5.0, 10.0].map(|digit| digit * magnitude);

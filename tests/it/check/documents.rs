@@ -1,4 +1,4 @@
-//! What docs/ci.md shows works as it stands there.
+//! The examples in docs/ci.md work as they stand.
 
 use super::server;
 use crate::support::builder::{Winddown, winddown_path};
@@ -6,7 +6,7 @@ use crate::support::running::Ended;
 use crate::support::{TempDir, trials};
 
 trials![
-    needs("python3", "ruby") => the_file_for_github_actions_works,
+    long needs("python3", "ruby") => the_file_for_github_actions_works,
     needs("python3", "ruby") => the_file_for_gitlab_works,
     needs("python3", "make") => the_makefile_works,
 ];
@@ -20,10 +20,10 @@ fn block(heading: &str) -> String {
     code.split_once('\n').expect("its language").1.to_owned()
 }
 
-/// Where `./server --port N` is a server that does everything well.
+/// A directory in which `./server --port N` is a server that does everything right.
 fn project() -> TempDir {
     let place = TempDir::new();
-    place.executable("server", &format!("#!/bin/sh\nexec {}\n", server("drains").join(" ")));
+    place.executable("server", format!("#!/bin/sh\nexec {}\n", server("drains").join(" ")));
     std::os::unix::fs::symlink(winddown_path(), place.file("winddown")).expect("a link");
     place
 }
@@ -34,7 +34,7 @@ fn run(place: &TempDir, words: &[&str]) -> Ended {
     run.env_remove("GITHUB_STEP_SUMMARY").run().expect_nothing_left()
 }
 
-/// The commands in a file, but for those that install.
+/// The commands in a file, except those that install something.
 fn commands(place: &TempDir, heading: &str, path: &str) -> Vec<String> {
     let file = place.write("ci.yml", &block(heading));
     let script = format!("puts YAML.load_file(ARGV[0]){path}");

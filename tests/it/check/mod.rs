@@ -1,8 +1,12 @@
 //! `winddown check`: its verdicts on good servers and on bad ones.
 
+use snapbox::IntoData;
+
 use crate::support::TempDir;
 use crate::support::builder::Winddown;
 use crate::support::running::Ended;
+use crate::support::snapshot::expect_without_times;
+use crate::support::trial::Test;
 
 mod command_line;
 mod documents;
@@ -11,9 +15,11 @@ mod quick;
 mod reports;
 mod servers;
 mod standard;
+mod strangers;
+mod verbose;
 
-/// The tests of all files.
-pub(crate) fn trials() -> Vec<libtest_mimic::Trial> {
+/// The tests of all files. On a busy machine the verdicts may differ.
+pub(crate) fn trials() -> Vec<Test> {
     [
         command_line::trials(),
         documents::trials(),
@@ -22,13 +28,16 @@ pub(crate) fn trials() -> Vec<libtest_mimic::Trial> {
         reports::trials(),
         servers::trials(),
         standard::trials(),
+        strangers::trials(),
+        verbose::trials(),
     ]
     .into_iter()
     .flatten()
+    .map(Test::timed)
     .collect()
 }
 
-/// The server that stops as it is told to.
+/// The server that stops in this mode.
 fn server(mode: &str) -> Vec<String> {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/check/server.py");
     ["python3", file].into_iter().chain(mode.split(' ')).map(str::to_owned).collect()
@@ -55,7 +64,18 @@ fn expect(ended: &Ended, word: &str, id: &str) {
     assert!(ended.out().iter().any(starts), "no {word} {id}: {}", ended.told());
 }
 
-/// The check alone passes with one server, and fails with another.
+/// Compares all verdicts, without the head of the page, which has the times of the run and its probes.
+#[track_caller]
+fn expect_verdicts(ended: &Ended, snapshot: impl IntoData) {
+    let is_verdict = |line: &String| {
+        ["  ok ", "  warn ", "  FAIL ", "  ??? ", "  skip "].iter().any(|word| line.starts_with(word))
+    };
+    let page = ended.out();
+    let from = page.iter().position(is_verdict).unwrap_or_else(|| panic!("no verdict: {}", ended.told()));
+    expect_without_times(&page[from..], snapshot);
+}
+
+/// Runs only this check: it passes with one server and fails with the other.
 #[track_caller]
 fn tells_apart(id: &str, options: &str, good: &[String], bad: &[String]) {
     let options = format!("--only {id} {options}");

@@ -1,7 +1,10 @@
-//! The checks that one stop can show.
+//! The checks that a single stop can decide.
 
-use super::{check, expect, server, tells_apart};
-use crate::support::trials;
+use snapbox::str;
+
+use super::{check, expect, expect_verdicts, server, tells_apart};
+use crate::support::builder::Winddown;
+use crate::support::{TempDir, eventually, trials};
 
 trials![
     needs("python3") => a_good_server_passes_everything,
@@ -15,12 +18,18 @@ trials![
     needs("python3") => ports,
     needs("python3") => files,
     needs("python3") => output,
+    needs("python3") => a_panic_is_found_in_all_of_the_output,
+    // A file that appears in /dev/shm during another check may be its server's.
+    alone needs("python3") => shared_memory_that_is_left_is_found,
+    alone needs("python3") => shared_memory_that_may_be_of_others_is_told_as_such,
     needs("python3") => zombies,
     needs("python3") => shell_wrap,
+    needs("python3") => a_shell_of_busybox_is_a_shell,
     needs("python3") => refuse_new,
     needs("python3") => what_is_allowed_may_be_left,
     needs("python3") => severities_are_the_users,
     what_listens_nowhere_is_skipped,
+    needs("python3") => where_nothing_was_tested_nothing_is_said,
 ];
 
 fn sh(script: &str) -> Vec<String> {
@@ -29,16 +38,28 @@ fn sh(script: &str) -> Vec<String> {
 
 fn a_good_server_passes_everything() {
     let ended = check("--strict", &server("good")).expect_code(0);
-    expect(&ended, "ok", "refuse-new");
-    assert!(ended.out().last().is_some_and(|line| line == "PASS 12 checks"), "{}", ended.told());
+    expect_verdicts(
+        &ended,
+        str![[r#"
+  ok  ready, handler, stops, margin, exit-status, survivors, ports, files, output, zombies, shell-wrap, refuse-new
+PASS 12 checks
+"#]],
+    );
     assert!(ended.out().iter().any(|line| line.contains(".|TERM|")), "{}", ended.told());
 }
 
 fn ready() {
     tells_apart("ready", "--ready-timeout 20s", &server("good"), &sh("echo starting; exit 3"));
     let ended = check("--ready-timeout 300ms", &sh("sleep 60 & wait")).expect_code(3);
-    expect(&ended, "???", "ready");
-    assert!(ended.told().contains("alive and listens nowhere"), "{}", ended.told());
+    expect_verdicts(
+        &ended,
+        str![[r#"
+  ???  ready        not ready after [TIME]: the server is alive and listens nowhere; missing: a socket that accepts, or READY=1
+      try: say what makes it ready (--ready), or give it more time (--ready-timeout)
+  ???  handler, stops, margin, exit-status, survivors, ports, files, output, zombies, shell-wrap, refuse-new the server was not ready, so there was nothing to stop
+INCONCLUSIVE 12 of 12 checks
+"#]],
+    );
 }
 
 fn handler() {
@@ -50,7 +71,15 @@ fn handler() {
 fn stops() {
     tells_apart("stops", "-t 2s", &server("good"), &server("ignores"));
     let ended = check("--only stops -t 1s", &server("ignores")).expect_code(1);
-    assert!(ended.told().contains("W04 ignored"), "the post-mortem is told: {}", ended.told());
+    expect_verdicts(
+        &ended,
+        str![[r#"
+  FAIL stops        still there after [TIME], killed (frozen): python3 (pid [PID])
+      W04 ignored: python3 (pid [PID]) ignores SIGTERM
+      try: install a handler, ask with another signal (--stop-signal), or start it with the signal not ignored
+FAIL 1 of 1 check
+"#]],
+    );
 }
 
 fn a_stop_within_the_limit_may_be_too_long() {
@@ -70,7 +99,7 @@ fn exit_status() {
 
 fn survivors() {
     tells_apart("survivors", "", &server("good"), &server("leaves-child"));
-    // The shell dies, and whoever is behind it was never told.
+    // The shell dies, and the server behind it never gets the signal.
     let wrapped = sh(&format!("{}; true", server("good").join(" ")));
     tells_apart("survivors", "", &server("good"), &wrapped);
 }
@@ -82,13 +111,81 @@ fn ports() {
 fn files() {
     tells_apart("files", "", &server("good"), &server("leaves-files"));
     let ended = check("--only files", &server("leaves-files")).expect_code(1);
-    assert!(ended.told().contains("server.sock (socket)"), "{}", ended.told());
-    assert!(ended.told().contains("server.pid (pid file)"), "{}", ended.told());
+    expect_verdicts(
+        &ended,
+        str![[r#"
+  FAIL files        left behind: [DIR]/server.pid (pid file), [DIR]/server.sock (socket)
+      try: remove these files before the server exits
+FAIL 1 of 1 check
+"#]],
+    );
 }
 
 fn output() {
     tells_apart("output", "", &server("good"), &server("traceback"));
     tells_apart("output", "-t 2s", &server("good"), &server("leaves-output"));
+}
+
+/// However much output follows it, or shares its line.
+fn a_panic_is_found_in_all_of_the_output() {
+    let ended = check("--only output", &server("panics-and-logs")).expect_code(1);
+    expect_verdicts(
+        &ended,
+        str![[r#"
+  FAIL output       the server printed a panic or a crash after the signal
+      | thread 'main' panicked at src/main.rs:4711
+FAIL 1 of 1 check
+"#]],
+    );
+    let ended = check("--only output", &server("panics-in-a-long-line")).expect_code(1);
+    assert_eq!(
+        ended.count_out("the server printed a panic or a crash after the signal"),
+        1,
+        "{}",
+        ended.told()
+    );
+    // So is the text that means "ready".
+    let script = format!("echo here; yes | head -c 1000000; exec {}", server("good").join(" "));
+    check("--only ready --ready log:^here$", &sh(&script)).expect_code(0);
+}
+
+/// Both where it is mapped at the signal, with no descriptor left, and where it is made only during the stop.
+fn shared_memory_that_is_left_is_found() {
+    for mode in ["leaves-memory", "leaves-memory-late"] {
+        let file = format!("/dev/shm/winddown-test-{}-{mode}", std::process::id());
+        let ended = check("--only files", &server(&format!("{mode} {file}")));
+        std::fs::remove_file(&file).expect("the file is left");
+        let ended = ended.expect_code(0);
+        expect(&ended, "warn", "files");
+        assert!(ended.told().contains(&format!("{file} (shared memory)")), "{}", ended.told());
+    }
+    // A file that another process makes meanwhile, and holds, is not the server's.
+    let file = format!("/dev/shm/winddown-test-{}", std::process::id());
+    let script = format!("python3 -c 'import time; file = open(\"{file}\", \"w\"); time.sleep(60)'");
+    let other = Winddown::bare().command(sh(&script)).start();
+    eventually("the file is there", || std::path::Path::new(&file).exists());
+    let ended = check("--only files", &server("good")).expect_code(0);
+    other.signal(libc::SIGKILL);
+    std::fs::remove_file(&file).expect("the file");
+    expect(&ended, "ok", "files");
+    other.wait();
+}
+
+/// A file that another process makes meanwhile, and leaves, can't be told from one that the server had briefly.
+fn shared_memory_that_may_be_of_others_is_told_as_such() {
+    let (place, file) = (TempDir::new(), format!("/dev/shm/winddown-test-{}-other", std::process::id()));
+    let (go, made) = (place.file("go"), place.file("made"));
+    let makes = format!("until [ -e {go} ]; do sleep 0.01; done; : > {file}; : > {made}");
+    let other = Winddown::bare().command(sh(&makes)).start();
+    let waits =
+        format!(": > {go}; until [ -e {made} ]; do sleep 0.01; done; exec {}", server("good").join(" "));
+    let ended = check("--only files", &sh(&waits));
+    other.wait();
+    std::fs::remove_file(&file).expect("the file");
+    let ended = ended.expect_code(0);
+    expect(&ended, "warn", "files");
+    let told = format!("{file} (shared memory, by the server or by another program)");
+    assert!(ended.told().contains(&told), "{}", ended.told());
 }
 
 fn zombies() {
@@ -101,6 +198,28 @@ fn shell_wrap() {
     let plain = server("good").join(" ");
     expect(&check("--only shell-wrap", &sh(&format!("exec {plain}"))).expect_code(0), "ok", "shell-wrap");
     expect(&check("--only shell-wrap", &sh(&format!("{plain}; true"))).expect_code(0), "warn", "shell-wrap");
+    // A shell that stops its child itself is not in the way.
+    let passed_on = sh(&format!("trap 'kill $!; wait; exit 0' TERM; {plain} & wait"));
+    expect(&check("--only shell-wrap", &passed_on).expect_code(0), "ok", "shell-wrap");
+    let loops = sh("trap 'exit 0' TERM; echo up; while :; do sleep 0.5; done");
+    expect(&check("--only shell-wrap --ready log:up", &loops).expect_code(0), "ok", "shell-wrap");
+}
+
+/// Alpine's shell is the same program as many other commands.
+fn a_shell_of_busybox_is_a_shell() {
+    let place = TempDir::new();
+    let busybox = place.install("busybox", std::path::Path::new("/bin/sh"));
+    let shell = place.file("ash");
+    std::os::unix::fs::symlink(&busybox, &shell).expect("a link");
+    for shell in [busybox, shell] {
+        let script = format!("{}; true", server("good").join(" "));
+        let ended = check("--only shell-wrap", &[shell, "-c".to_owned(), script]).expect_code(0);
+        assert!(
+            ended.told().contains("busybox gets the stop signal, python3 behind it does not"),
+            "{}",
+            ended.told()
+        );
+    }
 }
 
 fn refuse_new() {
@@ -118,12 +237,42 @@ fn severities_are_the_users() {
     check("--only handler --strict", &server("no-handler")).expect_code(1);
     check("--only exit-status --warn exit-status", &server("exits 3")).expect_code(0);
     let ended = check("--skip exit-status", &server("exits 3")).expect_code(0);
-    assert!(!ended.told().contains("exit-status"), "{}", ended.told());
+    expect_verdicts(
+        &ended,
+        str![[r#"
+  ok  ready, handler, stops, margin, survivors, ports, files, output, zombies, shell-wrap, refuse-new
+PASS 11 checks
+"#]],
+    );
 }
 
 fn what_listens_nowhere_is_skipped() {
     let loops = sh("trap 'exit 0' TERM; echo up; while :; do sleep 0.02; done");
     let ended = check("--ready log:up", &loops).expect_code(0);
-    expect(&ended, "skip", "ports");
-    expect(&ended, "skip", "refuse-new");
+    expect_verdicts(
+        &ended,
+        str![[r#"
+  skip ports        the server listens nowhere
+  skip refuse-new   the server listens nowhere, so there was nothing to connect to
+  ok  ready, handler, stops, margin, exit-status, survivors, files, output, zombies, shell-wrap
+PASS 10 checks, 2 skipped
+"#]],
+    );
+}
+
+/// That is not a pass.
+fn where_nothing_was_tested_nothing_is_said() {
+    let ended = check("--only worker-killed,notify --report json", &server("good")).expect_code(3);
+    assert!(ended.told().contains(r#""verdict":"inconclusive""#), "{}", ended.told());
+    let ended = check("--only worker-killed", &server("good")).expect_code(3);
+    expect_verdicts(
+        &ended,
+        str![[r#"
+  skip worker-killed it has no children
+INCONCLUSIVE nothing was tested, 1 skipped
+"#]],
+    );
+    // One skipped check among others changes nothing.
+    let ended = check("--only stops,notify --report json", &server("good")).expect_code(0);
+    assert!(ended.told().contains(r#""verdict":"pass""#), "{}", ended.told());
 }

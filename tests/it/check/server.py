@@ -1,5 +1,6 @@
 """A server that stops well, or badly: server.py MODE."""
 
+import mmap
 import os
 import signal
 import socket
@@ -51,9 +52,33 @@ class Handler(BaseHTTPRequestHandler):
 
 class Server(ThreadingHTTPServer):
     daemon_threads = mode not in ("graceful", "ends-streams")
+    address_family = socket.AF_INET6 if mode == "six" else socket.AF_INET
+
+    def server_bind(self):
+        if mode == "shares":
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if mode == "six":
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        super().server_bind()
 
 
-server = Server(("127.0.0.1", int(os.environ.get("PORT", "0"))), Handler)
+if mode == "daemonizes" and os.fork():
+    time.sleep(0.2)
+    os._exit(0)
+host = "::1" if mode == "six" else "127.0.0.1"
+server = Server((host, int(os.environ.get("PORT", "0"))), Handler)
+
+
+def share_memory():
+    """As shm_open and mmap do: nobody has the file open, though it is in use."""
+    with open(sys.argv[2], "w+b") as file:
+        file.truncate(4096)
+        return mmap.mmap(file.fileno(), 4096)
+
+
+def end_with_stdin():
+    sys.stdin.read()
+    os._exit(0)
 
 
 def say(text):
@@ -100,6 +125,10 @@ elif mode == "leaves-files":
     left = socket.socket(socket.AF_UNIX)
     left.bind("server.sock")
     left.listen()
+elif mode == "leaves-memory":
+    memory = share_memory()
+elif mode == "ends-with-stdin":
+    threading.Thread(target=end_with_stdin, daemon=True).start()
 elif mode == "no-int":
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 elif mode == "aborts-int":
@@ -164,3 +193,13 @@ elif mode == "aborts":
     os.abort()
 elif mode == "traceback":
     raise RuntimeError("boom")
+elif mode == "leaves-memory-late":
+    memory = share_memory()
+    time.sleep(0.5)
+    memory.close()
+elif mode == "panics-and-logs":
+    print("thread 'main' panicked at src/main.rs:4711")
+    for at in range(40_000):
+        print("one of very many lines, of some fifty bytes each", at)
+elif mode == "panics-in-a-long-line":
+    print("x" * 20_000, "panic: boom", "x" * 20_000)

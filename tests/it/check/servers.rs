@@ -1,4 +1,4 @@
-//! Known truths about real servers, which must come out.
+//! Known truths about real servers, which check must find.
 
 use super::{check_in, expect};
 use crate::servers::postgres;
@@ -6,17 +6,17 @@ use crate::support::needs::{from_pypi, program};
 use crate::support::{TempDir, trials};
 
 trials![
-    needs("node") => node_in_three_ways,
-    needs("gunicorn") => gunicorn_sync_is_kept_by_a_silent_connection,
-    needs("gunicorn") => gunicorn_gthread_answers_what_is_under_way,
+    long needs("node") => node_in_three_ways,
+    long needs("gunicorn") => gunicorn_sync_is_kept_by_a_silent_connection,
+    long needs("gunicorn") => gunicorn_gthread_answers_what_is_under_way,
     needs("uvicorn") => uvicorn_stops_well,
-    needs("hypercorn") => hypercorn_stops_well,
+    long needs("hypercorn") => hypercorn_stops_well,
     needs("nginx") => nginx_by_term_and_by_quit,
-    needs("haproxy") => haproxy_waits_for_silent_connections_by_usr1,
+    long needs("haproxy") => haproxy_waits_for_silent_connections_by_usr1,
     needs("redis-server") => redis_stops_well,
-    needs("postgres", "initdb", "setpriv") => postgres_waits_for_clients_by_term,
-    needs("java") => a_jvm_dies_by_143_and_stops_well,
-    needs("java") => a_jvm_answers_what_is_under_way,
+    long needs("postgres", "initdb", "setpriv") => postgres_waits_for_clients_by_term,
+    long needs("java") => a_jvm_dies_by_143_and_stops_well,
+    long needs("java") => a_jvm_answers_what_is_under_way,
     needs("node") => a_shell_entrypoint_leaves_its_server,
 ];
 
@@ -106,7 +106,7 @@ fn nginx_by_term_and_by_quit() {
              http {{ access_log off; {temporary} server {{ listen 127.0.0.1:{port}; return 200; }} }}\n"
         )
     };
-    // nginx reads no variables: a shell writes its file, and is gone.
+    // nginx doesn't read variables: a shell writes its configuration, then executes nginx.
     let template = place.write("nginx.template", &configuration("PORT"));
     let nginx = program("nginx").expect("nginx");
     let script = format!(
@@ -156,7 +156,7 @@ fn postgres_waits_for_clients_by_term() {
     check_in(&place, &format!("{options} -s INT"), &command).expect_code(0);
 }
 
-/// The web server of the JDK, which is asked to stop within so many seconds by a shutdown hook.
+/// The web server of the JDK; a shutdown hook has it stop within this many seconds.
 fn jvm(place: &TempDir, seconds: u32) -> Vec<String> {
     let text = format!(
         "import com.sun.net.httpserver.*; import java.net.*; import java.util.concurrent.*;\n\
@@ -181,7 +181,7 @@ fn a_jvm_dies_by_143_and_stops_well() {
     expect(&ended, "ok", "exit-status");
 }
 
-/// With a connection its stop takes the whole time that it is given, also where that was only a probe's.
+/// With an open connection, even a probe's, its stop takes the whole time it is given.
 fn a_jvm_answers_what_is_under_way() {
     let place = TempDir::new();
     let options = "-t 10s --port auto --only in-flight --slow /slow";

@@ -1,4 +1,4 @@
-//! What a random run is to be: workload, options, events.
+//! The plan of a random run: workload, options, events.
 
 use std::time::Duration;
 
@@ -17,12 +17,12 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// Less than that.
+    /// A number less than `end`.
     fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }
 
-    /// Once in so many times.
+    /// True once in this many times.
     fn once_in(&mut self, times: u64) -> bool {
         self.below(times) == 0
     }
@@ -44,18 +44,19 @@ pub(super) enum Event {
     Continue,
 }
 
-/// Between two events.
+/// The longest pause between two events.
 const PAUSE_MAX_MS: u64 = 150;
-/// How long winddown may be stopped at once.
+/// The longest time winddown may be stopped.
 pub(super) const STOP_MAX: Duration = Duration::from_millis(PAUSE_MAX_MS * 6);
 
 /// One run.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "what was drawn, each by itself")]
 pub(super) struct Plan {
     pub(super) workload: String,
     pub(super) options: Vec<String>,
     pub(super) events: Vec<(Duration, Event)>,
-    /// How long it may end by itself after the last event.
+    /// How long after the last event the run may take to end by itself.
     pub(super) patience_ms: u64,
     pub(super) limit_ms: u64,
     pub(super) run_limit_ms: Option<u64>,
@@ -63,7 +64,13 @@ pub(super) struct Plan {
     pub(super) leave_stragglers: bool,
     pub(super) to_all: bool,
     pub(super) maps: bool,
-    /// `--remap-exit`, the last for a status counts.
+    /// `--stop`: its steps may ask with several signals.
+    pub(super) steps: bool,
+    /// How much more time the workload may get in total.
+    pub(super) extend_max_ms: Option<u64>,
+    /// Whether the workload sends winddown signals that seem to come from other processes.
+    pub(super) forges: bool,
+    /// `--remap-exit`; the last entry for a status counts.
     pub(super) remap: Vec<(i64, i64)>,
 }
 
@@ -82,21 +89,54 @@ impl Plan {
             leave_stragglers: random.once_in(5),
             to_all: random.once_in(4),
             maps: random.once_in(6),
+            steps: false,
+            extend_max_ms: random.once_in(4).then(|| random.below(600)),
+            forges: random.once_in(12),
             remap: Vec::new(),
         };
         if random.once_in(5) {
             plan.remap.push((random.of(&[143, 0, 3, 137]), random.of(&[0, 7, 99])));
         }
         plan.add_options(random, guard);
+        let tells = plan.add_newer_options(random);
         plan.events = events(random, guard);
-        plan.workload = Workload { random, left: 9, names: 0 }.main();
+        plan.workload = Workload { random, left: 9, names: 0, tells, forges: plan.forges }.main();
         plan
+    }
+
+    /// Adds steps, hooks, tokens and messages; returns whether the workload may send messages.
+    fn add_newer_options(&mut self, random: &mut Random) -> bool {
+        let mut add = |words: &[&str]| self.options.extend(words.iter().map(|&word| word.to_owned()));
+        let (steps, sum_ms) = steps(random);
+        self.steps = !self.to_all && sum_ms < self.limit_ms;
+        if self.steps {
+            add(&["--stop", &steps]);
+        }
+        if random.once_in(6) {
+            add(&["--post-stop", random.of(&["true", "sleep 9", "./nothing"]), "--hook-limit", "100ms"]);
+        }
+        if random.once_in(4) {
+            add(&["--token", "{DIR}/token"]);
+        }
+        if let Some(most) = self.extend_max_ms {
+            add(&["--extend-max", &format!("{most}ms"), "--notify"]);
+        }
+        let has_watchdog = random.once_in(8);
+        if has_watchdog {
+            add(&["--watchdog", random.of(&["50ms", "150ms", "400ms"])]);
+        }
+        let takes = random.once_in(3);
+        if takes {
+            add(&["--notify"]);
+        }
+        takes || has_watchdog || self.extend_max_ms.is_some()
     }
 
     fn add_options(&mut self, random: &mut Random, guard: bool) {
         let mut add = |words: &[&str]| self.options.extend(words.iter().map(|&word| word.to_owned()));
         add(&["--kill-wait", &format!("{}ms", self.kill_wait_ms)]);
-        if random.once_in(5) {
+        // A plan has its own targets.
+        if self.to_all && random.once_in(2) {
             add(&["-s", random.of(&["QUIT", "INT", "USR2", "HUP", "RTMIN+3"])]);
         }
         if self.to_all {
@@ -123,7 +163,33 @@ impl Plan {
     }
 }
 
-/// At most one of winddown's processes is killed, and only when the other is there to end the job.
+/// Up to two steps before the last one, and how long they may last in total.
+fn steps(random: &mut Random) -> (String, u64) {
+    let mut steps = Vec::new();
+    let mut sum_ms = 0;
+    for _ in 0..random.below(3) {
+        let share_ms = 10 + random.below(150);
+        let action = random.of(&[
+            "wait",
+            "run 'sleep 0.05'",
+            "run 'sleep 9'",
+            "run ./nothing",
+            "USR1",
+            "INT all",
+            "TERM main",
+        ]);
+        let (action, to) = match action.split_once(' ') {
+            Some((signal, to)) if signal != "run" => (signal, to),
+            _ => (action, ""),
+        };
+        steps.push(format!("{action} {share_ms}ms {to}"));
+        sum_ms += share_ms;
+    }
+    steps.push(random.of(&["TERM", "QUIT all", "INT"]).to_owned());
+    (steps.join(", "), sum_ms)
+}
+
+/// At most one of winddown's processes is killed, and only if the other is there to finish the job.
 fn events(random: &mut Random, guard: bool) -> Vec<(Duration, Event)> {
     let mut may_kill = guard && random.once_in(3);
     let mut events = Vec::new();
@@ -149,17 +215,47 @@ fn events(random: &mut Random, guard: bool) -> Vec<(Duration, Event)> {
 /// Writes the flags of a tree of processes.
 struct Workload<'a> {
     random: &'a mut Random,
-    /// So many processes may be added.
+    /// How many more processes may be added.
     left: u64,
     names: u32,
+    /// Whether there is a receiver for messages.
+    tells: bool,
+    forges: bool,
 }
 
 impl Workload<'_> {
     fn main(&mut self) -> String {
-        self.body(3)
+        let mut words = Vec::new();
+        if self.tells && self.random.once_in(2) {
+            words.push("--tell READY=1".to_owned());
+        }
+        if self.random.once_in(4) {
+            words.push(self.hostile());
+        }
+        if self.forges {
+            // winddown becomes its parent at once.
+            words.push("--spawn daemon forger [ --ignore TERM,HUP --forge parent USR2 ]".to_owned());
+        }
+        words.push(self.body(3));
+        words.join(" ")
     }
 
-    /// What one process does; it may have children down to that depth.
+    /// Flags that keep a supervisor busy.
+    fn hostile(&mut self) -> String {
+        let plain = ["--threads 60", "--locks {DIR}/lock 2000 --spawn child*4 waiter [ --lock {DIR}/lock ]"];
+        let told = [
+            "--tell-fds 253 STATUS=x",
+            "--tell-fds 253 STATUS=x",
+            "--tell-lingering 3 STATUS=x",
+            "--tell-times 2000 STATUS=x",
+            "--tell-size 65536",
+            "--tell READY=1~X --tell MAINPID=1 --tell %",
+            "--spawn child teller [ --ignore TERM --tell-times 1000000 STATUS=x ]",
+        ];
+        if self.tells { self.random.of(&told).to_owned() } else { self.random.of(&plain).to_owned() }
+    }
+
+    /// The flags of one process; it may have children down to this depth.
     fn body(&mut self, depth: u32) -> String {
         let mut words = Vec::new();
         for _ in 0..self.random.below(3) {
@@ -180,7 +276,7 @@ impl Workload<'_> {
         words.join(" ")
     }
 
-    /// Adds one or more processes, and tells the name of one that can be waited for.
+    /// Adds one or more processes; returns the name of one that can be waited for.
     fn spawn(&mut self, depth: u32, words: &mut Vec<String>) -> Option<String> {
         let kinds = ["child", "child", "group", "session", "daemon", "daemon-session", "chain"];
         let kind = self.random.of(&kinds);
@@ -188,7 +284,7 @@ impl Workload<'_> {
         self.left = self.left.saturating_sub(count);
         self.names += 1;
         let name = format!("p{}-", self.names);
-        // Several run the same, so they have no children of their own.
+        // Several processes run the same flags, so they have no children of their own.
         let body = self.body(if count > 1 || kind == "chain" { 0 } else { depth });
         let times = if count > 1 || kind == "chain" { format!("*{count}") } else { String::new() };
         words.push(format!("--spawn {kind}{times} {name} [ {body} ]"));
@@ -199,7 +295,9 @@ impl Workload<'_> {
         let signal = self.random.of(&["TERM", "TERM", "TERM,INT", "INT", "HUP", "USR1,USR2", "QUIT"]);
         let ms = self.random.below(400);
         let code = self.random.below(256);
-        match self.random.below(8) {
+        match self.random.below(if self.tells { 10 } else { 8 }) {
+            8 => format!("--on {signal} [ --tell EXTEND_TIMEOUT_USEC={ms}000 --sleep {ms} --exit {code} ]"),
+            9 => format!("--on {signal} [ --tell WATCHDOG=1 --tell-fds 9 FDSTORE=1 --sleep {ms} ]"),
             0 => format!("--ignore {signal}"),
             1 => format!("--default {signal}"),
             2 => format!("--block {signal}"),

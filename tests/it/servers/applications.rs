@@ -17,7 +17,7 @@ trials![
     needs("unicorn") => term_makes_unicorn_drop_its_response,
 ];
 
-/// Starts such a server at its port and begins a response.
+/// Starts a server at its port and begins a response.
 fn begin(place: &Place, arguments: &[&str], command: &[&str]) -> (Running, Response) {
     let run = start(place, arguments, command);
     eventually("the server answers", || place.port.is_served());
@@ -30,7 +30,7 @@ fn start(place: &Place, arguments: &[&str], command: &[&str]) -> Running {
     run.env("PYTHONDONTWRITEBYTECODE", "1").owns(&place.directory).directory(place.directory.path()).start()
 }
 
-/// Its workers keep the port open until they have finished: it says itself that it was asked.
+/// The workers keep the port open until they have finished, so the server's own log shows that it was asked.
 fn finish((run, response): (Running, Response), place: Place, asked: &str) -> Stopped {
     run.signal(libc::SIGTERM);
     run.wait_err(asked);
@@ -41,7 +41,7 @@ fn finish((run, response): (Running, Response), place: Place, asked: &str) -> St
     place.stopped(ended).expect_outcome("stopped")
 }
 
-/// The response ends, though nobody let it go on.
+/// The response ends although it was not released.
 fn cut((run, response): (Running, Response), place: Place) -> Stopped {
     run.signal(libc::SIGTERM);
     assert_eq!(response.rest(), "");
@@ -88,7 +88,7 @@ fn die_on_term_makes_uwsgi_drop_its_response() {
     cut(begun, place).expect_code(0).expect_asked(&["main TERM"]);
 }
 
-// It would live until the limit; QUIT, from somebody who won't wait for that, ends it.
+// It would live until the limit; a QUIT from outside ends it sooner.
 fn term_alone_makes_uwsgi_start_again() {
     let place = Place::new();
     let (run, response) = uwsgi(&place, &[]);
@@ -111,7 +111,7 @@ fn term_lets_uvicorn_finish() {
     stopped.expect_outcome("stopped").expect_asked(&["main TERM"]);
 }
 
-/// It dies of SIGTERM at the end, though it has finished.
+/// puma dies of SIGTERM at the end, although it has finished its work.
 fn puma(more: &[&str]) {
     let place = Place::new();
     let address = format!("tcp://127.0.0.1:{}", place.port.text());
@@ -131,16 +131,16 @@ fn term_lets_the_workers_of_puma_finish() {
     puma(&["--workers", "1"]);
 }
 
-/// Without its middleware for developers, which collects a page before it sends it.
+/// Without the middleware for developers, which buffers a whole page before it sends it.
 fn unicorn(address: &str) -> [&str; 5] {
     ["unicorn", "--no-default-middleware", "--listen", address, source!("app.ru")]
 }
 
-// It doesn't say that it was asked; winddown does.
+// unicorn doesn't log that it was asked; winddown does.
 fn quit_lets_unicorn_finish() {
     let place = Place::new();
     let begun = begin(&place, &["-s", "QUIT"], &unicorn(&format!("127.0.0.1:{}", place.port.text())));
-    finish(begun, place, ": stopping with SIGQUIT, SIGKILL in").expect_code(0).expect_asked(&["main QUIT"]);
+    finish(begun, place, " with SIGQUIT, SIGKILL in").expect_code(0).expect_asked(&["main QUIT"]);
 }
 
 fn term_makes_unicorn_drop_its_response() {

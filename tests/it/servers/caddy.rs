@@ -1,4 +1,4 @@
-//! caddy, whose graceful stop is SIGTERM; without a limit of its own unless `grace_period` is set.
+//! caddy, whose graceful stop is SIGTERM; it has no limit of its own unless `grace_period` is set.
 
 use super::Place;
 use super::upstream::{Held, Upstream};

@@ -1,4 +1,4 @@
-//! A Java virtual machine, which ends with 143 after a stop in good order.
+//! A Java virtual machine, which exits with 143 after a stop in good order.
 
 use super::{Place, Stopped, source};
 use crate::support::trials;

@@ -1,4 +1,4 @@
-//! `MariaDB`: SIGTERM is a shutdown in good order, which rolls back what is not committed.
+//! `MariaDB`: SIGTERM is a shutdown in good order, which rolls back uncommitted transactions.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Command, Stdio};
@@ -10,7 +10,7 @@ trials![needs("mariadbd", "mariadb") => term_keeps_what_was_committed];
 
 const SMALL: [&str; 3] = ["--no-defaults", "--user=root", "--innodb-buffer-pool-size=8M"];
 
-/// Runs statements, one a line, without a server.
+/// Runs statements, one per line, without a server.
 fn bootstrap(data: &str, statements: &str) {
     let mut command = Command::new(needs::program("mariadbd").expect("mariadbd"));
     command.args(SMALL).args(["--bootstrap", "--datadir", data]).stdin(Stdio::piped());

@@ -1,4 +1,4 @@
-//! memcached: a cache in a file is found again only after SIGUSR1.
+//! memcached: a cache in a file survives only a stop by SIGUSR1.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 
@@ -10,7 +10,7 @@ trials![
     needs("memcached") => term_gives_the_cache_of_memcached_up,
 ];
 
-/// Stops it with an item in its cache; true if there is what a restart needs.
+/// Stops memcached with an item in its cache; returns true if the files for a restart exist.
 fn memcached(arguments: &[&str]) -> (Stopped, bool) {
     let place = Place::new();
     let (port, file) = (place.port.text(), place.directory.file("cache"));

@@ -1,8 +1,8 @@
-//! Real servers, each stopped while it has work to do: the work is finished, the status is the
-//! server's own, its port is free afterwards, and nothing is left.
+//! Real servers, each stopped while it has work to do: the server finishes the work, the status is its
+//! own, its port is free afterwards, and nothing is left.
 //!
-//! No step waits for time to pass: a response is held until the server has closed its port, and only
-//! then let go on.
+//! No step waits for a fixed time: a response is held until the server has closed its port, and released
+//! only then.
 
 mod apache;
 mod applications;
@@ -29,7 +29,7 @@ use crate::support::running::{Ended, Running};
 use crate::support::{PATIENCE, TempDir, eventually, read_json};
 
 /// The tests of all servers.
-pub(crate) fn trials() -> Vec<libtest_mimic::Trial> {
+pub(crate) fn trials() -> Vec<crate::support::trial::Test> {
     let all = [
         apache::trials(),
         applications::trials(),
@@ -57,26 +57,26 @@ macro_rules! source {
 }
 use source;
 
-/// A port of 127.0.0.1 that nobody but the server under test can get.
+/// A port of 127.0.0.1 that only the server under test can get.
 struct Port {
     number: u16,
     reservation: TcpListener,
 }
 
 impl Port {
-    /// A bound socket that doesn't listen keeps others away, and lets a server in that sets
+    /// A bound socket that doesn't listen keeps other programs away, but lets in a server that sets
     /// `SO_REUSEADDR`, as servers do.
     fn reserve() -> Self {
         loop {
             let any = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
             let number = any.local_addr().expect("an address").port();
             drop(any);
-            // Bound by number, or the end of listening would give the port back.
+            // Bound by number; otherwise the end of listening would release the port.
             let Ok(reservation) = TcpListener::bind((Ipv4Addr::LOCALHOST, number)) else {
-                // Somebody was faster.
+                // Another program was faster.
                 continue;
             };
-            // SAFETY: ends the listening of a socket that is open.
+            // SAFETY: shuts down a socket that is open.
             unsafe { libc::shutdown(reservation.as_raw_fd(), libc::SHUT_RDWR) };
             return Self { number, reservation };
         }
@@ -97,7 +97,7 @@ impl Port {
         self.connect().is_ok()
     }
 
-    /// Another server could start here at once.
+    /// Panics unless another server could start here at once.
     #[track_caller]
     fn assert_free(self) {
         let Self { number, reservation } = self;
@@ -131,7 +131,7 @@ impl Response {
         Self { stream }
     }
 
-    /// Reads up to the line `begin`, before which a protocol may have bytes of its own.
+    /// Reads up to the line `begin`; a protocol may put bytes of its own before it.
     #[track_caller]
     fn begun(mut self) -> Self {
         let mut line = Vec::new();
@@ -143,10 +143,10 @@ impl Response {
         self
     }
 
-    /// The rest, as far as it comes.
+    /// The rest of the response, as far as it arrives.
     fn rest(mut self) -> String {
         let mut rest = Vec::new();
-        // A connection that was reset is a response cut short, as the missing end shows.
+        // A reset connection means a response cut short, which its missing end shows.
         let _ = self.stream.read_to_end(&mut rest);
         String::from_utf8_lossy(&rest).into_owned()
     }
@@ -172,12 +172,12 @@ impl Place {
         self.directory.file("record")
     }
 
-    /// winddown with a record and a limit that is not to be reached.
+    /// winddown with a record, and a limit that must not be reached.
     fn winddown(&self) -> Winddown {
         Winddown::new().args(["-t", "25s", "--record", &self.record()])
     }
 
-    /// Asks winddown to stop while a response is under way. The response is complete in spite of it.
+    /// Asks winddown to stop during a response. The response is complete all the same.
     #[track_caller]
     fn stop_in_mid_response(self, run: Running) -> Stopped {
         let response = Response::begin(&self.port);
@@ -190,7 +190,7 @@ impl Place {
         self.stopped(ended)
     }
 
-    /// After the end of a run.
+    /// Collects the results after the end of a run.
     #[track_caller]
     fn stopped(self, ended: Ended) -> Stopped {
         self.port.assert_free();
@@ -216,7 +216,7 @@ impl Stopped {
         self
     }
 
-    /// Exactly these signals were sent by winddown, to `main` or to an `orphan`.
+    /// Expects winddown to have sent exactly these signals, to `main` or to an `orphan`.
     #[track_caller]
     fn expect_asked(self, asked: &[&str]) -> Self {
         let main = &self.record["main"]["pid"];

@@ -1,4 +1,4 @@
-//! nginx, whose graceful stop is SIGQUIT; SIGTERM drops what is under way.
+//! nginx, whose graceful stop is SIGQUIT; SIGTERM drops requests in progress.
 
 use super::Place;
 use super::upstream::{Held, Upstream};
@@ -36,7 +36,7 @@ fn nginx(arguments: &[&str]) -> Held {
     Held::begin(place, &upstream, run)
 }
 
-// The master alone is asked; it tells its workers.
+// Only the master is asked; it signals its workers.
 fn quit_as_the_stop_signal_lets_nginx_finish() {
     nginx(&["-s", "QUIT"]).finish().expect_code(0).expect_asked(&["main QUIT"]);
 }
@@ -45,7 +45,7 @@ fn term_mapped_to_quit_lets_nginx_finish() {
     nginx(&["--map", "TERM=QUIT"]).finish().expect_code(0).expect_asked(&["main QUIT"]);
 }
 
-// What the two above guard against; nginx thinks it a success.
+// The case that the two tests above prevent; nginx counts it as a success.
 fn term_makes_nginx_drop_its_response() {
     nginx(&[]).cut().expect_code(0).expect_asked(&["main TERM"]);
 }

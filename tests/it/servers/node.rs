@@ -20,7 +20,7 @@ fn node_finishes_its_response() {
     assert_eq!(stopped.ended.out(), ["up", "stopping", "finished"]);
 }
 
-/// `npm start` of a package in a place of its own, where npm keeps its cache and logs as well.
+/// Runs `npm start` for a package in a place of its own, where npm keeps its cache and logs as well.
 fn npm_start(place: &Place, script: &str) -> Winddown {
     let package = serde_json::json!({ "private": true, "scripts": { "start": script } });
     place.directory.write("package.json", &package.to_string());
@@ -34,7 +34,7 @@ fn npm_start(place: &Place, script: &str) -> Winddown {
         .env("npm_config_update_notifier", "false")
 }
 
-/// However npm and the shell deal with the signal, the server is told once, and finishes.
+/// However npm and the shell handle the signal, the server gets it once, and finishes.
 fn npm_start_keeps_work(script: impl FnOnce(&Place) -> String) {
     let place = Place::new();
     let run = npm_start(&place, &script(&place)).start();
@@ -53,7 +53,7 @@ fn npm_start_keeps_the_work_of_its_server() {
     npm_start_keeps_work(server);
 }
 
-// npm's signal ends the shell, and npm ends with it; the server is asked as soon as it is an orphan.
+// npm's signal ends the shell, and npm ends with it; winddown asks the server as soon as it is an orphan.
 fn npm_start_keeps_the_work_of_a_server_that_a_shell_waits_for() {
     npm_start_keeps_work(|place| format!("{}; echo done", server(place)));
 }

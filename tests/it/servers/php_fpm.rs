@@ -53,7 +53,7 @@ fn php_fpm(place: &Place, arguments: &[&str], setting: &str) -> (Running, Respon
     (run, response)
 }
 
-/// Stopped while nobody lets the response go on.
+/// Stops php-fpm while the response is held.
 fn cut(arguments: &[&str]) -> Stopped {
     let place = Place::new();
     let (run, response) = php_fpm(&place, arguments, "");

@@ -1,4 +1,4 @@
-//! `PostgreSQL`: its master alone is to be told, and what was committed survives.
+//! `PostgreSQL`: only its master must be asked, and committed data survives.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ trials![
     needs("postgres", "initdb", "psql", "setpriv") => a_killed_database_keeps_what_was_committed,
 ];
 
-/// Who runs it when the tests are run by root, whom it refuses: nobody.
+/// The user `nobody`, who runs the server when root runs the tests: it refuses root.
 const NOBODY: u32 = 65534;
 
 /// A database with one table and one committed row.
@@ -24,10 +24,10 @@ struct Database {
     data: String,
 }
 
-/// A command of the `PostgreSQL` installation, as somebody whom it accepts.
+/// A command of the `PostgreSQL` installation, run as a user that it accepts.
 pub(crate) fn words(program: &str) -> Vec<String> {
     let initdb = needs::program("initdb").expect("initdb").canonicalize();
-    // Debian's own psql is a script that looks for clusters of its own.
+    // Debian's psql is a script that looks for Debian's own clusters.
     let path: PathBuf = initdb.expect("a file").with_file_name(program);
     let path = path.to_str().expect("a path of plain text").to_owned();
     if !nix::unistd::geteuid().is_root() {
@@ -69,7 +69,7 @@ impl Database {
         Self { place, data }
     }
 
-    /// Starts it, under winddown with these arguments.
+    /// Starts the server under winddown with these arguments.
     fn start(&self, arguments: &[&str]) -> Running {
         let port = self.place.port.text();
         let run = self
@@ -93,20 +93,20 @@ impl Database {
         command("psql", &all)
     }
 
-    /// Whether the server lets somebody in.
+    /// Whether the server accepts a client.
     fn is_served(&self) -> bool {
         let quiet = self.psql(&["-c", "select 1"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
         quiet.is_ok_and(|status| status.success())
     }
 
-    /// After the end: what it says of its last stop.
+    /// The state that the database recorded at its last stop. Call this after the end.
     fn state(&self) -> String {
         let told = output(command("pg_controldata", &[&self.data]));
         let line = told.lines().find_map(|line| line.strip_prefix("Database cluster state:"));
         line.expect("a state").trim().to_owned()
     }
 
-    /// After the end: what is in the table. Recovers first, where that is needed.
+    /// The rows of the table; recovers the database first if needed. Call this after the end.
     fn rows(&self) -> Vec<i32> {
         let mut single = command("postgres", &["--single", "-D", &self.data, "postgres"]);
         let child = single.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
@@ -120,7 +120,7 @@ impl Database {
         values.map(|value| value.parse().expect("a number")).collect()
     }
 
-    /// After the end of the server.
+    /// Waits for the end of the server and collects the results.
     fn stop(self, run: Running) -> (Stopped, String, Vec<i32>) {
         let ended = run.wait().expect_nothing_left();
         let (state, rows) = (self.state(), self.rows());
@@ -150,7 +150,7 @@ impl Client {
         client
     }
 
-    /// Says something and returns the next line of the answer, empty if there is none.
+    /// Sends a line and returns the next line of the answer, empty if there is none.
     fn say(&mut self, text: &str) -> String {
         let mut line = String::new();
         if self.stdin.write_all(text.as_bytes()).is_ok() {
@@ -167,14 +167,14 @@ impl Drop for Client {
     }
 }
 
-// Told itself, the client's process would end the transaction at once.
+// If the client's own server process were asked, it would end the transaction at once.
 fn term_lets_a_transaction_commit() {
     let database = Database::new();
     let run = database.start(&[]);
     let mut client = Client::insert(&database, 2);
     run.signal(libc::SIGTERM);
     run.wait_err("received smart shutdown request");
-    eventually("the database lets nobody in", || !database.is_served());
+    eventually("the database accepts no client", || !database.is_served());
     assert_eq!(client.say("commit; select 'committed';\n"), "committed\n");
     drop(client);
     let (stopped, state, rows) = database.stop(run);
@@ -209,7 +209,7 @@ fn an_administrator_hurries_the_database() {
     drop(client);
 }
 
-// A client that stays keeps a smart shutdown from ending: here the limit is needed.
+// A client that stays connected keeps a smart shutdown from ending, so the limit is needed here.
 fn a_killed_database_keeps_what_was_committed() {
     let database = Database::new();
     let run = database.start(&["-t", "700ms"]);

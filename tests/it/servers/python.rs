@@ -22,7 +22,7 @@ fn python_finishes_its_response() {
     assert_eq!(stopped.ended.out(), ["up", "stopping", "finished"]);
 }
 
-/// A shell's script that runs the server in its foreground, with the arguments that it needs.
+/// A shell script that runs the server in the foreground, with the arguments it needs.
 fn shell(script: &str, place: &Place) -> Vec<String> {
     let script = format!("{script}; echo done");
     let port = place.port.text();
@@ -63,7 +63,7 @@ fn pre_forked_workers_finish_their_tasks() {
     assert_eq!(stopped.ended.count_out("lost"), 0);
 }
 
-// Why it is not the default; and that the test before this one can fail.
+// This is why asking all is not the default; it also shows that the test before this one can fail.
 fn asking_all_costs_pre_forked_workers_their_tasks() {
     let place = Place::new();
     let command = ["python3", source!("workers.py"), &place.release()];
@@ -75,7 +75,7 @@ fn asking_all_costs_pre_forked_workers_their_tasks() {
     assert_eq!(stopped.ended.count_out("lost task"), 2);
 }
 
-// Nothing of ours: it ends at Ctrl+C, and dies of SIGTERM.
+// The server's own behaviour: it exits at Ctrl+C, and dies of SIGTERM.
 fn pythons_own_web_server_ends_as_it_would_alone() {
     for (signal, code) in [("INT", Some(0)), ("TERM", None)] {
         let place = Place::new();
@@ -87,7 +87,7 @@ fn pythons_own_web_server_ends_as_it_would_alone() {
             .directory(place.directory.path())
             .start();
         run.wait_out("Serving HTTP");
-        // It says so a moment before it heeds Ctrl+C.
+        // It prints that it serves a moment before it reacts to Ctrl+C.
         assert!(Response::ask(&place.port).rest().contains(" 200 OK"));
         run.signal(libc::SIGTERM);
         let ended = run.wait().expect_nothing_left();

@@ -1,4 +1,4 @@
-//! redis-server: what it has acknowledged is on disk.
+//! redis-server: every acknowledged write is on disk.
 
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -10,7 +10,7 @@ use crate::support::{eventually, trials};
 
 trials![needs("redis-server") => acknowledged_writes_are_in_the_append_only_file];
 
-/// Writes keys until the server is gone; counts those that were acknowledged.
+/// Writes keys until the server is gone; counts the acknowledged ones.
 fn write_keys(place: &Place, acknowledged: &AtomicU32) {
     let mut stream = BufReader::new(place.port.connect().expect("a server"));
     let mut answer = String::new();
@@ -61,7 +61,7 @@ fn acknowledged_writes_are_in_the_append_only_file() {
     for number in 0..acknowledged.into_inner() {
         assert!(text.contains(&format!("key-{number}\r\n")), "key-{number} is lost");
     }
-    // It writes this file only when it ends in good order.
+    // redis writes this file only when it ends in good order.
     assert!(place.directory.path().join("dump.rdb").exists(), "{}", ended.told());
     place.stopped(ended).expect_outcome("stopped").expect_asked(&["main TERM"]);
 }

@@ -1,5 +1,5 @@
-//! For servers that pass on somebody else's page: the test itself is the other server, so that the
-//! page comes as slowly as it likes.
+//! For servers that pass on another server's page: the test itself is the other server, so it decides how
+//! slowly the page arrives.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -8,7 +8,7 @@ use super::{Place, Response, Stopped};
 use crate::support::eventually;
 use crate::support::running::Running;
 
-/// Where the page comes from.
+/// The server that the page comes from.
 pub(super) struct Upstream(TcpListener);
 
 impl Upstream {
@@ -22,7 +22,7 @@ impl Upstream {
 
     /// Takes a request and sends the beginning of the page.
     fn begin(&self) -> TcpStream {
-        // Not for ever: a server that answers by itself fails the test.
+        // Not forever: a server that answers by itself fails the test.
         self.0.set_nonblocking(true).expect("a socket");
         let mut asked = None;
         eventually("the server asks for the page", || {
@@ -42,7 +42,7 @@ impl Upstream {
     }
 }
 
-/// A response that a server is passing on, and the hand that holds it.
+/// A response that a server is passing on, and the connection that holds it back.
 pub(super) struct Held {
     place: Place,
     run: Running,
@@ -76,7 +76,7 @@ impl Held {
         place.stopped(ended).expect_outcome("stopped")
     }
 
-    /// Asked to stop, the server drops the response, though there was time for it.
+    /// Asked to stop, the server drops the response, although there was time for it.
     #[track_caller]
     pub(super) fn cut(self) -> Stopped {
         let Self { place, run, response, page } = self;

@@ -14,11 +14,11 @@ use super::output::Output;
 use super::processes::{TAG, Tag};
 use super::running::{Ended, Running, Streams};
 
-/// What one of the standard streams is.
+/// What a standard stream is connected to.
 pub(crate) enum Stream {
     Null,
     Pipe,
-    /// Appended to, or read from.
+    /// A file, which is read from or appended to.
     File(PathBuf),
     Closed,
     Fd(OwnedFd),
@@ -43,13 +43,13 @@ pub(crate) struct Winddown {
     before: Vec<Box<dyn FnMut() -> std::io::Result<()> + Send + Sync>>,
 }
 
-/// winddown itself, or what `WINDDOWN_BIN` names.
+/// winddown as built here, or the program that `WINDDOWN_BIN` names.
 pub(crate) fn winddown_path() -> PathBuf {
     std::env::var_os("WINDDOWN_BIN").map_or_else(|| env!("CARGO_BIN_EXE_winddown").into(), PathBuf::from)
 }
 
-/// The workload program. `cargo test --test it` alone doesn't build it: a missing or old one is
-/// told as such, or every test would fail for a reason of its own.
+/// The workload program. `cargo test --test it` alone doesn't build it, so this reports a missing or
+/// outdated one: otherwise every test would fail for a different reason.
 pub(crate) fn workload_path() -> PathBuf {
     let built = Path::new(env!("CARGO_BIN_EXE_winddown"));
     let path = built.with_file_name("examples").join("workload");
@@ -64,7 +64,7 @@ pub(crate) fn workload_path() -> PathBuf {
     path
 }
 
-/// Checks the same thing with the guard and without.
+/// Runs the same check with the guard and without.
 pub(crate) fn guarded_or_not(check: impl Fn(Winddown)) {
     check(Winddown::new());
     check(Winddown::new().args(["--no-guard"]));
@@ -75,7 +75,7 @@ fn owned(words: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Vec<OsString> {
 }
 
 impl Winddown {
-    /// `winddown`, alone in a new session without a terminal; stdin is empty, the others are pipes.
+    /// `winddown`, alone in a new session without a terminal; stdin is empty, stdout and stderr are pipes.
     pub(crate) fn new() -> Self {
         Self::with_binary(Some(winddown_path()))
     }
@@ -105,13 +105,13 @@ impl Winddown {
         }
     }
 
-    /// Another binary in winddown's place.
+    /// Runs another binary instead of winddown.
     pub(crate) fn binary(mut self, path: impl AsRef<Path>) -> Self {
         self.binary = Some(path.as_ref().into());
         self
     }
 
-    /// winddown's own arguments; a `--` follows them if a workload or command is given.
+    /// Adds arguments for winddown itself; a `--` follows them if there is a workload or command.
     pub(crate) fn args(mut self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
         self.args.extend(owned(args));
         self
@@ -132,7 +132,7 @@ impl Winddown {
         self
     }
 
-    /// Whatever works in this directory belongs to the run: for servers that overwrite their
+    /// Every process that works in this directory belongs to the run: for servers that overwrite their
     /// environment and leave the session (`PostgreSQL`).
     pub(crate) fn owns(mut self, place: &TempDir) -> Self {
         self.owned = Some(place.path().into());
@@ -150,13 +150,13 @@ impl Winddown {
         self
     }
 
-    /// More words at the command's end, of any bytes.
+    /// Adds words to the end of the command; they may have any bytes.
     pub(crate) fn more(mut self, words: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
         self.command.extend(owned(words));
         self
     }
 
-    /// A command that ends by becoming winddown, such as `["nohup"]` or `["setpriv", "..."]`.
+    /// A command that ends by executing winddown, such as `["nohup"]` or `["setpriv", "..."]`.
     pub(crate) fn prefix(mut self, words: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
         self.prefix.extend(owned(words));
         self
@@ -194,7 +194,7 @@ impl Winddown {
         self
     }
 
-    /// Signals blocked at the start; no others are.
+    /// Signals blocked at the start; no other signal is.
     pub(crate) fn blocked(mut self, signals: impl IntoIterator<Item = i32>) -> Self {
         self.blocked.extend(signals);
         self
@@ -206,19 +206,19 @@ impl Winddown {
         self
     }
 
-    /// A descriptor that stays open, under its own number.
+    /// Keeps a descriptor open, with the same number.
     pub(crate) fn inherits(mut self, fd: OwnedFd) -> Self {
         self.inherited.push(fd);
         self
     }
 
-    /// Stays in the session of the tests, whatever terminal that has.
+    /// Stays in the session of the tests, with whatever terminal it has.
     pub(crate) fn same_session(mut self) -> Self {
         self.new_session = false;
         self
     }
 
-    /// Runs in the child just before its exec; only system calls are safe there.
+    /// Runs a function in the child just before exec, where only system calls are safe.
     pub(crate) fn before_exec(
         mut self,
         call: impl FnMut() -> std::io::Result<()> + Send + Sync + 'static,
@@ -249,7 +249,7 @@ impl Winddown {
         let mut command = Command::new(words.first().expect("a command"));
         command.args(&words[1..]).env(TAG, tag.value());
         for name in std::env::vars_os().map(|(name, _)| name) {
-            // The settings of whoever runs the tests are not the test's.
+            // Settings of the person who runs the tests must not reach the test.
             if name.as_bytes().starts_with(b"WINDDOWN_") || name == "NO_COLOR" {
                 command.env_remove(name);
             }
@@ -291,7 +291,7 @@ impl Winddown {
         self.start().wait()
     }
 
-    /// Connects the streams; returns those that are to be closed.
+    /// Connects the streams; returns the descriptors that the child must close.
     fn connect(&mut self, command: &mut Command) -> Vec<i32> {
         let mut closed = Vec::new();
         for (number, stream) in self.streams.iter_mut().enumerate() {
@@ -337,7 +337,7 @@ impl Winddown {
                 set_limit(resource, value);
             }
             for &fd in &closed {
-                // SAFETY: nothing uses it any more.
+                // SAFETY: nothing uses this descriptor any more.
                 unsafe { libc::close(fd) };
             }
             for call in &mut before {
@@ -351,10 +351,10 @@ impl Winddown {
     }
 }
 
-/// No descriptors but the standard ones, no signal ignored, none blocked: whatever started the tests.
+/// Leaves only the standard descriptors, and no signal ignored or blocked, however the tests were started.
 pub(super) fn clean_start() {
-    // All zeros: the default action. By system call, since glibc keeps 32 and 33 for itself, which
-    // others leave ignored.
+    // All zeros: the default action. By system call, since glibc reserves 32 and 33, which some
+    // programs leave ignored.
     let default = [0_u64; 4];
     // SAFETY: marks descriptors that the new program must not see.
     unsafe { libc::close_range(3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC.cast_signed()) };

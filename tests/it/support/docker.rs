@@ -1,7 +1,7 @@
-//! Real containers: one image for a whole run of the tests, and containers that go with their test.
+//! Real containers: one image for a whole run of the tests, and containers that are removed with their test.
 //!
-//! The image is built from nothing: winddown as containers get it (static, slim) and with everything, the workload
-//! program, a shell, and the libraries of those that are not static.
+//! The image is built from scratch: the winddown that containers use (static, slim) and the full one, the workload
+//! program, a shell, and the libraries of the programs that are not static.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -14,19 +14,19 @@ use super::processes::{self, TAG};
 use super::running::Running;
 use super::{TempDir, unique};
 
-/// Marks images and containers of all tests; its value tells which process has made them.
+/// Marks images and containers of all tests; its value says which process made them.
 const LABEL: &str = "winddown-test";
 
-/// winddown's place in the image.
+/// The path of winddown in the image.
 pub(crate) const WINDDOWN: &str = "/winddown";
-/// The one that is tested outside of containers, with everything.
+/// The path of the full winddown, the one that is tested outside of containers.
 pub(crate) const WINDDOWN_TESTED: &str = "/winddown-tested";
-/// The workload program's.
+/// The path of the workload program.
 pub(crate) const WORKLOAD: &str = "/workload";
 
 static IMAGE: OnceLock<Result<String, String>> = OnceLock::new();
 
-/// The image, built on first use: winddown is its entry point.
+/// The image, built on first use, with winddown as its entry point.
 #[track_caller]
 pub(crate) fn image() -> &'static str {
     let built = IMAGE.get_or_init(|| {
@@ -36,19 +36,19 @@ pub(crate) fn image() -> &'static str {
     built.as_ref().unwrap_or_else(|error| panic!("no image to test with: {error}"))
 }
 
-/// At the end of all tests: removes what they have made.
+/// Removes what the tests have made, after all of them.
 pub(crate) fn clean_up() {
     if IMAGE.get().is_some() {
         remove(|owner| owner == own_mark());
     }
 }
 
-/// Removes what tests have left that were killed themselves.
+/// Removes what test processes left behind that were killed.
 fn sweep() {
     remove(|owner| !is_running(owner));
 }
 
-/// This process, by what no other process ever has.
+/// An identity of this process that no other process ever has.
 fn own_mark() -> String {
     mark_of(std::process::id().cast_signed()).expect("an own line in /proc")
 }
@@ -76,7 +76,7 @@ fn remove(is_to_go: impl Fn(&str) -> bool) {
     }
 }
 
-/// Runs the client; returns what it printed.
+/// Runs the client and returns what it printed.
 #[track_caller]
 pub(crate) fn docker(words: impl IntoIterator<Item = impl AsRef<OsStr>>) -> String {
     try_docker(words).unwrap_or_else(|error| panic!("docker: {error}"))
@@ -172,12 +172,12 @@ pub(crate) fn image_with(variant: &str, lines: &str) -> String {
     built.unwrap_or_else(|error| panic!("no image {variant}: {error}"))
 }
 
-/// The label of a container that is made in another way.
+/// The label for a container that is made in another way.
 pub(crate) fn label() -> (&'static str, String) {
     (LABEL, own_mark())
 }
 
-/// A container's name; what has it is removed with the test.
+/// A container's name. The container that has it is removed with the test.
 pub(crate) struct Container {
     name: String,
 }
@@ -192,14 +192,14 @@ impl Container {
         &self.name
     }
 
-    /// `docker run` with these options, in the foreground as a person has it, of winddown with its
+    /// `docker run` with these options, in the foreground as a person runs it, of winddown with its
     /// arguments and the workload program with its flags, all split at blanks.
     #[track_caller]
     pub(crate) fn run(&self, options: &str, args: &str, flags: &str) -> Running {
         self.run_words(options, &words(args, flags))
     }
 
-    /// The same, of any words behind the image's entry point.
+    /// The same, with any words after the image's entry point.
     #[track_caller]
     pub(crate) fn run_words(&self, options: &str, words: &[&str]) -> Running {
         Winddown::bare().command(self.words(image(), options, words)).start()
@@ -208,7 +208,7 @@ impl Container {
     /// The command line of a `docker run`.
     pub(crate) fn words(&self, image: &str, options: &str, words: &[&str]) -> Vec<String> {
         let label = format!("{LABEL}={}", own_mark());
-        // A network takes time; the tag's value is that of the client.
+        // A network takes time to set up. The client carries the tag's value.
         let fixed = ["docker", "run", "--network", "none", "--env", TAG, "--label", &label];
         let mut all = fixed.to_vec();
         all.extend(["--name", &self.name]);
@@ -218,7 +218,7 @@ impl Container {
         all.into_iter().map(Into::into).collect()
     }
 
-    /// `docker VERB WORDS... NAME`; the answer is the time before the call, and what it printed.
+    /// Runs `docker VERB WORDS... NAME`; returns the time before the call, and what it printed.
     #[track_caller]
     pub(crate) fn docker(&self, words: &str) -> (Instant, String) {
         let before = Instant::now();
@@ -226,14 +226,14 @@ impl Container {
         (before, printed)
     }
 
-    /// The same without waiting for its end.
+    /// The same, without waiting for the command to end.
     #[track_caller]
     pub(crate) fn docker_beside(&self, words: &str) -> Running {
         let words = ["docker"].into_iter().chain(words.split_whitespace());
         Winddown::bare().command(words).more([self.name()]).start()
     }
 
-    /// `docker exec` of the workload program with these flags.
+    /// Runs the workload program with these flags by `docker exec`.
     #[track_caller]
     pub(crate) fn exec(&self, options: &str, flags: &str) -> Running {
         let words = ["docker", "exec", "--env", TAG].into_iter().chain(options.split_whitespace());
@@ -241,31 +241,31 @@ impl Container {
         Winddown::bare().command(words.chain(inner)).start()
     }
 
-    /// All that it has written.
+    /// All output of the container so far.
     #[track_caller]
     pub(crate) fn logs(&self) -> String {
         self.docker("logs").1
     }
 
-    /// What the engine knows, in the words of a Go template.
+    /// What the engine knows about the container, by a Go template.
     #[track_caller]
     pub(crate) fn inspect(&self, template: &str) -> String {
         docker(["inspect", "--format", template, self.name()]).trim_end().to_owned()
     }
 
-    /// The exit status as the engine has it.
+    /// The exit status that the engine reports.
     #[track_caller]
     pub(crate) fn exit_status(&self) -> i32 {
         self.inspect("{{.State.ExitCode}}").parse().expect("a number")
     }
 
-    /// PID 1 as the machine sees it.
+    /// The pid of the container's PID 1 on the machine.
     #[track_caller]
     pub(crate) fn pid_1(&self) -> i32 {
         self.inspect("{{.State.Pid}}").parse().expect("a number")
     }
 
-    /// The pid out here of a process in the container.
+    /// The pid on the machine of a process in the container.
     #[track_caller]
     pub(crate) fn pid_outside(&self, inside: i32) -> i32 {
         let space = |pid: i32| std::fs::read_link(format!("/proc/{pid}/ns/pid")).ok();

@@ -1,4 +1,4 @@
-//! A service manager, as far as its socket goes.
+//! The notification socket of a service manager.
 
 use std::io::IoSliceMut;
 use std::os::fd::{AsFd as _, AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
@@ -10,14 +10,14 @@ use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, socko
 
 use super::{PATIENCE, TempDir, unique};
 
-/// The socket that winddown's own parent offers.
+/// The socket that winddown's own parent listens on.
 pub(crate) struct Manager {
     socket: UnixDatagram,
     name: String,
     _place: Option<TempDir>,
 }
 
-/// What came.
+/// A message that arrived.
 pub(crate) struct Told {
     pub(crate) text: String,
     pub(crate) pid: i32,
@@ -25,7 +25,7 @@ pub(crate) struct Told {
 }
 
 impl Manager {
-    /// In the abstract name space.
+    /// Listens in the abstract namespace.
     pub(crate) fn new() -> Self {
         let name = format!("winddown-test-{}", unique());
         let address = SocketAddr::from_abstract_name(&name).expect("a short name");
@@ -33,7 +33,7 @@ impl Manager {
         Self::with(socket, format!("@{name}"), None)
     }
 
-    /// With a path.
+    /// Listens at a path.
     pub(crate) fn with_path() -> Self {
         let place = TempDir::new();
         let name = place.file("notify");
@@ -45,12 +45,12 @@ impl Manager {
         Self { socket, name, _place: place }
     }
 
-    /// As `NOTIFY_SOCKET` has it.
+    /// The address as `NOTIFY_SOCKET` gives it.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    /// The next message, if one comes in time.
+    /// The next message, if one arrives in time.
     pub(crate) fn next_within(&self, patience: std::time::Duration) -> Option<Told> {
         let mut ready = [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)];
         let patience = PollTimeout::try_from(patience).expect("a short time");
@@ -68,7 +68,7 @@ impl Manager {
             match part {
                 ControlMessageOwned::ScmCredentials(from) => pid = from.pid(),
                 ControlMessageOwned::ScmRights(numbers) => {
-                    // SAFETY: the kernel has just given us these.
+                    // SAFETY: the kernel has just installed these descriptors, and nothing else owns them.
                     descriptors.extend(numbers.iter().map(|number| unsafe { OwnedFd::from_raw_fd(*number) }));
                 }
                 _ => {}
@@ -84,7 +84,7 @@ impl Manager {
         self.next_within(PATIENCE).expect("a message in time")
     }
 
-    /// The first of the next messages that contains this, and what came before it.
+    /// The first of the next messages that contains this text, and those that came before it.
     #[track_caller]
     pub(crate) fn until(&self, part: &str) -> (Told, Vec<String>) {
         let mut before = Vec::new();

@@ -1,7 +1,9 @@
-//! What the tests are built with.
+//! The harness of the tests.
 
 pub(crate) mod builder;
 pub(crate) mod docker;
+pub(crate) mod json_schema;
+pub(crate) mod lateness;
 pub(crate) mod manager;
 pub(crate) mod needs;
 mod output;
@@ -9,36 +11,56 @@ pub(crate) mod processes;
 mod pty;
 pub(crate) mod running;
 pub(crate) mod screen;
+pub(crate) mod snapshot;
+pub(crate) mod trial;
+pub(crate) mod turn;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-pub(crate) use needs::trials;
 pub(crate) use pty::Pty;
+pub(crate) use trial::{short_or_long, trials};
 
 /// How long a test waits for what must happen.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Waits until the condition holds; panics with `what` after 20 s.
+/// Waits until the condition holds; panics with `what` when that takes too long.
 #[track_caller]
 pub(crate) fn eventually(what: &str, condition: impl FnMut() -> bool) {
-    assert!(holds_within(Duration::from_secs(20), condition), "not within 20 s: {what}");
+    assert!(holds_within(PATIENCE, condition), "not within {PATIENCE:?}: {what}");
 }
 
-/// Looks at a condition every 3 ms; false if it didn't come to hold in that time.
+/// Checks a condition every 3 ms, or less often where a check takes long: at most a third of the time goes into
+/// checking. Returns false if the condition doesn't hold in time.
 pub(crate) fn holds_within(patience: Duration, mut condition: impl FnMut() -> bool) -> bool {
     let end = Instant::now() + patience;
     loop {
+        let start = Instant::now();
         if condition() {
             return true;
         }
-        if Instant::now() > end {
+        let now = Instant::now();
+        if now > end {
             return false;
         }
-        std::thread::sleep(Duration::from_millis(3));
+        // Reading the process table can take this long.
+        std::thread::sleep((2 * (now - start)).clamp(Duration::from_millis(3), Duration::from_millis(20)));
     }
+}
+
+/// Does something this many times, two at a time, since most of it is waiting; more at a time would make every
+/// start slow. `one` gets the number of the repetition.
+pub(crate) fn two_at_a_time(times: u32, one: impl Fn(u32) + Sync) {
+    let one = &one;
+    std::thread::scope(|scope| {
+        let start = |first| scope.spawn(move || (first..times).step_by(2).for_each(one));
+        for thread in [0, 1].map(start) {
+            // The panic's payload decides whether the test is repeated.
+            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        }
+    });
 }
 
 /// Reads a file that holds one JSON value.
@@ -74,7 +96,7 @@ pub(crate) fn wait_file_number(file: &str, name: &str) -> i32 {
     number.expect("found")
 }
 
-/// A word that no other test, and no other run of the tests, uses.
+/// A word that no other test and no other run of the tests uses.
 fn unique() -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let since = std::time::UNIX_EPOCH.elapsed().unwrap_or_default().as_nanos();
@@ -95,21 +117,21 @@ impl TempDir {
         &self.0
     }
 
-    /// The path of a file in it.
+    /// The path of a file in the directory.
     pub(crate) fn file(&self, name: &str) -> String {
         self.0.join(name).to_str().expect("a path of plain text").to_owned()
     }
 
-    /// Writes a file in it and returns its path.
+    /// Writes a file in the directory and returns its path.
     pub(crate) fn write(&self, name: &str, text: &str) -> String {
         let path = self.file(name);
         std::fs::write(&path, text).expect("a file for the test");
         path
     }
 
-    /// Copies a file into it that every user can execute, and returns its path. A process of its own
-    /// writes it: a descriptor of ours could be in a child of another test at the moment, and what
-    /// is open for writing can't be executed.
+    /// Copies a file into the directory, executable by every user, and returns its path. A separate
+    /// process writes it: a child of another test could inherit a descriptor of ours at that moment,
+    /// and a file that is open for writing can't be executed.
     #[track_caller]
     pub(crate) fn install(&self, name: &str, from: impl AsRef<Path>) -> String {
         let path = self.file(name);
@@ -118,10 +140,11 @@ impl TempDir {
         path
     }
 
-    /// Writes a script in it and returns its path.
+    /// Writes a script or a program in the directory and returns its path.
     #[track_caller]
-    pub(crate) fn executable(&self, name: &str, text: &str) -> String {
-        let from = self.write(&format!(".{name}"), text);
+    pub(crate) fn executable(&self, name: &str, content: impl AsRef<[u8]>) -> String {
+        let from = self.file(&format!(".{name}"));
+        std::fs::write(&from, content).expect("a file for the test");
         self.install(name, from)
     }
 }

@@ -1,81 +1,12 @@
-//! Lists of tests, and what a test needs from the machine.
+//! What a test needs from the machine.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::{Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::OnceLock;
 
-use libtest_mimic::{Completion, Failed, Trial};
-
-/// Names of ignored tests with their reasons.
-static IGNORED: Mutex<Vec<(String, String)>> = Mutex::new(Vec::new());
-/// Held for writing by a test that must be alone.
-static TURN: RwLock<()> = RwLock::new(());
-
-/// Defines `trials()` for a module, from the names of its test functions:
-///
-/// `trials![plain, needs("nginx") => slow_response, alone => exact_times,
-/// alone needs("root", "pid-namespace") => as_pid_1];`
-macro_rules! trials {
-    (@each [$($done:expr,)*]) => { vec![$($done),*] };
-    (@each $done:tt alone needs($($need:expr),+) => $name:ident $(, $($rest:tt)*)?) => {
-        trials!(@one $done true [$($need),+] $name $($($rest)*)?)
-    };
-    (@each $done:tt alone => $name:ident $(, $($rest:tt)*)?) => {
-        trials!(@one $done true [] $name $($($rest)*)?)
-    };
-    (@each $done:tt needs($($need:expr),+) => $name:ident $(, $($rest:tt)*)?) => {
-        trials!(@one $done false [$($need),+] $name $($($rest)*)?)
-    };
-    (@each $done:tt $name:ident $(, $($rest:tt)*)?) => {
-        trials!(@one $done false [] $name $($($rest)*)?)
-    };
-    (@one [$($done:expr,)*] $alone:literal $needs:tt $name:ident $($rest:tt)*) => {
-        trials!(@each [$($done,)* $crate::support::needs::trial(
-            concat!(module_path!(), "::", stringify!($name)), $alone, &$needs, $name,
-        ),] $($rest)*)
-    };
-    ($($list:tt)*) => {
-        /// The tests of this module.
-        pub(crate) fn trials() -> Vec<libtest_mimic::Trial> {
-            trials!(@each [] $($list)*)
-        }
-    };
-}
-pub(crate) use trials;
-
-/// One test; for `trials!`.
-pub(crate) fn trial(path: &str, alone: bool, needs: &'static [&'static str], body: fn()) -> Trial {
-    let name = path.split_once("::").map_or(path, |(_, name)| name).to_owned();
-    Trial::ignorable_test(name.clone(), move || {
-        if let Some(reason) = needs.iter().find_map(|need| missing(need)) {
-            if std::env::var_os("WINDDOWN_TEST_ALL").is_some() {
-                return Err(Failed::from(reason));
-            }
-            let mut ignored = IGNORED.lock().unwrap_or_else(PoisonError::into_inner);
-            ignored.push((name, reason.clone()));
-            return Ok(Completion::ignored_with(reason));
-        }
-        if alone {
-            let _turn = TURN.write().unwrap_or_else(PoisonError::into_inner);
-            body();
-        } else {
-            let _turn = TURN.read().unwrap_or_else(PoisonError::into_inner);
-            body();
-        }
-        Ok(Completion::Completed)
-    })
-}
-
-/// Says at the end what was not tested, and why.
-pub(crate) fn tell_ignored() {
-    let ignored = IGNORED.lock().unwrap_or_else(PoisonError::into_inner);
-    for (name, reason) in ignored.iter() {
-        eprintln!("not tested here: {name}: {reason}");
-    }
-}
-
-/// Why a need is not met: `root`, `docker` (an engine that answers), `pid-namespace`, `sdnotify` (a
-/// package of Debian's Python), `hypercorn` and `junit-schema` (from `PyPI`), `recycled-pid` (of the kernel), else the name of a program.
+/// Why a need is not met: `root`, `docker` (an engine that answers), `pid-namespace`, `sdnotify` (a package of
+/// Debian's Python), `hypercorn` and `junit-schema` (from `PyPI`), `recycled-pid` (of the kernel), or the name of a
+/// program.
 pub(crate) fn missing(need: &str) -> Option<String> {
     static DOCKER: OnceLock<bool> = OnceLock::new();
     static NAMESPACE: OnceLock<bool> = OnceLock::new();
@@ -85,9 +16,9 @@ pub(crate) fn missing(need: &str) -> Option<String> {
         "pid-namespace" => {
             *NAMESPACE.get_or_init(|| works(&["unshare", "--pid", "--fork", "--mount-proc", "true"]))
         }
-        // Linux 6.5, and built to choose the next process id.
+        // Linux 6.5, built with the file that chooses the next pid.
         "recycled-pid" => tells_sender() && std::path::Path::new("/proc/sys/kernel/ns_last_pid").exists(),
-        // A pattern that is a pipe hands cores to another program.
+        // If the pattern is a pipe, core dumps go to another program.
         "core-file" => std::fs::read_to_string("/proc/sys/kernel/core_pattern")
             .is_ok_and(|pattern| !pattern.starts_with(['|', '/']) && pattern.contains("core")),
         "hypercorn" => from_pypi("hypercorn").is_some(),
@@ -97,7 +28,7 @@ pub(crate) fn missing(need: &str) -> Option<String> {
     };
     let reason = match need {
         "root" => "needs root".to_owned(),
-        "recycled-pid" => "needs a kernel that tells a message's process (6.5), and ns_last_pid".to_owned(),
+        "recycled-pid" => "needs a kernel that reports a message's process (6.5), and ns_last_pid".to_owned(),
         "core-file" => "needs cores in the working directory (/proc/sys/kernel/core_pattern)".to_owned(),
         "docker" => "needs a Docker engine".to_owned(),
         "pid-namespace" => "needs the right to make a PID namespace".to_owned(),
@@ -109,7 +40,7 @@ pub(crate) fn missing(need: &str) -> Option<String> {
     (!met).then_some(reason)
 }
 
-/// What Debian does not have: a directory into which `.ci/run` puts it.
+/// The directory into which `.ci/run` puts a package that Debian lacks.
 pub(crate) fn from_pypi(name: &str) -> Option<PathBuf> {
     let directory = PathBuf::from(std::env::var_os("WINDDOWN_TEST_PYPI")?);
     Some(directory.join(name)).filter(|path| path.exists())
@@ -119,7 +50,7 @@ pub(crate) fn from_pypi(name: &str) -> Option<PathBuf> {
 fn tells_sender() -> bool {
     let socket = std::os::unix::net::UnixDatagram::unbound().expect("a socket");
     let one = 1_i32;
-    // SAFETY: the value lives until the call is over, and has the size that is told.
+    // SAFETY: the value outlives the call and has the size that is passed.
     unsafe {
         let value = std::ptr::from_ref(&one).cast();
         libc::setsockopt(std::os::fd::AsRawFd::as_raw_fd(&socket), libc::SOL_SOCKET, 76, value, 4) == 0
@@ -133,7 +64,25 @@ fn works(command: &[&str]) -> bool {
     status.is_ok_and(|status| status.success())
 }
 
-/// Finds a program, also where Debian keeps servers.
+/// Puts the real python3 first on PATH, before a version manager's script, which takes longer to find it than most
+/// tests take; such a script changes PATH in the same way. Call this before there is another thread.
+pub(crate) fn find_python() {
+    let is_script = |path: PathBuf| std::fs::read(path).is_ok_and(|text| text.starts_with(b"#!"));
+    if !program("python3").is_some_and(is_script) {
+        return;
+    }
+    let tell = ["-c", "import sys; print(sys.executable)"];
+    let Ok(told) = Command::new("python3").args(tell).stdin(Stdio::null()).output() else { return };
+    let real = PathBuf::from(String::from_utf8_lossy(&told.stdout).trim());
+    let Some(place) = real.parent().filter(|_| real.is_file()) else { return };
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let places = std::iter::once(place.to_owned()).chain(std::env::split_paths(&path));
+    let path = std::env::join_paths(places).expect("directories that were in PATH");
+    // SAFETY: no other thread reads or writes the environment.
+    unsafe { std::env::set_var("PATH", path) };
+}
+
+/// Finds a program; searches Debian's directory for servers as well.
 pub(crate) fn program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut places: Vec<PathBuf> = std::env::split_paths(&path).collect();

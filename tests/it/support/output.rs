@@ -1,4 +1,4 @@
-//! What a process writes, collected as it comes.
+//! The output of a process, collected as it arrives.
 
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-/// All that came so far.
+/// All output so far.
 #[derive(Default)]
 struct Collected {
     bytes: Vec<u8>,
@@ -30,7 +30,7 @@ impl Shared {
 /// The collected output of a pipe or a terminal, with the thread that reads it.
 pub(crate) struct Output {
     shared: Arc<Shared>,
-    /// Closing it ends the thread.
+    /// Closing this ends the thread.
     stop: Option<OwnedFd>,
     reader: Option<JoinHandle<()>>,
 }
@@ -60,7 +60,7 @@ impl Output {
         complete_lines(&self.text())
     }
 
-    /// Waits until `find` finds something in the text; `None` when time or the output ends first.
+    /// Waits until `find` finds something in the text; `None` when the time is up or the output ends first.
     pub(crate) fn wait<T>(&self, patience: Duration, mut find: impl FnMut(&str) -> Option<T>) -> Option<T> {
         let end = Instant::now() + patience;
         let mut collected = self.shared.lock();
@@ -77,17 +77,17 @@ impl Output {
         }
     }
 
-    /// Waits until all is collected that was written before this call. Not for the end of the
+    /// Waits until everything written before this call is collected. Doesn't wait for the end of the
     /// output: a straggler may hold the pipe open.
     pub(crate) fn catch_up(&self) {
         super::eventually("the output is read", || {
             let collected = self.shared.lock();
-            // Reading happens under the lock: what can't be polled has been collected.
+            // The thread reads under the lock: when poll finds nothing, everything is collected.
             collected.ended || !can_read(&self.shared)
         });
     }
 
-    /// The descriptor, for a terminal's calls.
+    /// The descriptor, for system calls on a terminal.
     pub(crate) fn source(&self) -> &OwnedFd {
         &self.shared.source
     }
@@ -112,14 +112,14 @@ impl Drop for Output {
     }
 }
 
-/// Lines that have their end; a terminal's carriage returns are not part of them.
+/// Complete lines, without the carriage returns of a terminal.
 pub(crate) fn complete_lines(text: &str) -> Vec<String> {
     let complete = text.rfind('\n').map_or("", |end| &text[..end]);
     let lines = complete.split('\n').filter(|_| text.contains('\n'));
     lines.map(|line| line.trim_end_matches('\r').to_owned()).collect()
 }
 
-/// What follows `NAME ` in the first line that begins so.
+/// What follows `NAME ` in the first line that begins with it.
 pub(crate) fn fact(text: &str, name: &str) -> Option<String> {
     complete_lines(text).into_iter().find_map(|line| {
         let value = line.strip_prefix(name)?;
@@ -149,7 +149,7 @@ fn read_all(shared: &Shared, stopped: &OwnedFd) {
         match nix::unistd::read(&shared.source, &mut buffer) {
             Ok(count) if count > 0 => collected.bytes.extend_from_slice(&buffer[..count]),
             Err(Errno::EINTR | Errno::EAGAIN) => {}
-            // EIO: nobody has the terminal open any more.
+            // EIO: no process has the terminal open any more.
             _ => collected.ended = true,
         }
         let ended = collected.ended;

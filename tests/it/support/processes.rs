@@ -1,7 +1,8 @@
-//! Processes that belong to one test: found by a tag, ended with it.
+//! The processes that belong to a test: found by a tag, and killed when the test ends.
 
 use std::collections::HashSet;
 use std::fs;
+use std::io::Read as _;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -12,14 +13,16 @@ use super::{holds_within, unique};
 /// The environment variable that every process of a run inherits.
 pub(crate) const TAG: &str = "TEST_RUN";
 
-/// What marks the processes of one run; kills them when it is dropped.
+/// What marks the processes of one run. Dropping it kills them.
 ///
-/// Servers overwrite their environment with their title, so three more things count: the session
-/// the run began in, a directory of its own, and being a descendant of a marked process.
+/// Servers overwrite their environment with their title, so three more things count as marks: the session
+/// in which the run began, a directory of its own, and descent from a marked process.
 pub(crate) struct Tag {
     value: String,
+    /// A process that started before this tick (of `ProcessInfo::start`) does not belong to the run.
+    since: u64,
     session: Mutex<Option<i32>>,
-    /// What was in the session when its leader was about to be reaped.
+    /// The processes in the session just before its leader was reaped.
     known: Mutex<Vec<ProcessInfo>>,
     directory: Mutex<Option<PathBuf>>,
 }
@@ -32,23 +35,27 @@ pub(crate) struct ProcessInfo {
     pub(crate) state: char,
     pub(crate) parent: i32,
     pub(crate) session: i32,
-    /// In clock ticks since boot: tells two processes with one pid apart.
+    /// In clock ticks since boot: distinguishes two processes that had the same pid.
     pub(crate) start: u64,
 }
 
 /// Reads one process's line; `None` if there is no such process.
 pub(crate) fn info(pid: i32) -> Option<ProcessInfo> {
-    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
-    let stat = String::from_utf8_lossy(&stat);
-    let (before, rest) = stat.rsplit_once(") ")?;
-    let fields: Vec<&str> = rest.split(' ').collect();
+    // One read, and no more than is needed: this is most of what the tests cost.
+    let mut stat = [0; 512];
+    let length = fs::File::open(format!("/proc/{pid}/stat")).ok()?.read(&mut stat).ok()?;
+    let stat = &stat[..length];
+    // A name may have any characters, at most 64.
+    let end = stat[..length.min(80)].iter().rposition(|&byte| byte == b')')?;
+    let begin = stat[..end].iter().position(|&byte| byte == b'(')?;
+    let mut fields = std::str::from_utf8(stat.get(end + 2..)?).ok()?.split(' ');
     Some(ProcessInfo {
         pid,
-        name: before.split_once('(')?.1.to_owned(),
-        state: fields.first()?.chars().next()?,
-        parent: fields.get(1)?.parse().ok()?,
-        session: fields.get(3)?.parse().ok()?,
-        start: fields.get(19)?.parse().ok()?,
+        name: String::from_utf8_lossy(&stat[begin + 1..end]).into_owned(),
+        state: fields.next()?.chars().next()?,
+        parent: fields.next()?.parse().ok()?,
+        session: fields.nth(1)?.parse().ok()?,
+        start: fields.nth(15)?.parse().ok()?,
     })
 }
 
@@ -57,7 +64,17 @@ pub(crate) fn state(pid: i32) -> Option<char> {
     info(pid).map(|info| info.state)
 }
 
-/// Whether it lives: a zombie does not, unless only its first thread has ended.
+/// Whether a signal is pending for a process.
+pub(crate) fn has_pending(pid: i32, signal: i32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let masks =
+        status.lines().filter_map(|line| line.strip_prefix("SigPnd:").or(line.strip_prefix("ShdPnd:")));
+    masks
+        .filter_map(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .any(|mask| mask >> (signal - 1) & 1 == 1)
+}
+
+/// Whether the process is alive. A zombie is not, unless only its first thread has ended.
 pub(crate) fn is_alive(pid: i32) -> bool {
     info(pid).is_some_and(|info| runs(&info))
 }
@@ -67,9 +84,24 @@ pub(crate) fn children(pid: i32) -> Vec<ProcessInfo> {
     all().into_iter().filter(|process| process.parent == pid).collect()
 }
 
-/// Whether one of winddown's two processes is called so: at a terminal the inner one has another name.
+/// The name of the process of winddown that callers see.
+pub(crate) const OUTER: &str = "winddown";
+/// The name of its second process, a child of the first.
+pub(crate) const INNER: &str = "wd-supervisor";
+
+/// Whether one of winddown's two processes has this name.
 pub(crate) fn is_winddowns(name: &str) -> bool {
-    ["winddown", "wd-supervisor"].contains(&name)
+    [OUTER, INNER].contains(&name)
+}
+
+/// The second process of winddown, if there is one.
+pub(crate) fn inner(outer: i32) -> Option<i32> {
+    children(outer).into_iter().find(|child| child.name == INNER).map(|child| child.pid)
+}
+
+/// winddown's processes: the one that callers see, then the second one, if any. The last one supervises.
+pub(crate) fn winddowns(outer: i32) -> Vec<i32> {
+    std::iter::once(outer).chain(inner(outer)).collect()
 }
 
 /// The whole process table.
@@ -85,6 +117,14 @@ pub(crate) fn inner_pid(pid: i32) -> Option<i32> {
     pids.split_whitespace().last()?.parse().ok()
 }
 
+/// Now, in the ticks of `ProcessInfo::start`: 10 ms each on every Linux.
+fn ticks_since_boot() -> u64 {
+    let uptime = fs::read_to_string("/proc/uptime").expect("a time");
+    let (seconds, hundredths) =
+        uptime.split(' ').next().and_then(|time| time.split_once('.')).expect("a time");
+    format!("{seconds}{hundredths}").parse().expect("a time")
+}
+
 fn runs(process: &ProcessInfo) -> bool {
     match process.state {
         'X' => false,
@@ -93,7 +133,7 @@ fn runs(process: &ProcessInfo) -> bool {
     }
 }
 
-/// A thread that lives though the first one has ended.
+/// A thread that is alive although the first thread has ended.
 fn living_thread(pid: i32) -> Option<PathBuf> {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten();
     threads.map(|thread| thread.path()).find(|thread| {
@@ -108,8 +148,8 @@ impl ProcessInfo {
     }
 }
 
-/// SIGKILL to this process, never to another one that got its pid: the pidfd holds on to whatever
-/// has the pid now, and only then it is compared.
+/// Sends SIGKILL to this process, never to a later one with the same pid: the pidfd pins the process
+/// that has the pid now, and the comparison comes after that.
 fn kill_exactly(process: &ProcessInfo) {
     let Some(fd) = open_pidfd(process.pid) else {
         return;
@@ -118,7 +158,7 @@ fn kill_exactly(process: &ProcessInfo) {
         return;
     }
     let nothing = std::ptr::null::<libc::siginfo_t>();
-    // SAFETY: the descriptor is open; without a siginfo the kernel makes one, as kill does.
+    // SAFETY: the descriptor is open; without a siginfo the kernel makes one, as for kill.
     unsafe {
         libc::syscall(libc::SYS_pidfd_send_signal, fd.as_raw_fd(), libc::SIGKILL, nothing, 0);
     }
@@ -137,6 +177,7 @@ impl Tag {
     pub(crate) fn new() -> Self {
         Self {
             value: unique(),
+            since: ticks_since_boot(),
             session: Mutex::new(None),
             known: Mutex::default(),
             directory: Mutex::new(None),
@@ -147,13 +188,13 @@ impl Tag {
         &self.value
     }
 
-    /// Whatever is in this session belongs to the run.
+    /// Every process in this session belongs to the run.
     pub(crate) fn mark_session(&self, session: i32) {
         *self.session.lock().expect("no panic while it was held") = Some(session);
     }
 
-    /// To be called before the session's leader is reaped: from then on its number may become
-    /// another session's, and strangers must not be taken for the run's processes.
+    /// Call this before the session's leader is reaped: from then on another session may get its
+    /// number, and its processes must not be taken for the run's.
     pub(crate) fn forget_session(&self) {
         let Some(session) = self.session.lock().expect("no panic while it was held").take() else {
             return;
@@ -163,7 +204,7 @@ impl Tag {
         *self.known.lock().expect("no panic while it was held") = known;
     }
 
-    /// Whatever works in this directory belongs to the run.
+    /// Every process that works in this directory belongs to the run.
     pub(crate) fn mark_directory(&self, directory: &Path) {
         *self.directory.lock().expect("no panic while it was held") = Some(directory.into());
     }
@@ -193,12 +234,14 @@ impl Tag {
         fs::read_link(place.join("cwd")).is_ok_and(|place| place.starts_with(directory))
     }
 
-    /// The run's living processes, whatever has become of their parents.
+    /// The run's live processes, whether or not their parents are alive.
     pub(crate) fn living(&self) -> Vec<ProcessInfo> {
         let own = std::process::id().cast_signed();
         let everything: Vec<_> = all().into_iter().filter(|process| process.pid != own).collect();
         let mut found: HashSet<i32> = HashSet::new();
-        found.extend(everything.iter().filter(|one| self.marks(one)).map(|one| one.pid));
+        // Checking every older process as well would be most of the work.
+        let later = everything.iter().filter(|one| one.start >= self.since);
+        found.extend(later.filter(|one| self.marks(one)).map(|one| one.pid));
         loop {
             let before = found.len();
             let heirs = everything.iter().filter(|one| found.contains(&one.parent));
@@ -210,7 +253,7 @@ impl Tag {
         everything.into_iter().filter(|one| found.contains(&one.pid) && runs(one)).collect()
     }
 
-    /// Panics if a process of the run lives on; one that is just dying has 5 s for it.
+    /// Panics if a process of the run is still alive; a process that is dying gets 5 s.
     #[track_caller]
     pub(crate) fn assert_nothing_left(&self) {
         let mut left = Vec::new();

@@ -1,4 +1,4 @@
-//! A terminal with an interactive shell, or one program, in it.
+//! A terminal in which an interactive shell or a single program runs.
 
 use std::ffi::OsStr;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
@@ -13,21 +13,21 @@ use super::processes::{TAG, Tag};
 use super::running::wait_for_end;
 use super::{PATIENCE, eventually};
 
-/// What the shell prints when it waits for a command.
+/// The shell's prompt.
 pub(crate) const PROMPT: &str = "ready> ";
 
-/// The terminal's side that a person would sit at. Dropping it kills all that was started in it.
+/// The side of the terminal at which a person would sit. Dropping it kills everything started in the terminal.
 pub(crate) struct Pty {
     child: Child,
-    /// `None` once hung up.
+    /// `None` once the terminal is hung up.
     screen: Option<Output>,
-    /// Up to where `expect` has looked.
+    /// The end of the text that `expect` has searched.
     seen: usize,
     tag: Tag,
 }
 
 impl Pty {
-    /// An interactive bash, at its first prompt. `$WD` is winddown, `$WL` the workload program.
+    /// Starts an interactive bash and waits for its first prompt. `$WD` is winddown, `$WL` the workload program.
     #[track_caller]
     pub(crate) fn bash() -> Self {
         let mut pty = Self::program(["bash", "--norc", "--noprofile", "-i"]);
@@ -35,7 +35,7 @@ impl Pty {
         pty
     }
 
-    /// One program as the session's leader, with no shell.
+    /// Starts a single program as the session's leader, without a shell.
     #[track_caller]
     pub(crate) fn program(words: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
         let tag = Tag::new();
@@ -44,7 +44,7 @@ impl Pty {
         let mut command = Command::new(words.next().expect("a program"));
         command.args(words);
         command.env(TAG, tag.value()).env("WD", winddown_path()).env("WL", workload_path());
-        // A dumb terminal: bash adds no sequences of its own to what a test looks for.
+        // A dumb terminal: bash adds no escape sequences to the text that a test expects.
         command.env("PS1", PROMPT).env("TERM", "dumb").env("HISTFILE", "").env("LC_ALL", "C.UTF-8");
         for name in ["PROMPT_COMMAND", "NO_COLOR", "WINDDOWN_BIN", "WINDDOWN_TEST_ALL", "ENV"] {
             command.env_remove(name);
@@ -84,7 +84,7 @@ impl Pty {
         }
     }
 
-    /// Types a line and waits until the terminal has echoed it: what is expected next is its output.
+    /// Types a line and waits until the terminal has echoed it, so that only its output is expected next.
     #[track_caller]
     pub(crate) fn line(&mut self, line: &str) {
         self.keys(line);
@@ -105,7 +105,7 @@ impl Pty {
         self.prompt().trim().to_owned()
     }
 
-    /// Waits for text behind what was expected before; returns what came before it.
+    /// Waits for text after the last text that was expected; returns what came before it.
     #[track_caller]
     pub(crate) fn expect(&mut self, text: &str) -> String {
         let seen = self.seen;
@@ -131,21 +131,21 @@ impl Pty {
     #[track_caller]
     pub(crate) fn number(&self, name: &str) -> i32 {
         let value = self.fact(name);
-        value.parse().unwrap_or_else(|_| panic!("{name} is no number: {value}"))
+        value.parse().unwrap_or_else(|_| panic!("{name} is not a number: {value}"))
     }
 
-    /// All that was ever shown.
+    /// Everything that was ever shown.
     pub(crate) fn screen(&self) -> String {
         self.output().text()
     }
 
-    /// How many lines on the screen contain it.
+    /// How many lines on the screen contain this text.
     pub(crate) fn count(&self, part: &str) -> usize {
         let lines = super::output::complete_lines(&self.screen());
         lines.iter().filter(|line| line.contains(part)).count()
     }
 
-    /// The terminal's modes; compare those of two moments with `==`.
+    /// The terminal's modes; compare two values with `==`.
     #[track_caller]
     pub(crate) fn modes(&self) -> Termios {
         tcgetattr(self.output().source()).expect("a terminal's modes")
@@ -157,7 +157,7 @@ impl Pty {
         nix::unistd::tcgetpgrp(self.output().source()).expect("a foreground group").as_raw()
     }
 
-    /// Waits until that group is in the foreground.
+    /// Waits until this group is in the foreground.
     #[track_caller]
     pub(crate) fn wait_foreground(&self, group: i32) {
         eventually("the group is in the foreground", || self.foreground() == group);
@@ -173,7 +173,7 @@ impl Pty {
         assert_eq!(result, 0, "TIOCSWINSZ: {}", std::io::Error::last_os_error());
     }
 
-    /// Closes the terminal, as a lost connection does; returns all that was shown.
+    /// Closes the terminal, as a lost connection does; returns everything that was shown.
     pub(crate) fn hang_up(&mut self) -> String {
         self.screen.take().map_or(String::new(), Output::close)
     }
@@ -201,12 +201,12 @@ impl Drop for Pty {
     }
 }
 
-/// Both sides, 24 lines of 200 columns. Close-on-exec from the start: another test's fork must not
-/// keep the terminal open.
+/// Opens both sides of a terminal with 24 lines of 200 columns. Close-on-exec from the start: another test's
+/// fork must not keep the terminal open.
 fn open() -> (OwnedFd, OwnedFd) {
     let size = libc::winsize { ws_row: 24, ws_col: 200, ws_xpixel: 0, ws_ypixel: 0 };
     let flags = libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC;
-    // SAFETY: each call is made on the descriptor that the first one made; both are owned below.
+    // SAFETY: each call uses the descriptor that the first call opened; both are owned below.
     unsafe {
         let master = libc::posix_openpt(flags);
         assert!(master >= 0, "posix_openpt: {}", std::io::Error::last_os_error());

@@ -1,4 +1,4 @@
-//! A run that goes on, and one that has ended.
+//! A run in progress, and a run that has ended.
 
 use std::io::Write as _;
 use std::os::fd::AsFd as _;
@@ -10,16 +10,16 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::output::{Output, fact};
 use super::processes::{Tag, children, open_pidfd, state};
-use super::{PATIENCE, eventually};
+use super::{PATIENCE, eventually, lateness};
 
-/// The ends of the pipes, of those streams that are pipes.
+/// Our ends of the streams that are pipes.
 pub(super) struct Streams {
     pub(super) stdin: Option<ChildStdin>,
     pub(super) out: Option<Output>,
     pub(super) err: Option<Output>,
 }
 
-/// A run that goes on; dropping it kills all of it.
+/// A run in progress. Dropping it kills all its processes.
 pub(crate) struct Running {
     child: Child,
     pid: i32,
@@ -28,7 +28,7 @@ pub(crate) struct Running {
     tag: Tag,
 }
 
-/// A run that has ended; dropping it kills what was left behind.
+/// A run that has ended. Dropping it kills the processes it left behind.
 pub(crate) struct Ended {
     pub(crate) status: ExitStatus,
     pub(crate) start: Instant,
@@ -39,12 +39,12 @@ pub(crate) struct Ended {
     tag: Tag,
 }
 
-/// The lines of a stream so far, empty if it is no pipe.
+/// The lines of a stream so far; none if it is not a pipe.
 fn lines(output: Option<&Output>) -> Vec<String> {
     output.map_or(Vec::new(), Output::lines)
 }
 
-/// Everything that was written, for a failing test.
+/// All output, for the message of a failing test.
 fn told(streams: &Streams) -> String {
     let text = |output: &Option<Output>| output.as_ref().map_or(String::new(), Output::text);
     format!("--- stdout\n{}\n--- stderr\n{}\n---", text(&streams.out), text(&streams.err))
@@ -64,19 +64,19 @@ impl Running {
             eventually("unshare has started its child", || {
                 let inner = children(outer).first().map(|inner| inner.pid);
                 pid = inner.unwrap_or(outer);
-                // A short run may be over before it was seen.
+                // A short run may be over already.
                 inner.is_some() || state(outer) == Some('Z')
             });
         }
         Self { child, pid, streams, started, tag }
     }
 
-    /// winddown's pid, as this process sees it.
+    /// winddown's pid in the PID namespace of the tests.
     pub(crate) fn pid(&self) -> i32 {
         self.pid
     }
 
-    /// When it was started.
+    /// When the run was started.
     pub(crate) fn started(&self) -> Instant {
         self.started
     }
@@ -86,7 +86,7 @@ impl Running {
         &self.tag
     }
 
-    /// Sends winddown a signal; the answer is the time before the call.
+    /// Sends winddown a signal; returns the time before the call.
     #[track_caller]
     pub(crate) fn signal(&self, signal: i32) -> Instant {
         let before = Instant::now();
@@ -108,7 +108,7 @@ impl Running {
     /// Waits for the value of a fact on stdout, such as `pid` or `worker pid`.
     #[track_caller]
     pub(crate) fn fact(&self, name: &str) -> String {
-        let output = self.streams.out.as_ref().expect("stdout is no pipe");
+        let output = self.streams.out.as_ref().expect("stdout is not a pipe");
         let found = output.wait(PATIENCE, |text| fact(text, name));
         found.unwrap_or_else(|| panic!("no fact {name}\n{}", told(&self.streams)))
     }
@@ -117,22 +117,22 @@ impl Running {
     #[track_caller]
     pub(crate) fn number(&self, name: &str) -> i32 {
         let value = self.fact(name);
-        value.parse().unwrap_or_else(|_| panic!("{name} is no number: {value}"))
+        value.parse().unwrap_or_else(|_| panic!("{name} is not a number: {value}"))
     }
 
-    /// Waits for the first line on stdout that contains it.
+    /// Waits for the first line on stdout that contains this text.
     #[track_caller]
     pub(crate) fn wait_out(&self, part: &str) -> String {
         self.wait_lines(self.streams.out.as_ref(), part, 1).remove(0)
     }
 
-    /// Waits until so many lines on stdout contain it.
+    /// Waits until this many lines on stdout contain this text.
     #[track_caller]
     pub(crate) fn wait_out_times(&self, part: &str, count: usize) -> Vec<String> {
         self.wait_lines(self.streams.out.as_ref(), part, count)
     }
 
-    /// Waits for the first line on stderr that contains it.
+    /// Waits for the first line on stderr that contains this text.
     #[track_caller]
     pub(crate) fn wait_err(&self, part: &str) -> String {
         self.wait_lines(self.streams.err.as_ref(), part, 1).remove(0)
@@ -140,7 +140,7 @@ impl Running {
 
     #[track_caller]
     fn wait_lines(&self, output: Option<&Output>, part: &str, count: usize) -> Vec<String> {
-        let output = output.expect("the stream is no pipe");
+        let output = output.expect("the stream is not a pipe");
         let found = output.wait(PATIENCE, |text| {
             let mut lines = super::output::complete_lines(text);
             lines.retain(|line| line.contains(part));
@@ -161,7 +161,7 @@ impl Running {
 
     /// Writes to stdin, which must be a pipe.
     pub(crate) fn write(&mut self, text: &str) {
-        let stdin = self.streams.stdin.as_mut().expect("stdin is no pipe");
+        let stdin = self.streams.stdin.as_mut().expect("stdin is not a pipe");
         stdin.write_all(text.as_bytes()).expect("a reader of stdin");
     }
 
@@ -169,12 +169,12 @@ impl Running {
         self.streams.stdin = None;
     }
 
-    /// Stops reading stderr and closes it: the writer meets a broken pipe.
+    /// Stops reading stderr and closes it: the writer gets a broken pipe.
     pub(crate) fn close_stderr(&mut self) -> String {
         self.streams.err.take().map_or(String::new(), Output::close)
     }
 
-    /// Whether it has not ended yet.
+    /// Whether winddown has not ended yet.
     pub(crate) fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }
@@ -201,9 +201,9 @@ impl Running {
     }
 }
 
-/// Waits on a pidfd: exact to the wake-up, without a SIGCHLD handler, and nothing is reaped yet.
-pub(super) fn wait_for_end(pid: u32) -> bool {
-    let fd = open_pidfd(pid.cast_signed()).expect("a child that has not been reaped");
+/// Waits on a pidfd: as exact as a wake-up, without a SIGCHLD handler, and before anything is reaped.
+pub(crate) fn wait_for_end(pid: u32) -> bool {
+    let fd = open_pidfd(pid.cast_signed()).expect("a process that has not been reaped");
     let mut waiting = [PollFd::new(fd.as_fd(), PollFlags::POLLIN)];
     let patience = PollTimeout::try_from(PATIENCE).expect("a short time");
     matches!(poll(&mut waiting, patience), Ok(1))
@@ -211,7 +211,7 @@ pub(super) fn wait_for_end(pid: u32) -> bool {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Closed pipes end a storm, which could not be caught.
+        // A storm can't be caught, but it ends when its pipes are closed.
         self.streams = Streams { stdin: None, out: None, err: None };
         let _ = self.child.kill();
         self.tag.forget_session();
@@ -220,19 +220,44 @@ impl Drop for Running {
 }
 
 impl Ended {
-    /// The exit status, if it exited.
+    /// The exit status, if winddown exited.
     pub(crate) fn code(&self) -> Option<i32> {
         self.status.code()
     }
 
-    /// The signal it died of.
+    /// The signal that killed winddown, if one did.
     pub(crate) fn signal(&self) -> Option<i32> {
         self.status.signal()
     }
 
-    /// From that moment to the end.
+    /// The time from this moment to the end.
     pub(crate) fn since(&self, moment: Instant) -> Duration {
         self.end.saturating_duration_since(moment)
+    }
+
+    /// Panics unless the run ended at most this long after that moment, as [`lateness`] judges it.
+    #[track_caller]
+    pub(crate) fn expect_within(&self, moment: Instant, promised: Duration) {
+        self.expect_time_within(self.since(moment), promised);
+    }
+
+    /// The same, and not earlier.
+    #[track_caller]
+    pub(crate) fn expect_at(&self, moment: Instant, promised: Duration) {
+        self.expect_time(self.since(moment), promised);
+    }
+
+    /// Panics unless a time that was measured in this run, say in its record, is as promised: not
+    /// shorter, and not longer than [`lateness`] allows.
+    #[track_caller]
+    pub(crate) fn expect_time(&self, time: Duration, promised: Duration) {
+        assert!(time >= promised, "{time:?} is before {promised:?}\n{}", self.told());
+        self.expect_time_within(time, promised);
+    }
+
+    #[track_caller]
+    fn expect_time_within(&self, time: Duration, promised: Duration) {
+        lateness::expect_within(time, promised, (self.start, self.end), || self.told());
     }
 
     /// The lines on stdout.
@@ -250,7 +275,7 @@ impl Ended {
         self.streams.out.as_ref().map_or(Vec::new(), Output::bytes)
     }
 
-    /// How many lines on stdout contain it.
+    /// How many lines on stdout contain this text.
     pub(crate) fn count_out(&self, part: &str) -> usize {
         self.out().iter().filter(|line| line.contains(part)).count()
     }
@@ -262,26 +287,26 @@ impl Ended {
         fact(&text, name).unwrap_or_else(|| panic!("no fact {name}\n{}", self.told()))
     }
 
-    /// Everything that was written, for messages of failing tests.
+    /// All output, for the messages of failing tests.
     pub(crate) fn told(&self) -> String {
         format!("{:?} after {:?}\n{}", self.status, self.duration, told(&self.streams))
     }
 
-    /// Panics, with all output, unless it exited with this code.
+    /// Panics, with all output, unless winddown exited with this code.
     #[track_caller]
     pub(crate) fn expect_code(self, code: i32) -> Self {
         assert_eq!(self.code(), Some(code), "{}", self.told());
         self
     }
 
-    /// Panics, with all output, unless it died of this signal.
+    /// Panics, with all output, unless this signal killed winddown.
     #[track_caller]
     pub(crate) fn expect_signal(self, signal: i32) -> Self {
         assert_eq!(self.signal(), Some(signal), "{}", self.told());
         self
     }
 
-    /// Panics if a process of the run lives on.
+    /// Panics if a process of the run is still alive.
     #[track_caller]
     pub(crate) fn expect_nothing_left(self) -> Self {
         self.tag.assert_nothing_left();

@@ -1,0 +1,54 @@
+//! Other kinds of standard input.
+
+use super::check::{Case, Check, Judge, Profile};
+use super::signals::as_good;
+use super::verdict::{Verdict, Word};
+use crate::check::observed::{AllRuns, Observed, Readiness};
+use crate::check::options::Options;
+use crate::check::runs::scenario::Scenario;
+use crate::check::runs::stdin::Input;
+
+pub(super) const STDIN: Check = Check {
+    id: "stdin",
+    profile: Profile::Full,
+    scenario: Scenario::Stdin,
+    about: "any standard input will do",
+    more: "Starts the server with a closed stdin, with a pipe that stays open (docker run -i), and with a \
+         terminal (docker run -t); all other runs have an empty one (or that of --stdin). Fails when the \
+         server does not become ready, ends by itself, or stops worse than usual.",
+    judge: Judge::Runs(|run| stdin(run.options, run.all)),
+};
+
+fn stdin(options: &Options, all: &AllRuns) -> Verdict {
+    let runs = options.stdin.others().zip(all.of(Scenario::Stdin));
+    let verdicts = runs.map(|(input, seen)| with(input, options, seen, all));
+    let worst = verdicts.max_by_key(|verdict| verdict.word);
+    match worst {
+        Some(verdict) if verdict.word == Word::Pass => {
+            let others: Vec<&str> = options.stdin.others().map(Input::name).collect();
+            Verdict::new(STDIN.id, Word::Pass, format!("the same with {}", others.join(", ")))
+        }
+        Some(verdict) => verdict,
+        None => Verdict::new(STDIN.id, Word::Inconclusive, "the run for this check was not made"),
+    }
+}
+
+fn with(input: Input, options: &Options, seen: &Observed, all: &AllRuns) -> Verdict {
+    let name = input.name();
+    let verdict = |word, text: &str| Verdict::new(STDIN.id, word, format!("with {name}: {text}"));
+    match (&seen.readiness, &seen.before, &seen.record) {
+        (Readiness::Ready { .. }, Some(before), Some(record)) => {
+            let verdict = as_good(STDIN.id, &Case { options, all, seen, before, record });
+            Verdict { summary: format!("with {name}: {}", verdict.summary), ..verdict }
+        }
+        (Readiness::Ended { how }, ..) => {
+            verdict(Word::Fail, &format!("the server {how} before it was ready")).said(&seen.output.last)
+        }
+        (Readiness::TimedOut { seen: what, .. }, ..) => {
+            verdict(Word::Fail, &format!("the server is not ready: {what}")).said(&seen.output.last)
+        }
+        (Readiness::Ready { .. } | Readiness::NotRun { .. }, ..) => {
+            verdict(Word::Inconclusive, "the run left no record")
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Checks of what the server leaves behind.
+
+use super::check::{Check, Judge, Profile};
+use super::verdict::{Verdict, Word};
+use crate::check::observed::{Before, LeftFile, Listener, Observed, ProcessRecord, Record};
+use crate::check::options::Options;
+use crate::check::runs::scenario::Scenario;
+use crate::check::time::short;
+use crate::text::counted;
+
+/// Output that stays open longer than this after the end is held by another process.
+const OPEN_MS_MAX: u64 = 500;
+
+pub(super) const STRAGGLERS: Check = Check {
+    id: "survivors",
+    profile: Profile::Quick,
+    scenario: Scenario::Plain,
+    about: "no process is left behind",
+    more: "Fails when another of the server's processes lives on after the main process has ended: in a \
+         container it would be killed in the middle of its work, elsewhere it would stay. Wait for all \
+         children before exiting. Allow exceptions with --allow proc:NAME.",
+    judge: Judge::Stop(|case| stragglers(case.options, case.seen, case.record)),
+};
+
+pub(super) fn stragglers(options: &Options, seen: &Observed, record: &Record) -> Verdict {
+    let verdict = |word, text: String| Verdict::new(STRAGGLERS.id, word, text);
+    let is_allowed = |name: Option<&String>| {
+        name.is_some_and(|name| options.allow.iter().any(|allowed| allowed.covers_process(name)))
+    };
+    let settled_ms = options.settle.as_secs_f64() * 1000.0;
+    let ended = record.main_end_ms().unwrap_or_default();
+    let mut stayed: Vec<String> = Vec::new();
+    let mut short: Vec<String> = Vec::new();
+    for (process, end) in record.stragglers().filter(|(process, _)| !is_allowed(process.name.as_ref())) {
+        let by_signal = end.is_none_or(|end| end.exit.signal.is_some());
+        let late = end.is_none_or(|end| end.at_ms - ended > settled_ms);
+        // The shell does not wait, and the server behind it never got the signal.
+        let is_behind_a_shell = seen.before.as_ref().is_some_and(|before| before.shell.is_some());
+        if by_signal || late || is_behind_a_shell {
+            stayed.push(process.to_string());
+        } else {
+            short.push(process.to_string());
+        }
+    }
+    stayed.extend(lingering(options, seen));
+    stayed.sort();
+    stayed.dedup();
+    if !stayed.is_empty() {
+        let text = format!("{} left behind: {}", counted(stayed.len(), "process", "es"), stayed.join(", "));
+        return verdict(Word::Fail, text).remedy("wait for all children before the main process ends");
+    }
+    if !short.is_empty() {
+        let text =
+            format!("still there when the main process ended, gone after a signal: {}", short.join(", "));
+        return verdict(Word::Warn, text).remedy("wait for all children before the main process ends");
+    }
+    verdict(Word::Pass, "no process left".to_owned())
+}
+
+/// Processes that are still there after `--settle`, but for those that are allowed.
+pub(super) fn lingering(options: &Options, seen: &Observed) -> Vec<String> {
+    let is_allowed = |process: &&ProcessRecord| {
+        let name = process.name.as_deref().unwrap_or_default();
+        options.allow.iter().any(|allowed| allowed.covers_process(name))
+    };
+    seen.left.processes.iter().filter(|process| !is_allowed(process)).map(ToString::to_string).collect()
+}
+
+pub(super) const PORTS: Check = Check {
+    id: "ports",
+    profile: Profile::Quick,
+    scenario: Scenario::Plain,
+    about: "the server's ports are free again",
+    more: "Fails when a listening socket of the server is still open --settle after the main process has \
+         ended: the next start would fail with 'address already in use'. Allow exceptions with --allow \
+         port:N.",
+    judge: Judge::Stop(|case| ports(case.options, case.seen, case.before)),
+};
+
+fn ports(options: &Options, seen: &Observed, before: &Before) -> Verdict {
+    let verdict = |word, text: String| Verdict::new(PORTS.id, word, text);
+    if before.listeners.is_empty() {
+        return verdict(Word::Skip, "the server listens nowhere".to_owned());
+    }
+    let is_left =
+        |listener: &&Listener| !options.allow.iter().any(|allowed| allowed.covers_listener(listener));
+    let left: Vec<&str> =
+        seen.left.listeners.iter().filter(is_left).map(|listener| listener.address.as_str()).collect();
+    if left.is_empty() {
+        let number = before.listeners.len();
+        return verdict(Word::Pass, format!("{number} of {number} free again"));
+    }
+    verdict(Word::Fail, format!("still listening after the end: {}", left.join(", "))).remedy(
+        "end every process that holds the socket: the next start would fail with 'address already in use'",
+    )
+}
+
+pub(in crate::check) const FILES: Check = Check {
+    id: "files",
+    profile: Profile::Quick,
+    scenario: Scenario::Plain,
+    about: "the server removes its sockets, locks and pid files",
+    more: "Fails when a unix socket, lock or pid file that the server made is left in its directory or in \
+         --watch DIR; warns when one is left elsewhere, or when a file that no process holds is left in \
+         /dev/shm; the verdict says where that file may be another program's. The next start may trip over \
+         what is left. Allow exceptions with --allow file:GLOB.",
+    judge: Judge::Stop(|case| files(case.options, case.seen)),
+};
+
+pub(super) fn files(options: &Options, seen: &Observed) -> Verdict {
+    let is_left = |file: &&LeftFile| !options.allow.iter().any(|allowed| allowed.covers_file(&file.path));
+    let (unclear, left): (Vec<&LeftFile>, Vec<&LeftFile>) =
+        seen.left.files.iter().filter(is_left).partition(|file| file.kind == LeftFile::UNCLEAR);
+    if let (Some(file), true) = (unclear.first(), left.is_empty()) {
+        let text = format!("not seen in time: whether a process still holds {}", file.path);
+        return Verdict::new(FILES.id, Word::Inconclusive, text);
+    }
+    if left.is_empty() {
+        return Verdict::new(FILES.id, Word::Pass, "no socket, lock or pid file left");
+    }
+    let word = if left.iter().any(|file| file.is_near) { Word::Fail } else { Word::Warn };
+    let names: Vec<String> = left.iter().map(|file| format!("{} ({})", file.path, file.kind)).collect();
+    Verdict::new(FILES.id, word, format!("left behind: {}", names.join(", ")))
+        .remedy("remove these files before the server exits")
+}
+
+pub(super) const OUTPUT: Check = Check {
+    id: "output",
+    profile: Profile::Quick,
+    scenario: Scenario::Plain,
+    about: "the server prints no panic, and its output is closed",
+    more: "Fails when the server prints a panic, a traceback or a sanitizer's report after the signal, or \
+         when another process holds its stdout or stderr open after the end: a reader (a CI job, a log \
+         shipper) would hang.",
+    judge: Judge::Stop(|case| output(case.seen)),
+};
+
+pub(super) fn output(seen: &Observed) -> Verdict {
+    let verdict = |word, text: String| Verdict::new(OUTPUT.id, word, text);
+    if !seen.output.alarming.is_empty() {
+        return verdict(Word::Fail, "the server printed a panic or a crash after the signal".to_owned())
+            .said(&seen.output.alarming);
+    }
+    match seen.output.open_ms {
+        Some(0..=OPEN_MS_MAX) => verdict(Word::Pass, "closed at the end, nothing alarming".to_owned()),
+        _ if seen.is_starved() => verdict(Word::Inconclusive, "the machine was too busy to tell".to_owned()),
+        open_ms => {
+            let text = open_ms.map_or_else(
+                || "is still open after".to_owned(),
+                |ms| format!("stayed open for {} after", short(ms)),
+            );
+            verdict(Word::Fail, format!("stdout or stderr {text} the end"))
+                .remedy("end every process that holds it: a reader of the output would hang")
+        }
+    }
+}

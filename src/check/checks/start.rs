@@ -1,0 +1,221 @@
+//! Checks of the time from the start to the signal.
+
+use std::collections::BTreeSet;
+
+use super::check::{Check, Judge, Profile};
+use super::verdict::{Verdict, Word};
+use crate::check::observed::{Before, Observed, Readiness, Record, Shell, Takes};
+use crate::check::options::Options;
+use crate::check::runs::scenario::Scenario;
+use crate::check::time::short;
+use crate::text::counted;
+
+pub(super) const READY: Check = Check {
+    id: "ready",
+    profile: Profile::Quick,
+    scenario: Scenario::Plain,
+    about: "the server becomes ready",
+    more: "Fails when the server exits before it is ready, or before it is asked to stop; inconclusive when \
+         it is not ready within --ready-timeout. Without --ready, the server is ready when one of its \
+         processes accepts a connection or sends READY=1. Only the server's own answers count; any other \
+         process that answers is named.",
+    judge: Judge::Start(|run| ready(run.options, run.seen)),
+};
+
+fn ready(options: &Options, seen: &Observed) -> Verdict {
+    match (&seen.readiness, &seen.record) {
+        (Readiness::Ready { .. }, Some(record)) if record.ended_unasked() => {
+            ended_early(READY.id, options, seen, record)
+        }
+        (Readiness::Ready { after_ms, how }, _) => {
+            Verdict::new(READY.id, Word::Pass, format!("after {}: {how}", short(*after_ms)))
+        }
+        (Readiness::Ended { .. }, _) => Verdict { word: Word::Fail, ..unready(READY.id, options, seen) },
+        _ => unready(READY.id, options, seen),
+    }
+}
+
+/// Why a run that never became ready can't be judged, with the server's last lines.
+pub(super) fn unready(id: &'static str, options: &Options, seen: &Observed) -> Verdict {
+    let inconclusive = |text: String| Verdict::new(id, Word::Inconclusive, text);
+    let verdict = match &seen.readiness {
+        Readiness::Ended { how } => {
+            let verdict = strangers(inconclusive(format!("the server {how} before it was ready")), seen);
+            hints(options, seen).iter().fold(verdict, Verdict::because)
+        }
+        Readiness::TimedOut { after_ms, seen: what } if !seen.strangers.is_empty() => {
+            strangers(inconclusive(format!("not ready after {}: {what}", short(*after_ms))), seen)
+        }
+        Readiness::TimedOut { after_ms, seen: what } => {
+            inconclusive(format!("not ready after {}: {what}", short(*after_ms)))
+                .remedy("say what makes it ready (--ready), or give it more time (--ready-timeout)")
+        }
+        Readiness::NotRun { why, .. } => inconclusive(why.clone()),
+        Readiness::Ready { .. } => inconclusive("the run left no record".to_owned()),
+    };
+    verdict.said(&seen.output.last)
+}
+
+/// The failure of a server that was ready, and ended by itself before the signal.
+pub(super) fn ended_early(id: &'static str, options: &Options, seen: &Observed, record: &Record) -> Verdict {
+    let exit = record.exit.as_ref().map_or_else(String::new, |exit| format!(": {exit}"));
+    let verdict = Verdict::new(id, Word::Fail, format!("the server ended before it was asked to stop{exit}"));
+    let verdict = hints(options, seen).iter().fold(strangers(verdict, seen), Verdict::because);
+    verdict.said(&seen.output.last)
+}
+
+/// Adds which processes answered at the server's addresses before the start, and the remedy.
+fn strangers(verdict: Verdict, seen: &Observed) -> Verdict {
+    if seen.strangers.is_empty() {
+        return verdict;
+    }
+    let is_told = |line: &&String| verdict.summary.contains(line.as_str());
+    let others: Vec<&String> = seen.strangers.iter().filter(|line| !is_told(line)).collect();
+    let verdict = others.into_iter().fold(verdict, Verdict::because);
+    verdict.remedy("stop that process, or give the server a port of its own: --port auto")
+}
+
+/// Why a server may have exited with 0 although it was not asked to stop.
+fn hints(options: &Options, seen: &Observed) -> Vec<String> {
+    let well =
+        seen.record.iter().filter(|record| record.exit.as_ref().is_some_and(|exit| exit.code == Some(0)));
+    let hint = |record: &Record| {
+        let left: BTreeSet<String> = record
+            .stragglers()
+            .map(|(process, _)| process)
+            .chain(&record.killed)
+            .map(ToString::to_string)
+            .collect();
+        if left.is_empty() {
+            let ends = "if it exits when its stdin ends, as vite and esbuild do: --stdin open";
+            return options.stdin.ends().then(|| ends.to_owned());
+        }
+        let left = left.into_iter().collect::<Vec<_>>().join(", ");
+        Some(format!(
+            "it put itself into the background ({left}): run it in the foreground, e.g. nginx -g 'daemon off;'"
+        ))
+    };
+    well.filter_map(hint).collect()
+}
+
+pub(super) const HANDLER: Check = Check {
+    id: "handler",
+    profile: Profile::Quick,
+    scenario: Scenario::Plain,
+    about: "the server handles the stop signal",
+    more: "Fails when the main process ignores the stop signal, or blocks it without reading it: then only \
+         SIGKILL can end it. Warns when it has no handler: then the signal ends it at once, in the middle \
+         of its work.",
+    judge: Judge::Stop(|case| handler(case.before)),
+};
+
+fn handler(before: &Before) -> Verdict {
+    let main = &before.main;
+    let (word, text, remedy) = match before.takes {
+        None => (Word::Inconclusive, "the main process ended before the signal", ""),
+        Some(Takes::Caught) => (Word::Pass, "the stop signal is caught", ""),
+        Some(Takes::Read) => (Word::Pass, "the stop signal is blocked and read", ""),
+        Some(Takes::Ignored) => (
+            Word::Fail,
+            "the stop signal is ignored",
+            "install a handler; nohup, or a shell that starts it in the background, may have had the signal ignored",
+        ),
+        Some(Takes::Blocked) => (
+            Word::Fail,
+            "the stop signal is blocked, and no thread reads it",
+            "unblock the signal (pthread_sigmask), or read it with sigwait or signalfd",
+        ),
+        Some(Takes::Default) => (
+            Word::Warn,
+            "no handler: the stop signal ends the server at once, in the middle of its work",
+            "install a handler that finishes the work under way, then exits",
+        ),
+        Some(Takes::Dropped) => (
+            Word::Fail,
+            "no handler: as PID 1 of its namespace the server never gets the stop signal",
+            "install a handler, or run it under an init such as winddown",
+        ),
+    };
+    let verdict = Verdict::new(HANDLER.id, word, text);
+    if remedy.is_empty() { verdict } else { verdict.remedy(format!("{main}: {remedy}")) }
+}
+
+pub(super) const ZOMBIES: Check = Check {
+    id: "zombies",
+    profile: Profile::Quick,
+    scenario: Scenario::Plain,
+    about: "the server reaps its children",
+    more: "Warns when the server has zombies before the signal, fails when their number grows while it \
+         runs: each takes a slot in the process table. Wait for children, or run the server under an init \
+         such as winddown.",
+    judge: Judge::Stop(|case| zombies(case.before)),
+};
+
+fn zombies(before: &Before) -> Verdict {
+    let verdict = |word| Verdict::new(ZOMBIES.id, word, counted(before.zombies, "zombie", "s"));
+    match before.zombies {
+        0 => verdict(Word::Pass),
+        number if number > before.zombies_first && before.zombies_first > 0 => verdict(Word::Fail).remedy(
+            "their number grows: wait for children, or run the server under an init such as winddown",
+        ),
+        _ => {
+            verdict(Word::Warn).remedy("wait for children, or run the server under an init such as winddown")
+        }
+    }
+}
+
+pub(super) const NOTIFY: Check = Check {
+    id: "notify",
+    profile: Profile::Full,
+    scenario: Scenario::Plain,
+    about: "shows what the server sends by sd_notify",
+    more: "Shows the messages that came after the signal (STOPPING=1, EXTEND_TIMEOUT_USEC=). Never fails. \
+         Skipped when the server sends none at all.",
+    judge: Judge::Stop(|case| notify(case.seen)),
+};
+
+/// For information only.
+fn notify(seen: &Observed) -> Verdict {
+    let verdict = |word, text: &str| Verdict::new(NOTIFY.id, word, text);
+    let Some(messages) = &seen.messages else {
+        return verdict(Word::Skip, "the server sends nothing by sd_notify");
+    };
+    // The main job answers these itself: they are in its record.
+    let asked = seen.record.iter().flat_map(|record| &record.extensions);
+    let asked = asked.map(|extension| format!("EXTEND_TIMEOUT_USEC={:.0}", extension.time_ms * 1000.0));
+    let lines: Vec<String> = messages.iter().cloned().chain(asked).collect();
+    if lines.is_empty() {
+        return verdict(
+            Word::Pass,
+            "no message after the signal; STOPPING=1 would tell a service manager that it stops",
+        );
+    }
+    verdict(Word::Pass, &format!("after the signal: {}", lines.join(", ")))
+}
+
+pub(super) const SHELL_WRAP: Check = Check {
+    id: "shell-wrap",
+    profile: Profile::Quick,
+    scenario: Scenario::Plain,
+    about: "no shell takes the signal in the server's place",
+    more: "Warns when the main process is a shell that waits for the server: the shell gets the signal, the \
+         server does not. Start the server with exec as the last line of the script. Passes when the \
+         shell ends after the server.",
+    judge: Judge::Stop(|case| shell_wrap(case.before, case.record)),
+};
+
+/// Passes a shell that outlives its child: it stops the child, or the child is only one of its commands.
+fn shell_wrap(before: &Before, record: &Record) -> Verdict {
+    let Some(Shell { program, child }) = &before.shell else {
+        return Verdict::new(SHELL_WRAP.id, Word::Pass, "no shell in front");
+    };
+    let is_left = record.has_outlived_main(child.pid);
+    let child = child.name.as_deref().unwrap_or_default();
+    if !is_left {
+        let text = format!("{program} ended after {child}");
+        return Verdict::new(SHELL_WRAP.id, Word::Pass, text);
+    }
+    let text = format!("{program} gets the stop signal, {child} behind it does not");
+    Verdict::new(SHELL_WRAP.id, Word::Warn, text)
+        .remedy(format!("start the server with exec: exec {child} ..."))
+}

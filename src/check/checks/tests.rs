@@ -1,0 +1,277 @@
+use super::catalogue::find;
+use super::made_up::{changed, chosen, exit, good, judged, killed, process, strip};
+use super::verdict::status;
+use super::*;
+use crate::check::observed::{HeldConnection, HeldEnd, LeftFile, Missing, Shell, Takes};
+use crate::check::options::baseline::Baseline;
+use crate::record::schema::{EndRecord, ExitRecord, FindingRecord, SentRecord};
+
+fn options(words: &[&str]) -> Options {
+    chosen(words).0
+}
+
+fn verdict(check: &Check, words: &[&str], all: &AllRuns) -> Verdict {
+    let (options, selection) = chosen(words);
+    super::verdict(check, &Test { options: &options, selection: &selection, all })
+}
+
+#[track_caller]
+fn expect(words: &[&str], seen: Observed, id: &str, word: Word) {
+    let check = find(id).expect("a check");
+    let seen = AllRuns { plain: seen, ..AllRuns::default() };
+    let verdict = verdict(check, words, &seen);
+    assert_eq!(verdict.word, word, "{verdict:?}");
+}
+
+#[test]
+fn a_good_server_passes_every_check_of_its_stop() {
+    let verdicts = judged(&[], &AllRuns { plain: good(), ..AllRuns::default() });
+    assert!(verdicts.iter().all(|verdict| verdict.word == Word::Pass), "{verdicts:?}");
+    assert_eq!(status(&verdicts), 0);
+}
+
+#[test]
+fn every_verdict_names_its_check() {
+    let others = catalogue::CHECKS.iter().map(|check| (check.scenario, good())).collect();
+    let all = AllRuns { plain: good(), others, ..AllRuns::default() };
+    for check in &catalogue::CHECKS {
+        assert_eq!(verdict(check, &[], &all).id, check.id);
+    }
+}
+
+#[test]
+fn who_was_not_ready_is_not_judged() {
+    let seen = changed(|seen| seen.readiness = Readiness::TimedOut { after_ms: 1, seen: String::new() });
+    let verdicts = judged(&[], &AllRuns { plain: seen, ..AllRuns::default() });
+    assert!(verdicts.iter().all(|verdict| verdict.word == Word::Inconclusive), "{verdicts:?}");
+    assert_eq!(status(&verdicts), 3);
+}
+
+#[test]
+fn a_kill_fails_and_tells_why_unless_the_machine_was_busy() {
+    let mut seen = changed(killed);
+    let finding =
+        FindingRecord { code: "W09".to_owned(), remedy: "close".to_owned(), ..FindingRecord::default() };
+    seen.record.as_mut().expect("a record").findings = vec![finding];
+    let told = stop::stops(&options(&[]), &seen, seen.record.as_ref().expect("a record"));
+    assert!(told.lines().iter().any(|line| line == "try: close"), "{told:?}");
+    expect(&[], seen.clone(), "stops", Word::Fail);
+    expect(&[], seen.clone(), "exit-status", Word::Skip);
+    seen.noise.waited_ms = 5000;
+    expect(&[], seen, "stops", Word::Inconclusive);
+}
+
+#[test]
+fn the_margin_has_its_borders() {
+    for (limit, word) in [("200ms", Word::Pass), ("195ms", Word::Warn), ("109ms", Word::Fail)] {
+        expect(&["-t", limit], good(), "margin", word);
+    }
+    expect(&["--within", "100ms"], good(), "stops", Word::Pass);
+    expect(&["--within", "99ms"], good(), "stops", Word::Fail);
+}
+
+#[test]
+fn crashes_are_never_good() {
+    let ends = |end: ExitRecord| changed(|seen| seen.record.as_mut().expect("a record").exit = Some(end));
+    let signal = |name: &str| ExitRecord { code: None, signal: Some(name.to_owned()) };
+    expect(&[], ends(signal("TERM")), "exit-status", Word::Pass);
+    expect(&[], ends(exit(143)), "exit-status", Word::Pass);
+    expect(&[], ends(exit(130)), "exit-status", Word::Fail);
+    expect(&["-s", "INT"], ends(exit(130)), "exit-status", Word::Pass);
+    expect(&["--expect-exit", "SEGV"], ends(signal("SEGV")), "exit-status", Word::Fail);
+}
+
+#[test]
+fn stragglers_count_by_how_they_end() {
+    let straggler = |at_ms: f64, end: ExitRecord| {
+        changed(|seen| {
+            let record = seen.record.as_mut().expect("a record");
+            let target = process(11, "worker");
+            let sent =
+                SentRecord { at_ms: 1100.0, target, purpose: "ask".to_owned(), ..SentRecord::default() };
+            record.signals.push(sent);
+            record.ends.push(EndRecord { at_ms, pid: 11, exit: end, ..EndRecord::default() });
+        })
+    };
+    expect(&[], straggler(1150.0, exit(0)), "survivors", Word::Warn);
+    expect(&[], straggler(1700.0, exit(0)), "survivors", Word::Fail);
+    let by_term = ExitRecord { code: None, signal: Some("TERM".to_owned()) };
+    expect(&[], straggler(1101.0, by_term.clone()), "survivors", Word::Fail);
+    expect(&["--allow", "proc:worker"], straggler(1101.0, by_term), "survivors", Word::Pass);
+}
+
+#[test]
+fn the_order_of_outcomes_is_judged() {
+    for (after, word) in [
+        ("..xxx", Word::Pass),
+        (".RRxx", Word::Pass),
+        ("xxxxx", Word::Pass),
+        ("..xx.", Word::Fail),
+        (".RRRx", Word::Fail),
+        (".HHxx", Word::Fail),
+        ("...............xx", Word::Fail),
+        (".....EEEEEEEEEExx", Word::Pass),
+    ] {
+        expect(&[], changed(|seen| seen.strip = strip("...", after)), "refuse-new", word);
+    }
+    expect(&[], changed(|seen| seen.strip = strip("xxx", "xx")), "refuse-new", Word::Inconclusive);
+    expect(&[], changed(|seen| seen.unproved = Some("other".to_owned())), "refuse-new", Word::Inconclusive);
+    expect(&[], changed(|seen| seen.unproved = Some("other".to_owned())), "backlog", Word::Inconclusive);
+    expect(&[], changed(|seen| seen.strip.clear()), "refuse-new", Word::Skip);
+    expect(&[], changed(|seen| seen.strip = strip("...", ".Rxxx")), "backlog", Word::Warn);
+}
+
+#[test]
+fn what_clients_suffer_from_is_told_in_plain_words() {
+    let lines = |after: &str| {
+        let verdict = traffic::refuse_new(&changed(|seen| seen.strip = strip("...", after)));
+        verdict.lines().join("; ")
+    };
+    assert_eq!(
+        lines("..............."),
+        "the server takes new work until it ends; after the signal: 15 answered; try: close the listener at the signal, or answer with 503"
+    );
+    assert!(lines("..xx.").starts_with(
+        "the server accepts again after it has refused; after the signal: 3 answered, 2 refused"
+    ));
+    assert!(lines(".HHxx").starts_with("the server accepts new connections, and does not answer them; "));
+    assert!(lines("RRRxx").starts_with(
+        "the server accepts new connections, and cuts them; after the signal: 3 cut, 2 refused"
+    ));
+    assert_eq!(lines(".xxx"), "after the signal: 1 answered, 3 refused");
+    // A cut connection is mentioned even where the check passes.
+    assert_eq!(
+        lines(".Rxx"),
+        "1 connection cut in the kernel's queue; after the signal: 1 answered, 1 cut, 2 refused; see backlog"
+    );
+}
+
+#[test]
+fn a_shell_stands_in_front_of_what_outlives_it() {
+    let behind_shell = |change: &dyn Fn(&mut Record)| {
+        changed(|seen| {
+            let shell = Shell { program: "dash".to_owned(), child: process(11, "python3") };
+            seen.before.as_mut().expect("a look").shell = Some(shell);
+            change(seen.record.as_mut().expect("a record"));
+        })
+    };
+    expect(&[], behind_shell(&|_| {}), "shell-wrap", Word::Pass);
+    let ends =
+        |record: &mut Record| record.ends.push(EndRecord { at_ms: 1110.0, pid: 11, ..EndRecord::default() });
+    expect(&[], behind_shell(&ends), "shell-wrap", Word::Warn);
+    let is_killed = |record: &mut Record| record.killed = vec![process(11, "python3")];
+    expect(&[], behind_shell(&is_killed), "shell-wrap", Word::Warn);
+}
+
+#[test]
+fn who_ends_unasked_is_not_ready_and_does_not_stop() {
+    let early = |change: fn(&mut Record)| changed(|seen| change(seen.record.as_mut().expect("a record")));
+    for seen in [
+        early(|record| record.stop = None),
+        early(|record| record.stop.as_mut().expect("a stop").cause = "main-exited".to_owned()),
+        early(|record| record.ends[0].at_ms = 900.0),
+    ] {
+        expect(&[], seen.clone(), "ready", Word::Fail);
+        expect(&[], seen.clone(), "stops", Word::Fail);
+        let verdicts = judged(&[], &AllRuns { plain: seen, ..AllRuns::default() });
+        assert!(verdicts.iter().all(|verdict| verdict.word != Word::Pass), "{verdicts:?}");
+    }
+}
+
+#[test]
+fn what_was_to_be_killed_has_died_of_it() {
+    let check = find("kill-restart").expect("a check");
+    for (signal, word) in [(Some("KILL".to_owned()), Word::Pass), (None, Word::Inconclusive)] {
+        let again = changed(|seen| {
+            seen.restart = Some(Readiness::Ready { after_ms: 5, how: String::new() });
+            let record = seen.record.as_mut().expect("a record");
+            record.exit = Some(ExitRecord { code: signal.is_none().then_some(0), signal });
+        });
+        let all = AllRuns { plain: good(), others: vec![(check.scenario, again)], ..AllRuns::default() };
+        assert_eq!(verdict(check, &[], &all).word, word);
+    }
+}
+
+#[test]
+fn a_connection_is_blamed_for_its_delay_only() {
+    let slow = changed(|seen| seen.record.as_mut().expect("a record").phases[1].at_ms = 2200.0);
+    let word = |seen: &Observed, plain: &Observed| connections::delays("silent-conn", seen, plain).word;
+    assert_eq!(word(&good(), &good()), Word::Pass);
+    assert_eq!(word(&slow, &good()), Word::Fail);
+    assert_eq!(word(&slow, &slow), Word::Pass);
+    assert_eq!(word(&changed(killed), &changed(killed)), Word::Inconclusive);
+}
+
+#[test]
+fn only_complete_answers_are_no_loss() {
+    let held = |end| HeldConnection { opened_ms: -500, ended_ms: Some(10), end };
+    let seen = changed(|seen| {
+        seen.held = [HeldEnd::Answered(200), HeldEnd::Answered(503), HeldEnd::Cut].map(held).to_vec();
+    });
+    assert_eq!(connections::lost(&seen), 2);
+    assert_eq!(connections::in_flight(&seen).word, Word::Fail);
+}
+
+#[test]
+fn what_was_missing_is_never_passed() {
+    let check = find("in-flight").expect("a check");
+    for (missing, word) in
+        [(Missing::Skip("a"), Word::Skip), (Missing::Inconclusive("b".to_owned()), Word::Inconclusive)]
+    {
+        let run = changed(|seen| seen.missing = Some(missing));
+        let all = AllRuns { plain: good(), others: vec![(Scenario::Requests, run)], ..AllRuns::default() };
+        assert_eq!(verdict(check, &[], &all).word, word);
+    }
+    let nothing = AllRuns { plain: good(), ..AllRuns::default() };
+    assert_eq!(verdict(check, &[], &nothing).word, Word::Inconclusive);
+}
+
+#[test]
+fn the_worst_of_several_runs_counts() {
+    let all = AllRuns { plain: good(), again: vec![changed(killed), good()], ..AllRuns::default() };
+    let told = verdict(find("stops").expect("a check"), &[], &all);
+    assert_eq!(told.word, Word::Fail);
+    assert!(told.summary.starts_with("in 1 of 3 runs: "), "{told:?}");
+    let (options, selection) = chosen(&[]);
+    let fails = |run| fails(&options, &selection, &all, run);
+    assert!(!fails(&all.plain) && fails(&all.again[0]));
+    let baseline = Baseline::of(&several::Times::of(&all));
+    assert_eq!(super::baseline::baseline(&baseline, &baseline, false).word, Word::Pass);
+}
+
+#[test]
+fn severities_are_shifted_by_options() {
+    let seen = || changed(|seen| seen.before.as_mut().expect("it").takes = Some(Takes::Default));
+    let word = |words: &[&str]| {
+        let all = AllRuns { plain: seen(), ..AllRuns::default() };
+        judged(words, &all).into_iter().find(|verdict| verdict.id == "handler").map(|verdict| verdict.word)
+    };
+    assert_eq!(word(&[]), Some(Word::Warn));
+    assert_eq!(word(&["--strict"]), Some(Word::Fail));
+    assert_eq!(word(&["--deny", "handler"]), Some(Word::Fail));
+    assert_eq!(word(&["--deny", "stops"]), Some(Word::Warn));
+    assert_eq!(word(&["--skip", "handler"]), None);
+}
+
+#[test]
+fn shared_memory_that_may_be_of_others_is_no_pass() {
+    let mut seen = good();
+    let path = "/dev/shm/one".to_owned();
+    seen.left.files = vec![LeftFile { path, kind: LeftFile::UNCLEAR, is_near: false }];
+    let verdict = left::files(&options(&[]), &seen);
+    assert_eq!(verdict.word, Word::Inconclusive);
+    assert!(verdict.summary.contains("/dev/shm/one"), "{}", verdict.summary);
+}
+
+#[test]
+fn a_load_that_fails_shows_its_status_and_last_lines() {
+    let status = std::os::unix::process::ExitStatusExt::from_raw(3 << 8);
+    let run = changed(|seen| seen.driven = Some((status, vec!["1 of 10 requests failed".to_owned()])));
+    let all = AllRuns { plain: good(), others: vec![(Scenario::Drive, run)], ..AllRuns::default() };
+    let found = verdict(&connections::UNDER_LOAD, &[], &all);
+    assert_eq!(found.word, Word::Fail);
+    assert_eq!(
+        found.lines()[..2],
+        ["the command of --drive failed: exit status 3", "| 1 of 10 requests failed"]
+    );
+}

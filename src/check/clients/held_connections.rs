@@ -1,0 +1,185 @@
+//! Connections that are held through a stop.
+
+use std::collections::HashSet;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use http_body_util::BodyExt;
+use hyper::client::conn::http1::handshake;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::task::JoinHandle;
+use tracing::info;
+
+use super::probe::{Connected, Duplex, Place, Url};
+use crate::check::observed::{HeldConnection, HeldEnd, Missing};
+use crate::check::runs::scenario::Holds;
+use crate::check::time::now_ms;
+use crate::os::clock::Clock;
+use crate::os::inspect;
+
+/// How many requests are held.
+const REQUESTS: usize = 3;
+/// How long it may take until the server has read them.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// How long connections may outlive the server.
+const REST: Duration = Duration::from_millis(500);
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// A task for each held connection, which returns when and how it ended.
+pub(in crate::check) struct Holding(Vec<One>);
+
+struct One {
+    task: JoinHandle<(u64, HeldEnd)>,
+    opened_at_ms: u64,
+    /// Our own address of the connection; none if it has had its answer, or is no TCP connection.
+    from: Option<SocketAddr>,
+}
+
+/// What to hold, and where.
+pub(in crate::check) struct Wanted<'a> {
+    pub(in crate::check) holds: Holds,
+    pub(in crate::check) place: Option<&'a Place>,
+    pub(in crate::check) http: Option<&'a Url>,
+    pub(in crate::check) slow: Option<&'a Url>,
+    pub(in crate::check) stream: Option<&'a Url>,
+}
+
+impl Holding {
+    /// Opens what the scenario needs.
+    pub(in crate::check) async fn open(wanted: &Wanted<'_>, clock: Clock) -> Result<Self, Missing> {
+        let mut holding = Self(Vec::new());
+        let broken =
+            |_| Missing::Inconclusive("the connection could not be opened before the signal".to_owned());
+        match wanted.holds {
+            Holds::Requests => {
+                let url = wanted.slow.ok_or(Missing::Skip("no slow request to hold: give --slow URL"))?;
+                holding.requests(url, clock).await.map_err(broken)?;
+            }
+            Holds::RequestsIfAny => {
+                if let Some(url) = wanted.slow {
+                    holding.requests(url, clock).await.map_err(broken)?;
+                }
+            }
+            Holds::Stream => {
+                let url =
+                    wanted.stream.ok_or(Missing::Skip("no endless answer to hold: give --stream URL"))?;
+                holding.request(url, clock).await.map_err(broken)?;
+            }
+            Holds::Idle => {
+                let url = wanted.http.ok_or(Missing::Skip("the server speaks no HTTP"))?;
+                holding.idle(url, clock).await.map_err(broken)?;
+            }
+            Holds::Half => {
+                let url = wanted.http.ok_or(Missing::Skip("the server speaks no HTTP"))?;
+                holding.silent(&url.place, b"GET / HT", clock).await.map_err(broken)?;
+            }
+            Holds::Silent => {
+                let place = wanted.place.ok_or(Missing::Skip("the server listens nowhere"))?;
+                holding.silent(place, b"", clock).await.map_err(broken)?;
+            }
+            Holds::Nothing => {}
+        }
+        Ok(holding)
+    }
+
+    async fn requests(&mut self, url: &Url, clock: Clock) -> io::Result<()> {
+        for _ in 0..REQUESTS {
+            self.request(url, clock).await?;
+        }
+        Ok(())
+    }
+
+    async fn request(&mut self, url: &Url, clock: Clock) -> io::Result<()> {
+        let Connected { stream, ends, .. } = url.place.connect().await?;
+        let (mut client, connection) = handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+        tokio::spawn(connection);
+        let request = url.request(false);
+        let task = tokio::spawn(async move {
+            let answer = client.send_request(request).await;
+            let end = match answer {
+                Ok(answer) => {
+                    let status = answer.status().as_u16();
+                    answer.into_body().collect().await.map_or(HeldEnd::Cut, |_| HeldEnd::Answered(status))
+                }
+                Err(_) => HeldEnd::Cut,
+            };
+            (now_ms(clock), end)
+        });
+        self.0.push(One { task, opened_at_ms: now_ms(clock), from: ends.map(|(from, _)| from) });
+        Ok(())
+    }
+
+    async fn idle(&mut self, url: &Url, clock: Clock) -> io::Result<()> {
+        let stream = url.place.connect().await?.stream;
+        let (mut client, connection) = handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+        let connection = tokio::spawn(connection);
+        let answer = client.send_request(url.request(true)).await.map_err(io::Error::other)?;
+        let _ = answer.into_body().collect().await;
+        let task = tokio::spawn(async move {
+            let _ = connection.await;
+            drop(client);
+            (now_ms(clock), HeldEnd::Closed)
+        });
+        self.0.push(One { task, opened_at_ms: now_ms(clock), from: None });
+        Ok(())
+    }
+
+    async fn silent(&mut self, place: &Place, bytes: &'static [u8], clock: Clock) -> io::Result<()> {
+        let Connected { mut stream, ends, .. } = place.connect().await?;
+        stream.write_all(bytes).await?;
+        let task = tokio::spawn(async move { (closed_at_ms(stream, clock).await, HeldEnd::Closed) });
+        self.0.push(One { task, opened_at_ms: now_ms(clock), from: ends.map(|(from, _)| from) });
+        Ok(())
+    }
+
+    /// Waits until the server has read everything, drops what is not under way there, and returns whether anything
+    /// is left. A connection in the kernel's queue is not under way.
+    pub(in crate::check) async fn keep_under_way(
+        &mut self,
+        pids: impl Fn() -> Vec<i32>,
+        clock: Clock,
+    ) -> bool {
+        let until = clock.now().saturating_add(PATIENCE);
+        let is_read = |one: &One, read: &HashSet<String>| {
+            one.from.is_none_or(|from| read.contains(&from.to_string())) && !one.task.is_finished()
+        };
+        let wanted = self.0.len();
+        if wanted == 0 {
+            return true;
+        }
+        loop {
+            // Listed again each time: some servers start a process for each connection.
+            let read = inspect::read_from(&pids());
+            let count = self.0.iter().filter(|one| is_read(one, &read)).count();
+            if count == wanted || clock.now() > until {
+                self.0.retain(|one| is_read(one, &read));
+                info!(count, of = wanted, "held");
+                return count > 0;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// How each connection ended, once the server has.
+    pub(in crate::check) async fn finish(self, signal_at_ms: u64) -> Vec<HeldConnection> {
+        let from_signal = |at_ms: u64| at_ms.cast_signed().saturating_sub(signal_at_ms.cast_signed());
+        let mut held = Vec::new();
+        for One { task, opened_at_ms, .. } in self.0 {
+            let opened_ms = from_signal(opened_at_ms);
+            held.push(match tokio::time::timeout(REST, task).await {
+                Ok(Ok((at_ms, end))) => HeldConnection { opened_ms, ended_ms: Some(from_signal(at_ms)), end },
+                _ => HeldConnection { opened_ms, ended_ms: None, end: HeldEnd::Cut },
+            });
+        }
+        held
+    }
+}
+
+/// Reads until the other end closes.
+async fn closed_at_ms(mut stream: Box<dyn Duplex>, clock: Clock) -> u64 {
+    let mut buffer = [0; 1024];
+    while let Ok(1..) = stream.read(&mut buffer).await {}
+    now_ms(clock)
+}

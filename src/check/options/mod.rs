@@ -1,0 +1,88 @@
+//! The command line of `winddown check`, turned into plain values.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::clients::probe::Resource;
+use super::runs::stdin::Input;
+use crate::lifecycle::exit::Exit;
+use crate::lifecycle::plan::Target;
+use crate::lifecycle::signal::Signal;
+use crate::observe::log::Format;
+use allow::Allowance;
+use baseline::Baseline;
+use port::Port;
+use ready::Ready;
+use reports::Report;
+
+pub(super) mod allow;
+pub(super) mod baseline;
+pub mod definition;
+mod given;
+pub(super) mod parse;
+pub(super) mod port;
+pub(super) mod ready;
+pub(super) mod reports;
+mod useless;
+mod values;
+
+/// What to test, and how to judge it.
+#[derive(Clone, Debug)]
+pub(super) struct Options {
+    /// The time from the signal to SIGKILL.
+    pub(super) limit: Duration,
+    /// A stop that takes longer fails.
+    pub(super) within: Option<Duration>,
+    /// The signal; `None` for TERM.
+    pub(super) signal: Option<Signal>,
+    /// Which processes get it.
+    pub(super) to: Option<Target>,
+    /// The server's standard input.
+    pub(super) stdin: Input,
+    /// When the server is ready: all of these.
+    pub(super) ready: Vec<Ready>,
+    /// How long the start may take.
+    pub(super) ready_timeout: Duration,
+    /// How long after the end something may be left.
+    pub(super) settle: Duration,
+    /// Further directories to search for files left behind.
+    pub(super) watch: Vec<PathBuf>,
+    /// How a good stop may end, instead of the default.
+    pub(super) expect_exit: Vec<Exit>,
+    /// What may be left behind.
+    pub(super) allow: Vec<Allowance>,
+    /// Where to send requests, unless that is found out.
+    pub(super) url: Option<Resource>,
+    /// A request that takes long.
+    pub(super) slow: Option<Resource>,
+    /// A request whose answer does not end.
+    pub(super) stream: Option<Resource>,
+    /// A command that loads the server.
+    pub(super) drive: Option<String>,
+    /// A command that takes away what the server depends on.
+    pub(super) breaks: Option<String>,
+    /// The number of plain runs.
+    pub(super) runs: usize,
+    /// Whether the first failure ends them.
+    pub(super) until_fail: bool,
+    /// Times to compare with.
+    pub(super) baseline: Option<Baseline>,
+    /// The file to save the times in.
+    pub(super) save_baseline: Option<PathBuf>,
+    /// The requested reports.
+    pub(super) reports: Vec<Report>,
+    /// The format of the log of each step; `None` without one.
+    pub(super) trace: Option<Format>,
+    /// The port for the server.
+    pub(super) port: Option<Port>,
+    /// The server.
+    pub(super) command: Vec<OsString>,
+}
+
+impl Options {
+    /// The signal that asks the server to stop.
+    pub(super) fn stop_signal(&self) -> Signal {
+        self.signal.unwrap_or(Signal::TERM)
+    }
+}

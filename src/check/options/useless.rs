@@ -1,0 +1,151 @@
+//! Options that would do nothing, contradict each other, or are missing for a named check.
+
+use std::collections::HashSet;
+
+use super::Options;
+use super::reports::Report;
+use crate::check::checks::catalogue;
+use crate::check::checks::check::Check;
+use crate::check::checks::selection::Selection;
+use crate::check::runs::scenario::Scenario;
+use crate::cli::UsageError;
+
+/// An option that serves some checks.
+struct Aid {
+    /// The names of the option and of its value.
+    option: &'static str,
+    value: &'static str,
+    is_given: fn(&Options) -> bool,
+    /// Whether it makes a difference to a check.
+    serves: fn(&Check) -> bool,
+    /// Whether such a check needs it.
+    is_needed: fn(&Check) -> bool,
+}
+
+const AIDS: [Aid; 6] = [
+    Aid {
+        option: "--slow",
+        value: "URL",
+        is_given: |options| options.slow.is_some(),
+        serves: |check| check.scenario.holds_requests(),
+        is_needed: |check| check.scenario == Scenario::Requests,
+    },
+    Aid {
+        option: "--stream",
+        value: "URL",
+        is_given: |options| options.stream.is_some(),
+        serves: |check| check.scenario == Scenario::Stream,
+        is_needed: |_| true,
+    },
+    Aid {
+        option: "--drive",
+        value: "COMMAND",
+        is_given: |options| options.drive.is_some(),
+        serves: |check| check.scenario == Scenario::Drive,
+        is_needed: |_| true,
+    },
+    Aid {
+        option: "--break",
+        value: "COMMAND",
+        is_given: |options| options.breaks.is_some(),
+        serves: |check| check.scenario == Scenario::Broken,
+        is_needed: |_| true,
+    },
+    Aid {
+        option: "--baseline",
+        value: "FILE",
+        is_given: |options| options.baseline.is_some(),
+        serves: |check| *check == catalogue::BASELINE,
+        is_needed: |_| true,
+    },
+    Aid {
+        option: "--watch",
+        value: "DIR",
+        is_given: |options| !options.watch.is_empty(),
+        serves: |check| *check == catalogue::FILES,
+        is_needed: |_| false,
+    },
+];
+
+/// Refuses options that make no sense.
+pub(super) fn refuse(
+    options: &Options,
+    selection: &Selection,
+    only: &[&'static Check],
+) -> Result<(), UsageError> {
+    let problem = needs(options, only)
+        .or_else(|| serves(options, selection))
+        .or_else(|| severities(selection))
+        .or_else(|| times(options, selection))
+        .or_else(|| reports(options));
+    problem.map_or(Ok(()), |text| Err(UsageError::Invalid(format!("check: {text}"))))
+}
+
+fn needs(options: &Options, only: &[&'static Check]) -> Option<String> {
+    let lacks = |check: &&'static Check| {
+        let is_lacking =
+            |aid: &&Aid| (aid.serves)(check) && (aid.is_needed)(check) && !(aid.is_given)(options);
+        let aid = AIDS.iter().find(is_lacking)?;
+        Some(format!("'--only {}' needs {} {}", check.id, aid.option, aid.value))
+    };
+    only.iter().find_map(lacks)
+}
+
+fn serves(options: &Options, selection: &Selection) -> Option<String> {
+    let is_useless =
+        |aid: &&Aid| (aid.is_given)(options) && !selection.checks.iter().any(|check| (aid.serves)(check));
+    let aid = AIDS.iter().find(is_useless)?;
+    let served: Vec<&Check> = catalogue::CHECKS.iter().filter(|check| (aid.serves)(check)).collect();
+    let ids: Vec<&str> = served.iter().map(|check| check.id).collect();
+    let profile = served.first()?.profile.name();
+    Some(format!(
+        "'{}' is for {}: no such check runs; add --profile {profile}, or name it in --only",
+        aid.option,
+        ids.join(", ")
+    ))
+}
+
+fn severities(selection: &Selection) -> Option<String> {
+    let both = selection.warn.iter().find(|check| selection.deny.contains(check));
+    if let Some(check) = both {
+        return Some(format!("'{}' is in --warn and in --deny; leave it in one of them", check.id));
+    }
+    for (option, list) in [("warn", &selection.warn), ("deny", &selection.deny)] {
+        if let Some(check) = list.iter().find(|check| !selection.checks.contains(check)) {
+            let (id, profile) = (check.id, check.profile.name());
+            return Some(format!(
+                "'--{option} {id}': that check does not run; add --profile {profile}, or leave this out"
+            ));
+        }
+    }
+    None
+}
+
+fn times(options: &Options, selection: &Selection) -> Option<String> {
+    if options.within.is_some_and(|within| within > options.limit) {
+        return Some(
+            "--within is longer than the limit, after which the server is killed; raise -t, or lower --within"
+                .to_owned(),
+        );
+    }
+    if !options.until_fail {
+        return None;
+    }
+    if options.runs == 1 {
+        return Some("--until-fail repeats nothing with --runs 1; use more runs".to_owned());
+    }
+    let never = !selection.checks.iter().any(|check| check.is_of_each_plain_run());
+    never.then(|| "--until-fail repeats the plain stop, and no check looks at it; add stops".to_owned())
+}
+
+/// Refuses two reports in one file: neither could be read.
+fn reports(options: &Options) -> Option<String> {
+    let on_stdout: Vec<&Report> = options.reports.iter().filter(|report| report.file.is_none()).collect();
+    if on_stdout.len() > 1 && on_stdout.iter().any(|report| report.is_for_programs()) {
+        return Some("two reports would share stdout; give one a file, e.g. --report json=FILE".to_owned());
+    }
+    let mut seen = HashSet::new();
+    let twice =
+        options.reports.iter().find(|report| report.file.as_ref().is_some_and(|file| !seen.insert(file)));
+    twice.map(|report| format!("two reports go to {}; give each a file of its own", report.word))
+}

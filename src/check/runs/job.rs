@@ -1,0 +1,110 @@
+//! The server under winddown's main job, which is a child of check.
+
+use std::fs::File;
+use std::io::{self, Read, Seek};
+use std::os::fd::OwnedFd;
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+
+use super::messages::Messages;
+use super::namespace;
+use super::scenario::Scenario;
+use super::started::StartedProgram;
+use super::stdin::Input;
+use crate::check::options::Options;
+use crate::check::options::ready::Ready;
+use crate::lifecycle::plan::Target;
+use crate::os::clock::Clock;
+use crate::os::process::subprocess;
+use crate::record::schema::Record;
+
+/// One run of the server.
+pub(super) struct Job {
+    pub(super) run: StartedProgram,
+    pub(super) messages: Messages,
+    record: File,
+    /// Kept open as long as the run goes on.
+    _stdin: Option<OwnedFd>,
+}
+
+/// All runs, so that an interrupt can end them.
+#[derive(Default)]
+pub(in crate::check) struct Jobs(Mutex<Vec<StartedProgram>>);
+
+impl Jobs {
+    /// Starts the server.
+    pub(super) fn start(
+        &self,
+        options: &Options,
+        scenario: Scenario,
+        input: Input,
+        clock: Clock,
+    ) -> io::Result<Job> {
+        let record = subprocess::memory_file()?;
+        let mut command = command(options, scenario, &record);
+        let stdin = input.give(&mut command)?;
+        let (messages, socket) = Messages::listen(clock).unzip();
+        if let Some(name) = socket {
+            command.env("NOTIFY_SOCKET", name);
+        }
+        let lines = options.ready.iter().filter_map(|condition| match condition {
+            Ready::Log(pattern) => Some(pattern.clone()),
+            _ => None,
+        });
+        let run = StartedProgram::start(command, lines, clock)?;
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(run.clone());
+        Ok(Job { run, messages: messages.unwrap_or_default(), record, _stdin: stdin })
+    }
+
+    /// Kills what still runs, and waits for its end.
+    pub(in crate::check) async fn end_all(&self) {
+        let all = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        for mut run in all {
+            run.end_now().await;
+        }
+    }
+}
+
+/// The command line of the main job, with the server as its command.
+fn command(options: &Options, scenario: Scenario, record: &File) -> Command {
+    let descriptor = subprocess::number(record);
+    let mut command = subprocess::winddown(Some(descriptor));
+    command.args(["--record", &format!("fd:{descriptor}")]);
+    command.arg("-t").arg(format!("{}ms", options.limit.as_millis()));
+    if let Some(signal) = scenario.signal().or(options.signal) {
+        command.args(["-s", &signal.name()]);
+    }
+    if options.to == Some(Target::All) {
+        command.args(["--to", "all"]);
+    }
+    command.arg("--");
+    if scenario == Scenario::Pid1 {
+        command.args(namespace::prefix());
+    }
+    command.args(&options.command);
+    if let Some(port) = &options.port {
+        command.env("PORT", port.number.to_string());
+    }
+    command
+}
+
+impl Job {
+    /// Waits for output, a message, or the end.
+    pub(super) async fn news(&mut self) {
+        let Self { run, messages, .. } = self;
+        let output = run.output.clone();
+        tokio::select! {
+            () = output.news() => {}
+            () = messages.news() => {}
+            _ = run.ended() => {}
+        }
+    }
+
+    /// The record; none before the end.
+    pub(super) fn record(&mut self) -> Option<Record> {
+        let mut text = String::new();
+        self.record.rewind().ok()?;
+        self.record.read_to_string(&mut text).ok()?;
+        serde_json::from_str(&text).ok()
+    }
+}

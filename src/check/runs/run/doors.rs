@@ -1,0 +1,119 @@
+//! The places at which clients connect during the stop: only where the server itself answers.
+
+use std::time::Duration;
+
+use super::ActiveRun;
+use crate::check::clients::held_connections::{Holding, Wanted};
+use crate::check::clients::probe::{Place, Resource, Url, ask};
+use crate::check::observed::{Listener, Missing};
+use crate::check::runs::ready::tree;
+use crate::check::runs::scenario::Scenario;
+use crate::check::runs::strangers::{Proved, Unproved};
+
+/// How long the answer may take that shows whether the server speaks HTTP.
+const HTTP_PATIENCE: Duration = Duration::from_secs(2);
+
+/// The server's ways in.
+#[derive(Default)]
+pub(super) struct Doors {
+    /// The first listener.
+    pub(super) place: Option<Place>,
+    /// Where requests can go.
+    pub(super) http: Option<Url>,
+}
+
+impl ActiveRun<'_> {
+    /// Finds the doors. Notes it if another process answers instead, or as well.
+    pub(super) async fn doors(&mut self, listeners: &[Listener]) -> Doors {
+        if !self.scenario.connects() {
+            return Doors::default();
+        }
+        let (mut places, mut others) = (Vec::new(), None);
+        for place in listeners.iter().filter_map(Place::of) {
+            match self.own(place).await {
+                Ok(place) => places.push(place),
+                Err(why) => others = Some(why),
+            }
+        }
+        let place = places.first().cloned();
+        let mut http = None;
+        if let Some(resource) = &self.options.url {
+            match self.url(resource, place.as_ref()).await {
+                Ok(url) => (http, others) = (url, None),
+                Err(why) => others = Some(why),
+            }
+        } else if self.scenario.asks() {
+            http = answering(&places).await;
+            others = others.filter(|_| places.is_empty());
+        }
+        self.observed.unproved = others;
+        Doors { place, http }
+    }
+
+    /// The place, if only the server answers there, or no process does.
+    async fn own(&self, place: Place) -> Result<Place, String> {
+        match self.strangers.prove(&place, &tree(&self.job)).await {
+            Ok(Proved { unclear: Some(why), .. }) | Err(Unproved::Stranger(why)) => Err(why),
+            Ok(Proved { place, .. }) => Ok(place),
+            Err(Unproved::Unreached(_)) => Ok(place),
+        }
+    }
+
+    /// Where a resource is.
+    async fn url(&self, resource: &Resource, found: Option<&Place>) -> Result<Option<Url>, String> {
+        let Some(url) = resource.at(found) else { return Ok(None) };
+        self.own(url.place.clone()).await.map(|place| Some(url.at(place)))
+    }
+
+    /// Opens the connections that the scenario holds, and notes what is missing for that.
+    pub(super) async fn hold(&mut self, doors: &Doors, inner: i32) -> Option<Holding> {
+        match self.open(doors).await {
+            Ok(mut holding) => {
+                if !holding.keep_under_way(|| super::pids(inner), self.clock).await {
+                    let missing = "nothing was under way at the signal".to_owned();
+                    self.observed.missing = Some(Missing::Inconclusive(missing));
+                }
+                Some(holding)
+            }
+            Err(missing) => {
+                self.observed.missing = Some(missing);
+                None
+            }
+        }
+    }
+
+    async fn open(&self, doors: &Doors) -> Result<Holding, Missing> {
+        let is_anybodys = matches!(self.scenario, Scenario::Idle | Scenario::Half | Scenario::Silent);
+        if let Some(why) = self.observed.unproved.as_ref().filter(|_| is_anybodys) {
+            return Err(Missing::Inconclusive(why.clone()));
+        }
+        let (mut slow, mut stream) = (None, None);
+        for (resource, is_held, url) in [
+            (&self.options.slow, self.scenario.holds_requests(), &mut slow),
+            (&self.options.stream, self.scenario == Scenario::Stream, &mut stream),
+        ] {
+            if let Some(resource) = resource.as_ref().filter(|_| is_held) {
+                *url = self.url(resource, doors.place.as_ref()).await.map_err(Missing::Inconclusive)?;
+            }
+        }
+        let wanted = Wanted {
+            holds: self.scenario.holds(),
+            place: doors.place.as_ref(),
+            http: doors.http.as_ref(),
+            slow: slow.as_ref(),
+            stream: stream.as_ref(),
+        };
+        Holding::open(&wanted, self.clock).await
+    }
+}
+
+/// A URL for requests, if one of the places answers to HTTP.
+async fn answering(places: &[Place]) -> Option<Url> {
+    for place in places {
+        let url = Url::new(place.clone(), "/");
+        if matches!(tokio::time::timeout(HTTP_PATIENCE, ask(&url)).await, Ok(Ok(_))) {
+            return Some(url);
+        }
+    }
+    None
+}

@@ -1,0 +1,150 @@
+//! The options: one table of names, values and help, and the command line built from it.
+
+use clap::builder::{OsStringValueParser, ValueParser};
+use clap::{Arg, ArgAction, Command};
+
+use super::plan::steps::{hook, stop_plan};
+use super::usage::Text;
+use super::values::{
+    To, dump_signal, dumps, length, limit, mapping, path, record, run_limit, share, signal_set, status_pair,
+    stop_requests, stop_signal, stop_signals, token,
+};
+use crate::observe::log::Format;
+
+const EXAMPLES: &str = "\
+Examples:
+  winddown -t 30s -- ./server --port 8080     SIGTERM or Ctrl+C: 30 s to finish, then SIGKILL
+  winddown -s QUIT --run-limit 1h nginx       ask with SIGQUIT, at the latest before 1 h is over
+
+Each option is also read from WINDDOWN_<OPTION>, e.g. WINDDOWN_TIME_LIMIT=30s.
+Durations: 250ms, 1m30s, 30 (seconds), 0, infinity. Signals: TERM, SIGTERM, 15, RTMIN+3.
+Exit status: COMMAND's own; 124 run limit, 137 killed, 125 winddown failed, 126/127 not run.";
+
+/// The name of a value, and its parser.
+struct Value {
+    name: &'static str,
+    parser: fn() -> ValueParser,
+}
+
+/// One option.
+pub(super) struct Spec {
+    pub(super) long: &'static str,
+    short: Option<char>,
+    /// `None` for a switch.
+    value: Option<Value>,
+    help: &'static str,
+}
+
+const fn value(
+    long: &'static str,
+    name: &'static str,
+    parser: fn() -> ValueParser,
+    help: &'static str,
+) -> Spec {
+    Spec { long, short: None, value: Some(Value { name, parser }), help }
+}
+
+const fn switch(long: &'static str, help: &'static str) -> Spec {
+    Spec { long, short: None, value: None, help }
+}
+
+impl Spec {
+    const fn short(self, short: char) -> Self {
+        Self { short: Some(short), ..self }
+    }
+
+    pub(super) const fn takes_value(&self) -> bool {
+        self.value.is_some()
+    }
+
+    fn argument(&self) -> Arg {
+        let argument = Arg::new(self.long).long(self.long).short(self.short).help(self.help);
+        let Some(Value { name, parser }) = &self.value else { return argument.action(ArgAction::SetTrue) };
+        let argument = argument
+            .value_name(*name)
+            .value_parser(parser())
+            .allow_hyphen_values(true)
+            .hide_possible_values(true);
+        if LISTS.contains(&self.long) {
+            argument.action(ArgAction::Append).value_delimiter(',')
+        } else {
+            argument.action(ArgAction::Set)
+        }
+    }
+}
+
+/// Options whose values add up.
+const LISTS: [&str; 2] = ["map", "remap-exit"];
+
+#[rustfmt::skip]
+static GROUPS: [(&str, &[Spec]); 5] = [
+    ("Stopping", &[
+        value("time-limit", "DURATION", || Text::of(limit).into(), "From request to SIGKILL; 0 kills at once [default: 10s; 8s as PID 1]").short('t'),
+        value("stop-signal", "SIGNAL", || Text::of(stop_signal).knows(stop_signals).into(), "Ask with this signal [default: the one received, else TERM]").short('s'),
+        value("to", "main|all|none", || Text::<To>::choice().into(), "Whom to ask first; none if our sender asks all [default: main]"),
+        value("stop", "PLAN", || Text::of(stop_plan).exact().into(), "Steps of a stop: 'wait 5s, run \"CMD\" 3s, USR1 9s main, TERM'"),
+        value("stop-delay", "DURATION", || Text::of(share).into(), "Keep serving this long before the signal"),
+        value("pre-stop", "CMD", || Text::of(hook).exact().into(), "Run CMD before the signal"),
+        value("post-stop", "CMD", || Text::of(hook).exact().into(), "Run CMD after everything has ended"),
+        value("hook-limit", "DURATION", || Text::of(share).into(), "How long each CMD may last [default: 5s]"),
+        value("kill-wait", "DURATION", || Text::of(limit).into(), "How long to wait after SIGKILL [default: 5s]"),
+        value("dump-signal", "SIGNAL", || Text::of(dump_signal).knows(dumps).into(), "Make it dump where it hangs before SIGKILL: auto, QUIT, ABRT or none"),
+        value("on-timeout", "CMD", || Text::of(hook).exact().into(), "Run CMD before SIGKILL, e.g. a debugger for $SHUTDOWN_PIDS"),
+        switch("explain-plan", "Print the plan in force and its worst case; start nothing"),
+    ]),
+    ("Running", &[
+        value("run-limit", "DURATION", || Text::of(run_limit).into(), "End within this time: the stop begins a time limit earlier"),
+        switch("leave-stragglers", "If COMMAND ends by itself, leave the processes it started"),
+        value("straggler-grace", "DURATION", || Text::of(length).into(), "How long what COMMAND leaves may run unasked [default: 1s]"),
+        switch("stop-with-parent", "Stop when winddown's own parent ends"),
+        switch("no-guard", "No guard in case winddown is killed; signals to a job come twice"),
+    ]),
+    ("Signals", &[
+        value("stop-on", "SIGNALS", || Text::of(signal_set).knows(stop_requests).into(), "Signals that are stop requests, or none [default: TERM,INT]"),
+        value("map", "FROM=TO", || Text::of(mapping).into(), "Pass FROM on as TO, or not at all if TO is empty"),
+        value("remap-exit", "FROM=TO", || Text::of(status_pair).into(), "Exit with TO if COMMAND's status is FROM, e.g. 143=0"),
+    ]),
+    ("Workload", &[
+        value("token", "FILE", || path(token), "Announce the stop to COMMAND by this file, and by $SHUTDOWN_FD"),
+        value("extend-max", "DURATION", || Text::of(length).into(), "How much more time COMMAND may ask for [default: 0]"),
+        switch("notify", "Accept COMMAND's sd_notify messages [default: if our parent does]"),
+        value("watchdog", "DURATION", || Text::of(share).into(), "Stop COMMAND if it has sent WATCHDOG=1, and then none for this long"),
+    ]),
+    ("Output", &[
+        value("log-format", "text|json", || Text::<Format>::choice().into(), "Log lines on stderr as text or json [default: text]"),
+        switch("verbose", "Also log starts, forwarded signals and reaped processes").short('v'),
+        switch("quiet", "Log only a kill with its cause, and errors").short('q'),
+        value("record", "FILE", || path(record), "Write the run as one JSON object; fd:N for a descriptor"),
+    ]),
+];
+
+/// All options.
+pub(super) fn specs() -> impl Iterator<Item = &'static Spec> {
+    GROUPS.iter().flat_map(|(_, specs)| specs.iter())
+}
+
+/// The definition of the command line: for parsing, the manual page and the completions.
+#[must_use]
+pub fn definition() -> Command {
+    let mut command = Command::new("winddown")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Runs COMMAND; on SIGTERM or Ctrl+C gives it a time limit to finish, then kills what is left")
+        .override_usage("winddown [OPTIONS] [--] COMMAND [ARG]...")
+        .after_help(EXAMPLES)
+        .args_override_self(true)
+        .max_term_width(100);
+    for (heading, specs) in &GROUPS {
+        command = command.next_help_heading(*heading);
+        for spec in *specs {
+            command = command.arg(spec.argument());
+        }
+    }
+    let words = Arg::new("command")
+        .value_name("COMMAND")
+        .help("The command to run, with its arguments")
+        .value_parser(OsStringValueParser::new())
+        .trailing_var_arg(true)
+        .num_args(0..)
+        .hide(true);
+    command.arg(words)
+}

@@ -1,0 +1,48 @@
+//! Options that would do nothing, or undo each other: refused, with the remedy, rather than ignored.
+
+use super::UsageError;
+use super::options::RunOptions;
+use super::sources::Origins;
+use crate::lifecycle::plan::Limit;
+use crate::os::io::destination::Destination;
+
+/// Refuses the first useless option.
+pub(super) fn refuse(
+    options: &RunOptions,
+    limit: Limit,
+    parent_takes_messages: bool,
+    origins: &Origins,
+) -> Result<(), UsageError> {
+    let stop = &options.stop;
+    let takes_messages = options.notify || options.watchdog.is_some() || parent_takes_messages;
+    let extends = options.extend_max.is_some_and(|most| !most.is_zero());
+    let is_same_file = matches!((&options.token, &options.record), (Some(token), Some(Destination::File(file))) if token == file);
+    let useless = [
+        (options.quiet && options.verbose, "--verbose", "is the opposite of --quiet; leave one of them out"),
+        (
+            extends && options.token.is_none() && !takes_messages,
+            "--extend-max",
+            "does nothing without --token or --notify, with which COMMAND asks for more time",
+        ),
+        (
+            extends && limit == Limit::Infinite,
+            "--extend-max",
+            "does nothing without a time limit, which it would extend; leave it out",
+        ),
+        (
+            stop.hook_limit.is_some() && !stop.has_hook_without_share(),
+            "--hook-limit",
+            "does nothing without --pre-stop, --post-stop, --on-timeout or a `run` without a share",
+        ),
+        (
+            stop.to.is_some() && !stop.asks_whom_it_says(),
+            "--to",
+            "does nothing if each step of --stop names whom it asks; leave it out",
+        ),
+        (is_same_file, "--record", "is the same file as --token; give another one"),
+    ];
+    let found = useless.into_iter().find(|(is_useless, ..)| *is_useless);
+    found.map_or(Ok(()), |(_, option, why)| {
+        Err(UsageError::Invalid(format!("{} {why}", origins.name(option))))
+    })
+}

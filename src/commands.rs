@@ -1,0 +1,82 @@
+//! Executes a command, and turns its result into a text, a message or an exit status.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+
+use crate::cli::{self, Request};
+use crate::fact::Fact;
+use crate::fact::level::Level;
+use crate::lifecycle::exit::{Ending, WINDDOWN_FAILED};
+use crate::lifecycle::signal::SignalSet;
+use crate::observe::log::{Format, Log};
+use crate::os::clock::Clock;
+use crate::os::one_thread::OneThread;
+use crate::os::reason;
+use crate::os::signal::receive;
+#[cfg(feature = "report")]
+use crate::report;
+use crate::{run, token};
+
+/// Runs winddown with the signal mask that it was started with, and returns its exit status. Does
+/// not return if winddown has to die of the same signal as the main process.
+#[must_use]
+pub fn main(mask: SignalSet, one_thread: OneThread) -> u8 {
+    let clock = Clock::start();
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let variables: Vec<(OsString, OsString)> = std::env::vars_os().collect();
+    match cli::parse(&arguments, &variables, run::is_pid_1()) {
+        Ok(Request::Run(settings)) => match run::run(&settings, mask, clock, one_thread) {
+            Ok(ending) => finish(ending),
+            Err(why) => refuse(clock, why),
+        },
+        Ok(Request::Print(text)) => {
+            receive::set_mask(mask);
+            print(&text, 0, clock)
+        }
+        Ok(Request::Token) => {
+            receive::set_mask(mask);
+            match token::run(&arguments[1..]) {
+                Ok((text, status)) => print(&text, status, clock),
+                Err(error) => refuse(clock, error.to_string()),
+            }
+        }
+        #[cfg(feature = "report")]
+        Ok(Request::Report) => {
+            receive::set_mask(mask);
+            match report::run(&arguments[1..]) {
+                Ok(text) => print(&text, 0, clock),
+                Err(error) => refuse(clock, error.to_string()),
+            }
+        }
+        #[cfg(feature = "check")]
+        Ok(Request::Check) => match crate::check::run(&arguments[1..], clock) {
+            Ok((text, status)) => print(&text, status, clock),
+            Err(refusal) => {
+                refuse(clock, refusal.why);
+                refusal.status
+            }
+        },
+        Err(error) => refuse(clock, error.to_string()),
+    }
+}
+
+fn print(text: &str, status: u8, clock: Clock) -> u8 {
+    match io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => status,
+        Err(error) => refuse(clock, format!("cannot write to stdout: {}", reason(&error))),
+    }
+}
+
+/// Logs why nothing was started.
+fn refuse(clock: Clock, why: String) -> u8 {
+    let mut log = Log::new(Format::Text, Level::Error, String::new(), clock);
+    log.tell(clock.now(), &Fact::NotStarted(why));
+    WINDDOWN_FAILED
+}
+
+fn finish(ending: Ending) -> u8 {
+    if let Ending::Die(signal) = ending {
+        receive::die_of(signal);
+    }
+    ending.status()
+}

@@ -1,0 +1,112 @@
+//! The rules that recognise a cause: the first that fits is the finding. Rules about the process's state and the
+//! signal come first, then calls that show a cause by themselves, then the program as a whole. What a process
+//! does is judged only if it got the signal.
+
+mod calls;
+mod jvm;
+mod program;
+mod treatment;
+
+use super::causes::{self, KnownCause};
+use super::look::Thread;
+use super::series::Series;
+use super::words::{self, doing, name};
+
+/// What one rule found.
+pub(super) struct Hit {
+    pub(super) cause: &'static KnownCause,
+    /// In one line.
+    pub(super) text: String,
+    /// A remedy that fits better than the cause's own.
+    pub(super) remedy: Option<String>,
+    /// It says less than a finding about another process.
+    pub(super) is_minor: bool,
+    /// The child that it is also about: if nothing more is known of that child, it gets no finding of its own.
+    pub(super) child: Option<i32>,
+}
+
+type Rule = fn(&Series<'_>) -> Option<Hit>;
+
+/// The order matters: the first rule that fits wins.
+const RULES: [Rule; 25] = [
+    treatment::stopped,
+    treatment::vfork,
+    treatment::uninterruptible,
+    treatment::ignored,
+    treatment::blocked,
+    treatment::not_signalled,
+    treatment::namespace_init,
+    program::starved,
+    program::progressing,
+    program::spinning,
+    calls::lock,
+    calls::full_pipe,
+    calls::waits_for_child,
+    jvm::shutdown_hooks,
+    program::draining,
+    calls::restarted_call,
+    calls::blocked_io,
+    calls::thread_join,
+    program::serving,
+    program::has_children,
+    calls::waits_for_signals,
+    calls::sleeping,
+    jvm::handler,
+    program::listening,
+    calls::thread_for_signals,
+];
+
+/// The finding about one process.
+pub(super) fn apply(series: &Series<'_>) -> Hit {
+    RULES.iter().find_map(|rule| rule(series)).unwrap_or_else(|| unknown(series))
+}
+
+const fn hit(cause: &'static KnownCause, text: String) -> Hit {
+    Hit { cause, text, remedy: None, is_minor: false, child: None }
+}
+
+impl Hit {
+    fn with(self, remedy: String) -> Self {
+        Self { remedy: Some(remedy), ..self }
+    }
+
+    fn minor(self) -> Self {
+        Self { is_minor: true, ..self }
+    }
+
+    fn about(self, child: i32) -> Self {
+        Self { child: Some(child), ..self }
+    }
+}
+
+fn unknown(series: &Series<'_>) -> Hit {
+    let main = series.main_thread();
+    let does = main.map_or_else(|| words::state(series.last.state).to_owned(), |main| does(series, main));
+    let text = format!("{} is {does}; winddown can't see why", who(series));
+    hit(&causes::UNKNOWN, text).minor()
+}
+
+/// `2 in nanosleep, worker in futex`: each kind once, at most three kinds.
+fn alike(all: impl Iterator<Item = String>) -> String {
+    let mut kinds: Vec<(String, usize)> = Vec::new();
+    for one in all {
+        match kinds.iter_mut().find(|(kind, _)| *kind == one) {
+            Some((_, count)) => *count += 1,
+            None => kinds.push((one, 1)),
+        }
+    }
+    let told = kinds.iter().take(3).map(|(kind, count)| match count {
+        1 => kind.clone(),
+        count => format!("{count} {kind}"),
+    });
+    let told: Vec<String> = told.collect();
+    told.join(", ")
+}
+
+fn who(series: &Series<'_>) -> String {
+    name(series.last)
+}
+
+fn does(series: &Series<'_>, thread: &Thread) -> String {
+    doing(thread, &series.last.files)
+}

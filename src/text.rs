@@ -1,0 +1,135 @@
+//! Parts of what people read: durations, counts, untrusted text, colours.
+
+use std::time::Duration;
+
+/// `250ms`, `16.8s`, `2m 5s`: as precise as a person who waits cares about.
+pub(crate) fn short(duration: Duration) -> String {
+    let milliseconds = duration.saturating_add(Duration::from_micros(500)).as_millis();
+    if milliseconds < 1000 {
+        return format!("{milliseconds}ms");
+    }
+    if duration.as_secs() >= 60 {
+        return in_full(Duration::from_secs(duration.as_secs()));
+    }
+    let tenths = milliseconds / 100;
+    if tenths.is_multiple_of(10) {
+        format!("{}s", tenths / 10)
+    } else {
+        format!("{}.{}s", tenths / 10, tenths % 10)
+    }
+}
+
+/// `2m 5s 250ms`: as the user gave it, or where the exact value matters.
+pub(crate) fn in_full(duration: Duration) -> String {
+    humantime::format_duration(duration).to_string()
+}
+
+/// Milliseconds with three decimals: the kernel's clock has more, but nothing else is that exact.
+pub(crate) fn milliseconds(duration: Duration) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "exact for runs of up to 285 years")]
+    let microseconds = duration.as_micros() as f64;
+    // A single division rounds once: 1.402, never 1.4020000000000001.
+    microseconds / 1000.0
+}
+
+/// `1 straggler`, `3 stragglers`.
+pub(crate) fn counted(count: usize, noun: &str, plural: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}{plural}") }
+}
+
+/// `server (pid 4711)`; `pid 4711` if the name is not known.
+pub(crate) fn named(pid: i32, name: &str) -> String {
+    if name.is_empty() { format!("pid {pid}") } else { format!("{name} (pid {pid})") }
+}
+
+/// `server (pid 4711), worker (pid 4720) and 3 more`.
+pub(crate) fn and_more(named: &[String], more: usize) -> String {
+    let named = named.join(", ");
+    if more == 0 { named } else { format!("{named} and {more} more") }
+}
+
+/// ` (and 2 other processes)`; empty if there are none.
+pub(crate) fn and_others(count: usize) -> String {
+    if count == 0 { String::new() } else { format!(" (and {})", counted(count, "other process", "es")) }
+}
+
+/// Escapes control characters: the name of a command, file or process must neither break the line nor control the
+/// terminal.
+pub(crate) fn printable(text: &str) -> String {
+    let mut printable = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() {
+            printable.extend(character.escape_default());
+        } else {
+            printable.push(character);
+        }
+    }
+    printable
+}
+
+/// Colours text, or leaves it alone.
+#[cfg(feature = "report")]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Paint {
+    /// stdout is a terminal that shows colours, and the user has not turned them off.
+    pub(crate) is_on: bool,
+}
+
+#[cfg(feature = "report")]
+impl Paint {
+    fn with(self, code: &str, text: &str) -> String {
+        if self.is_on { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
+    /// Text to read first.
+    pub(crate) fn strong(self, text: &str) -> String {
+        self.with("1", text)
+    }
+
+    /// Less important text.
+    pub(crate) fn faint(self, text: &str) -> String {
+        self.with("2", text)
+    }
+
+    /// An outcome: green, yellow or red.
+    pub(crate) fn outcome(self, outcome: &str, text: &str) -> String {
+        let code = match outcome {
+            "completed" | "stopped" => "32",
+            "failed" | "crashed" => "33",
+            _ => "31",
+        };
+        self.with(code, text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_as_exact_as_people_care() {
+        for (milliseconds, text) in
+            [(0, "0ms"), (250, "250ms"), (1000, "1s"), (16_849, "16.8s"), (30_000, "30s"), (90_500, "1m 30s")]
+        {
+            assert_eq!(short(Duration::from_millis(milliseconds)), text);
+        }
+    }
+
+    #[test]
+    fn times_have_three_digits_at_most() {
+        for (microseconds, text) in
+            [(0, "0.0"), (1402, "1.402"), (16_820, "16.82"), (2001, "2.001"), (1_234_567_891, "1234567.891")]
+        {
+            assert_eq!(
+                serde_json::json!(milliseconds(Duration::from_micros(microseconds))).to_string(),
+                text
+            );
+        }
+    }
+
+    #[test]
+    fn names_can_neither_break_a_line_nor_command_the_terminal() {
+        assert_eq!(printable("a\nb\x1b[2Jc"), "a\\nb\\u{1b}[2Jc");
+        assert_eq!(printable("plain 'text', ünd ∞"), "plain 'text', ünd ∞");
+    }
+}
