@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{baseline, connections, inputs, left, signals, start, stop, traffic};
+use super::{baseline, children, connections, inputs, left, notify, signals, start, stop, traffic};
 
 pub(in crate::check) use super::baseline::BASELINE;
 pub use super::check::{Check, Profile};
@@ -19,8 +19,8 @@ pub static CHECKS: [Check; 37] = [
     left::PORTS,
     left::FILES,
     left::OUTPUT,
-    start::ZOMBIES,
-    start::SHELL_WRAP,
+    children::ZOMBIES,
+    children::SHELL_WRAP,
     traffic::REFUSE_NEW,
     baseline::BASELINE,
     connections::BACKLOG,
@@ -46,7 +46,7 @@ pub static CHECKS: [Check; 37] = [
     signals::DEPENDENCY_GONE,
     signals::STDOUT_FULL,
     inputs::STDIN,
-    start::NOTIFY,
+    notify::NOTIFY,
 ];
 
 /// The check with this id.

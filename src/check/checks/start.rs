@@ -1,14 +1,13 @@
-//! Checks of the time from the start to the signal.
+//! Checks of the main process from the start to the signal.
 
 use std::collections::BTreeSet;
 
 use super::check::{Check, Judge, Profile};
 use super::verdict::{Verdict, Word};
-use crate::check::observed::{Before, Observed, Readiness, Record, Shell, Takes};
+use crate::check::observed::{Before, Observed, Readiness, Record, Takes};
 use crate::check::options::Options;
 use crate::check::runs::scenario::Scenario;
 use crate::check::time::short;
-use crate::text::counted;
 
 pub(super) const READY: Check = Check {
     id: "ready",
@@ -138,84 +137,4 @@ fn handler(before: &Before) -> Verdict {
     };
     let verdict = Verdict::new(HANDLER.id, word, text);
     if remedy.is_empty() { verdict } else { verdict.remedy(format!("{main}: {remedy}")) }
-}
-
-pub(super) const ZOMBIES: Check = Check {
-    id: "zombies",
-    profile: Profile::Quick,
-    scenario: Scenario::Plain,
-    about: "the server reaps its children",
-    more: "Warns when the server has zombies before the signal, fails when their number grows while it \
-         runs: each takes a slot in the process table. Wait for children, or run the server under an init \
-         such as winddown.",
-    judge: Judge::Stop(|case| zombies(case.before)),
-};
-
-fn zombies(before: &Before) -> Verdict {
-    let verdict = |word| Verdict::new(ZOMBIES.id, word, counted(before.zombies, "zombie", "s"));
-    match before.zombies {
-        0 => verdict(Word::Pass),
-        number if number > before.zombies_first && before.zombies_first > 0 => verdict(Word::Fail).remedy(
-            "their number grows: wait for children, or run the server under an init such as winddown",
-        ),
-        _ => {
-            verdict(Word::Warn).remedy("wait for children, or run the server under an init such as winddown")
-        }
-    }
-}
-
-pub(super) const NOTIFY: Check = Check {
-    id: "notify",
-    profile: Profile::Full,
-    scenario: Scenario::Plain,
-    about: "shows what the server sends by sd_notify",
-    more: "Shows the messages that came after the signal (STOPPING=1, EXTEND_TIMEOUT_USEC=). Never fails. \
-         Skipped when the server sends none at all.",
-    judge: Judge::Stop(|case| notify(case.seen)),
-};
-
-/// For information only.
-fn notify(seen: &Observed) -> Verdict {
-    let verdict = |word, text: &str| Verdict::new(NOTIFY.id, word, text);
-    let Some(messages) = &seen.messages else {
-        return verdict(Word::Skip, "the server sends nothing by sd_notify");
-    };
-    // The main job answers these itself: they are in its record.
-    let asked = seen.record.iter().flat_map(|record| &record.extensions);
-    let asked = asked.map(|extension| format!("EXTEND_TIMEOUT_USEC={:.0}", extension.time_ms * 1000.0));
-    let lines: Vec<String> = messages.iter().cloned().chain(asked).collect();
-    if lines.is_empty() {
-        return verdict(
-            Word::Pass,
-            "no message after the signal; STOPPING=1 would tell a service manager that it stops",
-        );
-    }
-    verdict(Word::Pass, &format!("after the signal: {}", lines.join(", ")))
-}
-
-pub(super) const SHELL_WRAP: Check = Check {
-    id: "shell-wrap",
-    profile: Profile::Quick,
-    scenario: Scenario::Plain,
-    about: "no shell takes the signal in the server's place",
-    more: "Warns when the main process is a shell that waits for the server: the shell gets the signal, the \
-         server does not. Start the server with exec as the last line of the script. Passes when the \
-         shell ends after the server.",
-    judge: Judge::Stop(|case| shell_wrap(case.before, case.record)),
-};
-
-/// Passes a shell that outlives its child: it stops the child, or the child is only one of its commands.
-fn shell_wrap(before: &Before, record: &Record) -> Verdict {
-    let Some(Shell { program, child }) = &before.shell else {
-        return Verdict::new(SHELL_WRAP.id, Word::Pass, "no shell in front");
-    };
-    let is_left = record.has_outlived_main(child.pid);
-    let child = child.name.as_deref().unwrap_or_default();
-    if !is_left {
-        let text = format!("{program} ended after {child}");
-        return Verdict::new(SHELL_WRAP.id, Word::Pass, text);
-    }
-    let text = format!("{program} gets the stop signal, {child} behind it does not");
-    Verdict::new(SHELL_WRAP.id, Word::Warn, text)
-        .remedy(format!("start the server with exec: exec {child} ..."))
 }

@@ -1,0 +1,58 @@
+//! Checks of the children before the signal: zombies, and a shell in front of the server.
+
+use super::check::{Check, Judge, Profile};
+use super::verdict::{Verdict, Word};
+use crate::check::observed::{Before, Record, Shell};
+use crate::check::runs::scenario::Scenario;
+use crate::text::counted;
+
+pub(super) const ZOMBIES: Check = Check {
+    id: "zombies",
+    profile: Profile::Quick,
+    scenario: Scenario::Plain,
+    about: "the server reaps its children",
+    more: "Warns when the server has zombies before the signal, fails when their number grows while it \
+         runs: each takes a slot in the process table. Wait for children, or run the server under an init \
+         such as winddown.",
+    judge: Judge::Stop(|case| zombies(case.before)),
+};
+
+fn zombies(before: &Before) -> Verdict {
+    let verdict = |word| Verdict::new(ZOMBIES.id, word, counted(before.zombies, "zombie", "s"));
+    match before.zombies {
+        0 => verdict(Word::Pass),
+        number if number > before.zombies_first && before.zombies_first > 0 => verdict(Word::Fail).remedy(
+            "their number grows: wait for children, or run the server under an init such as winddown",
+        ),
+        _ => {
+            verdict(Word::Warn).remedy("wait for children, or run the server under an init such as winddown")
+        }
+    }
+}
+
+pub(super) const SHELL_WRAP: Check = Check {
+    id: "shell-wrap",
+    profile: Profile::Quick,
+    scenario: Scenario::Plain,
+    about: "no shell takes the signal in the server's place",
+    more: "Warns when the main process is a shell that waits for the server: the shell gets the signal, the \
+         server does not. Start the server with exec as the last line of the script. Passes when the \
+         shell ends after the server.",
+    judge: Judge::Stop(|case| shell_wrap(case.before, case.record)),
+};
+
+/// Passes a shell that outlives its child: it stops the child, or the child is only one of its commands.
+fn shell_wrap(before: &Before, record: &Record) -> Verdict {
+    let Some(Shell { program, child }) = &before.shell else {
+        return Verdict::new(SHELL_WRAP.id, Word::Pass, "no shell in front");
+    };
+    let is_left = record.has_outlived_main(child.pid);
+    let child = child.name.as_deref().unwrap_or_default();
+    if !is_left {
+        let text = format!("{program} ended after {child}");
+        return Verdict::new(SHELL_WRAP.id, Word::Pass, text);
+    }
+    let text = format!("{program} gets the stop signal, {child} behind it does not");
+    Verdict::new(SHELL_WRAP.id, Word::Warn, text)
+        .remedy(format!("start the server with exec: exec {child} ..."))
+}
