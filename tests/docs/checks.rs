@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use winddown::check::checks::catalogue::{CHECKS, Profile};
+use winddown::check::checks::catalogue::{Profile, checks};
 
 const HEAD: &str = "\
 # Checks
@@ -21,7 +21,7 @@ pub(crate) fn page() -> String {
             "\n## {}\n\n| check | what it checks | in detail |\n|---|---|---|",
             profile.name()
         );
-        for check in CHECKS.iter().filter(|check| check.profile == profile) {
+        for check in checks().filter(|check| check.profile == profile) {
             let more = check.more.replace('|', "\\|").replace('*', "\\*");
             let _ = writeln!(page, "| `{}` | {} | {more} |", check.id, check.about);
         }

@@ -8,6 +8,9 @@ use crate::check::options::baseline::Baseline;
 use crate::check::runs::scenario::Scenario;
 use crate::check::time::short;
 
+/// In the order of the reports.
+pub(super) const CHECKS: &[Check] = &[BASELINE];
+
 /// Anything less than either is noise.
 const WORSE_PERCENT: u64 = 25;
 const WORSE_MS: u64 = 100;

@@ -6,7 +6,10 @@ use crate::check::observed::{Before, Record, Shell};
 use crate::check::runs::scenario::Scenario;
 use crate::text::counted;
 
-pub(super) const ZOMBIES: Check = Check {
+/// In the order of the reports.
+pub(super) const CHECKS: &[Check] = &[ZOMBIES, SHELL_WRAP];
+
+const ZOMBIES: Check = Check {
     id: "zombies",
     profile: Profile::Quick,
     scenario: Scenario::Plain,
@@ -30,7 +33,7 @@ fn zombies(before: &Before) -> Verdict {
     }
 }
 
-pub(super) const SHELL_WRAP: Check = Check {
+const SHELL_WRAP: Check = Check {
     id: "shell-wrap",
     profile: Profile::Quick,
     scenario: Scenario::Plain,

@@ -12,6 +12,10 @@ use crate::lifecycle::signal::Signal;
 use crate::record::schema::ExitRecord;
 use crate::text::counted;
 
+/// In the order of the reports.
+pub(super) const CHECKS: &[Check] =
+    &[BACKLOG, IN_FLIGHT, STREAM, IDLE_CONN, HALF_REQUEST, SILENT_CONN, UNDER_LOAD];
+
 /// A stop that takes this much longer than a plain one was delayed by the connection.
 const DELAY_MS_MAX: u64 = 1000;
 
@@ -23,7 +27,7 @@ pub(super) fn missing(id: &'static str, seen: &Observed) -> Option<Verdict> {
     })
 }
 
-pub(super) const IDLE_CONN: Check = Check {
+const IDLE_CONN: Check = Check {
     id: "idle-conn",
     profile: Profile::Standard,
     scenario: Scenario::Idle,
@@ -33,7 +37,7 @@ pub(super) const IDLE_CONN: Check = Check {
     judge: Judge::Stop(|case| delays(IDLE_CONN.id, case.seen, &case.all.plain)),
 };
 
-pub(super) const HALF_REQUEST: Check = Check {
+const HALF_REQUEST: Check = Check {
     id: "half-request",
     profile: Profile::Standard,
     scenario: Scenario::Half,
@@ -42,7 +46,7 @@ pub(super) const HALF_REQUEST: Check = Check {
     judge: Judge::Stop(|case| delays(HALF_REQUEST.id, case.seen, &case.all.plain)),
 };
 
-pub(super) const SILENT_CONN: Check = Check {
+const SILENT_CONN: Check = Check {
     id: "silent-conn",
     profile: Profile::Standard,
     scenario: Scenario::Silent,
@@ -90,7 +94,7 @@ pub(super) fn lost(seen: &Observed) -> usize {
     seen.held.iter().filter(is_lost).count()
 }
 
-pub(super) const IN_FLIGHT: Check = Check {
+const IN_FLIGHT: Check = Check {
     id: "in-flight",
     profile: Profile::Standard,
     scenario: Scenario::Requests,
@@ -117,7 +121,7 @@ pub(super) fn in_flight(seen: &Observed) -> Verdict {
     .remedy("stop accepting, wait for the requests under way, then exit; do not exit in the signal handler")
 }
 
-pub(super) const STREAM: Check = Check {
+const STREAM: Check = Check {
     id: "stream",
     profile: Profile::Standard,
     scenario: Scenario::Stream,
@@ -141,7 +145,7 @@ fn stream(seen: &Observed, plain: &Observed) -> Verdict {
     verdict
 }
 
-pub(super) const BACKLOG: Check = Check {
+const BACKLOG: Check = Check {
     id: "backlog",
     profile: Profile::Standard,
     scenario: Scenario::Plain,

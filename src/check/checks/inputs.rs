@@ -8,7 +8,10 @@ use crate::check::options::Options;
 use crate::check::runs::scenario::Scenario;
 use crate::check::runs::stdin::Input;
 
-pub(super) const STDIN: Check = Check {
+/// In the order of the reports.
+pub(super) const CHECKS: &[Check] = &[STDIN];
+
+const STDIN: Check = Check {
     id: "stdin",
     profile: Profile::Full,
     scenario: Scenario::Stdin,

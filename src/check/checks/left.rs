@@ -8,10 +8,13 @@ use crate::check::runs::scenario::Scenario;
 use crate::check::time::short;
 use crate::text::counted;
 
+/// In the order of the reports.
+pub(super) const CHECKS: &[Check] = &[STRAGGLERS, PORTS, FILES, OUTPUT];
+
 /// Output that stays open longer than this after the end is held by another process.
 const OPEN_MS_MAX: u64 = 500;
 
-pub(super) const STRAGGLERS: Check = Check {
+const STRAGGLERS: Check = Check {
     id: "survivors",
     profile: Profile::Quick,
     scenario: Scenario::Plain,
@@ -66,7 +69,7 @@ pub(super) fn lingering(options: &Options, seen: &Observed) -> Vec<String> {
     seen.left.processes.iter().filter(|process| !is_allowed(process)).map(ToString::to_string).collect()
 }
 
-pub(super) const PORTS: Check = Check {
+const PORTS: Check = Check {
     id: "ports",
     profile: Profile::Quick,
     scenario: Scenario::Plain,
@@ -124,7 +127,7 @@ pub(super) fn files(options: &Options, seen: &Observed) -> Verdict {
         .remedy("remove these files before the server exits")
 }
 
-pub(super) const OUTPUT: Check = Check {
+const OUTPUT: Check = Check {
     id: "output",
     profile: Profile::Quick,
     scenario: Scenario::Plain,

@@ -5,7 +5,10 @@ use super::verdict::{Verdict, Word};
 use crate::check::observed::Observed;
 use crate::check::runs::scenario::Scenario;
 
-pub(super) const NOTIFY: Check = Check {
+/// In the order of the reports.
+pub(super) const CHECKS: &[Check] = &[NOTIFY];
+
+const NOTIFY: Check = Check {
     id: "notify",
     profile: Profile::Full,
     scenario: Scenario::Plain,

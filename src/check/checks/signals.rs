@@ -10,6 +10,25 @@ use crate::check::time::{ms, short};
 use crate::lifecycle::signal::Signal;
 use crate::record::schema::ExitRecord;
 
+/// In the order of the reports.
+pub(super) const CHECKS: &[Check] = &[
+    DOUBLE_TERM,
+    SIGINT,
+    CTRL_C,
+    STARTUP,
+    PID1,
+    KILL_RESTART,
+    KILL_ORPHANS,
+    TERM_RESTART,
+    SIGHUP,
+    SIGQUIT,
+    GROUP_VS_LEADER,
+    STOPPED,
+    WORKER_KILLED,
+    DEPENDENCY_GONE,
+    STDOUT_FULL,
+];
+
 /// The first of the usual checks that fails or is inconclusive.
 fn worst(options: &Options, seen: &Observed, record: &Record) -> Option<Verdict> {
     let all = [
@@ -21,7 +40,7 @@ fn worst(options: &Options, seen: &Observed, record: &Record) -> Option<Verdict>
     all.into_iter().find(|verdict| matches!(verdict.word, Word::Fail | Word::Inconclusive))
 }
 
-pub(super) const GROUP_VS_LEADER: Check = Check {
+const GROUP_VS_LEADER: Check = Check {
     id: "group-vs-leader",
     profile: Profile::Full,
     scenario: Scenario::Group,
@@ -32,7 +51,7 @@ pub(super) const GROUP_VS_LEADER: Check = Check {
     judge: Judge::Stop(|case| as_good(GROUP_VS_LEADER.id, case)),
 };
 
-pub(super) const STOPPED: Check = Check {
+const STOPPED: Check = Check {
     id: "stopped",
     profile: Profile::Full,
     scenario: Scenario::Stopped,
@@ -42,7 +61,7 @@ pub(super) const STOPPED: Check = Check {
     judge: Judge::Stop(|case| as_good(STOPPED.id, case)),
 };
 
-pub(super) const WORKER_KILLED: Check = Check {
+const WORKER_KILLED: Check = Check {
     id: "worker-killed",
     profile: Profile::Full,
     scenario: Scenario::WorkerKilled,
@@ -52,7 +71,7 @@ pub(super) const WORKER_KILLED: Check = Check {
     judge: Judge::Stop(|case| as_good(WORKER_KILLED.id, case)),
 };
 
-pub(super) const DEPENDENCY_GONE: Check = Check {
+const DEPENDENCY_GONE: Check = Check {
     id: "dependency-gone",
     profile: Profile::Full,
     scenario: Scenario::Broken,
@@ -63,7 +82,7 @@ pub(super) const DEPENDENCY_GONE: Check = Check {
     judge: Judge::Stop(|case| as_good(DEPENDENCY_GONE.id, case)),
 };
 
-pub(super) const STDOUT_FULL: Check = Check {
+const STDOUT_FULL: Check = Check {
     id: "stdout-full",
     profile: Profile::Full,
     scenario: Scenario::FullOutput,
@@ -97,7 +116,7 @@ pub(super) fn as_good(id: &'static str, case: &Case<'_>) -> Verdict {
     }
 }
 
-pub(super) const DOUBLE_TERM: Check = Check {
+const DOUBLE_TERM: Check = Check {
     id: "double-term",
     profile: Profile::Standard,
     scenario: Scenario::Twice,
@@ -126,7 +145,7 @@ fn twice(case: &Case<'_>) -> Verdict {
     }
 }
 
-pub(super) const SIGHUP: Check = Check {
+const SIGHUP: Check = Check {
     id: "sighup",
     profile: Profile::Full,
     scenario: Scenario::Hup,
@@ -136,7 +155,7 @@ pub(super) const SIGHUP: Check = Check {
     judge: Judge::Stop(|case| other(SIGHUP.id, case.record)),
 };
 
-pub(super) const SIGQUIT: Check = Check {
+const SIGQUIT: Check = Check {
     id: "sigquit",
     profile: Profile::Full,
     scenario: Scenario::Quit,
@@ -156,7 +175,7 @@ fn other(id: &'static str, record: &Record) -> Verdict {
     Verdict::new(id, Word::Pass, text)
 }
 
-pub(super) const SIGINT: Check = Check {
+const SIGINT: Check = Check {
     id: "sigint",
     profile: Profile::Standard,
     scenario: Scenario::Int,
@@ -176,7 +195,7 @@ fn interrupt(case: &Case<'_>) -> Verdict {
     verdict
 }
 
-pub(super) const CTRL_C: Check = Check {
+const CTRL_C: Check = Check {
     id: "ctrl-c",
     profile: Profile::Standard,
     scenario: Scenario::CtrlC,
@@ -195,7 +214,7 @@ fn by_int(options: &Options) -> Options {
     Options { signal: Some(Signal::INT), ..options.clone() }
 }
 
-pub(super) const STARTUP: Check = Check {
+const STARTUP: Check = Check {
     id: "startup",
     profile: Profile::Standard,
     scenario: Scenario::Startup,
@@ -247,7 +266,7 @@ fn startup<'a>(options: &Options, runs: impl Iterator<Item = &'a Observed>) -> V
     Verdict::new(STARTUP.id, Word::Pass, text)
 }
 
-pub(super) const PID1: Check = Check {
+const PID1: Check = Check {
     id: "pid1",
     profile: Profile::Standard,
     scenario: Scenario::Pid1,
@@ -279,7 +298,7 @@ fn pid1(options: &Options, seen: &Observed, before: &Before) -> Verdict {
     }
 }
 
-pub(super) const KILL_ORPHANS: Check = Check {
+const KILL_ORPHANS: Check = Check {
     id: "kill-orphans",
     profile: Profile::Standard,
     scenario: Scenario::Kill,
@@ -299,7 +318,7 @@ fn orphans(options: &Options, seen: &Observed, record: &Record) -> Verdict {
     }
 }
 
-pub(super) const KILL_RESTART: Check = Check {
+const KILL_RESTART: Check = Check {
     id: "kill-restart",
     profile: Profile::Standard,
     scenario: Scenario::KillRestart,
@@ -309,7 +328,7 @@ pub(super) const KILL_RESTART: Check = Check {
     judge: Judge::Restart(|run| restart(KILL_RESTART.id, run.seen)),
 };
 
-pub(super) const TERM_RESTART: Check = Check {
+const TERM_RESTART: Check = Check {
     id: "term-restart",
     profile: Profile::Standard,
     scenario: Scenario::TermRestart,

@@ -9,6 +9,9 @@ use crate::check::options::Options;
 use crate::check::runs::scenario::Scenario;
 use crate::check::time::short;
 
+/// In the order of the reports.
+pub(super) const CHECKS: &[Check] = &[READY, HANDLER];
+
 pub(super) const READY: Check = Check {
     id: "ready",
     profile: Profile::Quick,
@@ -97,7 +100,7 @@ fn hints(options: &Options, seen: &Observed) -> Vec<String> {
     well.filter_map(hint).collect()
 }
 
-pub(super) const HANDLER: Check = Check {
+const HANDLER: Check = Check {
     id: "handler",
     profile: Profile::Quick,
     scenario: Scenario::Plain,

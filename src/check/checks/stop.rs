@@ -13,6 +13,9 @@ use crate::lifecycle::exit::Exit;
 use crate::lifecycle::signal::Signal;
 use crate::text::{self, in_full};
 
+/// In the order of the reports.
+pub(super) const CHECKS: &[Check] = &[STOPS, MARGIN, EXIT_STATUS];
+
 /// Signals that end a program after a fault of its own.
 const CRASHES: [&str; 7] = ["SEGV", "ABRT", "BUS", "ILL", "FPE", "SYS", "TRAP"];
 /// A clean exit, and the two forms in which a death by SIGTERM is reported.
@@ -71,7 +74,7 @@ fn starved(id: &'static str, seen: &Observed, took: u64) -> Verdict {
     .remedy("run the check again when the machine has less to do")
 }
 
-pub(super) const MARGIN: Check = Check {
+const MARGIN: Check = Check {
     id: "margin",
     profile: Profile::Quick,
     scenario: Scenario::Plain,
@@ -99,7 +102,7 @@ fn margin(options: &Options, seen: &Observed, record: &Record) -> Verdict {
         .remedy("on a slower day the server would be killed: raise the limit (-t), or stop faster")
 }
 
-pub(super) const EXIT_STATUS: Check = Check {
+const EXIT_STATUS: Check = Check {
     id: "exit-status",
     profile: Profile::Quick,
     scenario: Scenario::Plain,

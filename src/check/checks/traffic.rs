@@ -6,6 +6,9 @@ use crate::check::observed::{Observed, Probe, ProbeOutcome};
 use crate::check::runs::scenario::Scenario;
 use crate::text::counted;
 
+/// In the order of the reports.
+pub(super) const CHECKS: &[Check] = &[REFUSE_NEW];
+
 /// From here on, accepting as if nothing had happened is a defect.
 const ACCEPTING_MS_MAX: i64 = 500;
 
@@ -21,7 +24,7 @@ pub(in crate::check) fn strip(seen: &Observed, signal: &str) -> String {
     format!("{}|{signal}|{}", letters(before), letters(after))
 }
 
-pub(super) const REFUSE_NEW: Check = Check {
+const REFUSE_NEW: Check = Check {
     id: "refuse-new",
     profile: Profile::Quick,
     scenario: Scenario::Plain,

@@ -95,7 +95,7 @@ fn serves(options: &Options, selection: &Selection) -> Option<String> {
     let is_useless =
         |aid: &&Aid| (aid.is_given)(options) && !selection.checks.iter().any(|check| (aid.serves)(check));
     let aid = AIDS.iter().find(is_useless)?;
-    let served: Vec<&Check> = catalogue::CHECKS.iter().filter(|check| (aid.serves)(check)).collect();
+    let served: Vec<&Check> = catalogue::checks().filter(|check| (aid.serves)(check)).collect();
     let ids: Vec<&str> = served.iter().map(|check| check.id).collect();
     let profile = served.first()?.profile.name();
     Some(format!(

@@ -26,7 +26,7 @@ pub(super) fn checks() -> impl Into<ValueParser> {
 }
 
 pub(super) fn ids() -> Vec<PossibleValue> {
-    named(catalogue::CHECKS.iter().map(|check| check.id))
+    named(catalogue::checks().map(|check| check.id))
 }
 
 /// Explains a check, or a cause that the post-mortem names.
