@@ -2,7 +2,7 @@
 
 use super::observed::{AllRuns, Observed, Readiness, Record};
 use super::options::Options;
-use super::runs::scenario::Scenario;
+use super::runs::scenario::{Ask, Scenario};
 use check::{Case, Check, Judge, Run};
 use selection::Selection;
 use verdict::{Runs, Verdict, Word};
@@ -153,30 +153,11 @@ fn stopped(judge: fn(&Case<'_>) -> Verdict, check: &Check, test: &Test<'_>, seen
 fn proved(verdict: Verdict, check: &Check, test: &Test<'_>, seen: &Observed) -> Verdict {
     let was_killed =
         |record: &Record| record.exit.as_ref().is_some_and(|exit| exit.signal.as_deref() == Some("KILL"));
-    let ended = seen.record.as_ref().filter(|record| match check.scenario {
-        // These runs signal the main process directly: winddown's record knows of no stop request.
-        Scenario::Pid1 => false,
-        Scenario::Kill | Scenario::KillRestart => !was_killed(record),
-        Scenario::Plain
-        | Scenario::Requests
-        | Scenario::Stream
-        | Scenario::Idle
-        | Scenario::Half
-        | Scenario::Silent
-        | Scenario::Drive
-        | Scenario::Twice
-        | Scenario::Int
-        | Scenario::CtrlC
-        | Scenario::Startup
-        | Scenario::TermRestart
-        | Scenario::Hup
-        | Scenario::Quit
-        | Scenario::Group
-        | Scenario::Stopped
-        | Scenario::WorkerKilled
-        | Scenario::Broken
-        | Scenario::FullOutput
-        | Scenario::Stdin => record.ended_unasked(),
+    let ended = seen.record.as_ref().filter(|record| match check.scenario.ask() {
+        // The record knows of no stop request, whether there was one or not.
+        Ask::Main => false,
+        Ask::Kill => !was_killed(record),
+        _ => record.ended_unasked(),
     });
     let Some(record) = ended.filter(|_| verdict.word == Word::Pass) else { return verdict };
     let early = start::ended_early(check.id, test.options, seen, record);

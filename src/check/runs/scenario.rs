@@ -72,90 +72,170 @@ pub(in crate::check) enum Holds {
     Silent,
 }
 
+/// How the server is asked to stop.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::check) enum Ask {
+    /// Through winddown.
+    Winddown,
+    /// By a signal to the main process: winddown's record knows of no request.
+    Main,
+    /// By SIGKILL to the main process.
+    Kill,
+    /// Through winddown, and again soon after.
+    Twice,
+    /// As Ctrl+C does it, twice.
+    CtrlC,
+    /// Through winddown, and the whole group with it.
+    Group,
+    /// Through winddown, after the main process was suspended.
+    Suspended,
+    /// Through winddown, after one of its children was killed.
+    ChildKilled,
+    /// Through winddown, after the command of `--break`.
+    Broken,
+    /// Through winddown, with its output full and unread.
+    OutputFull,
+}
+
+/// What a scenario can't do without.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::check) enum Need {
+    /// A PID namespace.
+    Namespace,
+    /// `--drive`.
+    Load,
+    /// `--break`.
+    Break,
+}
+
+/// What differs between the runs of a scenario.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::check) enum Variants {
+    /// There is one run.
+    One,
+    /// How long after the start it is asked to stop.
+    Delays,
+    /// What it has as its standard input.
+    Inputs,
+}
+
+/// All that makes a scenario what it is, but for the steps in `run`.
+struct Properties {
+    name: &'static str,
+    about: &'static str,
+    holds: Holds,
+    ask: Ask,
+    signal: Option<Signal>,
+    needs: Option<Need>,
+    variants: Variants,
+}
+
+/// One stop of a ready server, without connections.
+const fn usual(name: &'static str, about: &'static str) -> Properties {
+    let (holds, ask, signal, needs, variants) = (Holds::Nothing, Ask::Winddown, None, None, Variants::One);
+    Properties { name, about, holds, ask, signal, needs, variants }
+}
+
+impl Properties {
+    const fn holding(self, holds: Holds) -> Self {
+        Self { holds, ..self }
+    }
+
+    const fn asked(self, ask: Ask) -> Self {
+        Self { ask, ..self }
+    }
+
+    const fn by(self, signal: Signal) -> Self {
+        Self { signal: Some(signal), ..self }
+    }
+
+    const fn needing(self, need: Need) -> Self {
+        Self { needs: Some(need), ..self }
+    }
+
+    const fn in_runs(self, variants: Variants) -> Self {
+        Self { variants, ..self }
+    }
+}
+
 impl Scenario {
-    /// As it is told.
-    pub(in crate::check) const fn name(self) -> &'static str {
+    const fn properties(self) -> Properties {
         match self {
-            Self::Plain => "plain",
-            Self::Requests => "requests",
-            Self::Stream => "stream",
-            Self::Idle => "idle",
-            Self::Half => "half",
-            Self::Silent => "silent",
-            Self::Drive => "drive",
-            Self::Twice => "twice",
-            Self::Int => "sigint",
-            Self::CtrlC => "ctrl-c",
-            Self::Startup => "startup",
-            Self::Pid1 => "pid1",
-            Self::KillRestart => "kill-restart",
-            Self::Kill => "kill",
-            Self::TermRestart => "term-restart",
-            Self::Hup => "sighup",
-            Self::Quit => "sigquit",
-            Self::Group => "group",
-            Self::Stopped => "stopped",
-            Self::WorkerKilled => "worker-killed",
-            Self::Broken => "broken",
-            Self::FullOutput => "stdout-full",
-            Self::Stdin => "stdin",
+            Self::Plain => usual("plain", "one stop, with probes through it"),
+            Self::Requests => usual("requests", "stopped with requests under way").holding(Holds::Requests),
+            Self::Stream => {
+                usual("stream", "stopped with an endless answer under way").holding(Holds::Stream)
+            }
+            Self::Idle => usual("idle", "stopped with an idle connection open").holding(Holds::Idle),
+            Self::Half => usual("half", "stopped with half of a request sent").holding(Holds::Half),
+            Self::Silent => usual("silent", "stopped with a silent connection open").holding(Holds::Silent),
+            Self::Drive => usual("drive", "stopped under the load of --drive").needing(Need::Load),
+            Self::Twice => usual("twice", "stopped, and asked again soon after")
+                .holding(Holds::RequestsIfAny)
+                .asked(Ask::Twice),
+            Self::Int => usual("sigint", "stopped by SIGINT").holding(Holds::RequestsIfAny).by(Signal::INT),
+            Self::CtrlC => usual("ctrl-c", "stopped by Ctrl+C, twice").asked(Ask::CtrlC).by(Signal::INT),
+            Self::Startup => usual("startup", "stopped before it was ready").in_runs(Variants::Delays),
+            Self::Pid1 => {
+                usual("pid1", "stopped as PID 1 of a namespace").asked(Ask::Main).needing(Need::Namespace)
+            }
+            Self::KillRestart => {
+                usual("kill-restart", "killed by SIGKILL, to be started again").asked(Ask::Kill)
+            }
+            Self::Kill => usual("kill", "killed by SIGKILL").asked(Ask::Kill),
+            Self::TermRestart => usual("term-restart", "stopped, and started again at once"),
+            Self::Hup => usual("sighup", "sent SIGHUP").by(Signal::HUP),
+            Self::Quit => usual("sigquit", "sent SIGQUIT").by(Signal::QUIT),
+            Self::Group => usual("group", "stopped by a signal to its whole group")
+                .holding(Holds::RequestsIfAny)
+                .asked(Ask::Group),
+            Self::Stopped => usual("stopped", "suspended when it is asked to stop").asked(Ask::Suspended),
+            Self::WorkerKilled => {
+                usual("worker-killed", "stopped after a child of it was killed").asked(Ask::ChildKilled)
+            }
+            Self::Broken => usual("broken", "stopped with what it depends on gone (--break)")
+                .asked(Ask::Broken)
+                .needing(Need::Break),
+            Self::FullOutput => usual("stdout-full", "stopped with its output unread").asked(Ask::OutputFull),
+            Self::Stdin => {
+                usual("stdin", "stopped with another kind of standard input").in_runs(Variants::Inputs)
+            }
         }
+    }
+
+    /// As it is reported.
+    pub(in crate::check) const fn name(self) -> &'static str {
+        self.properties().name
     }
 
     /// What is done in it, in a line.
     pub(in crate::check) const fn about(self) -> &'static str {
-        match self {
-            Self::Plain => "one stop, with probes through it",
-            Self::Requests => "stopped with requests under way",
-            Self::Stream => "stopped with an endless answer under way",
-            Self::Idle => "stopped with an idle connection open",
-            Self::Half => "stopped with half of a request sent",
-            Self::Silent => "stopped with a silent connection open",
-            Self::Drive => "stopped under the load of --drive",
-            Self::Twice => "stopped, and asked again soon after",
-            Self::Int => "stopped by SIGINT",
-            Self::CtrlC => "stopped by Ctrl+C, twice",
-            Self::Startup => "stopped before it was ready",
-            Self::Pid1 => "stopped as PID 1 of a namespace",
-            Self::KillRestart => "killed by SIGKILL, to be started again",
-            Self::Kill => "killed by SIGKILL",
-            Self::TermRestart => "stopped, and started again at once",
-            Self::Hup => "sent SIGHUP",
-            Self::Quit => "sent SIGQUIT",
-            Self::Group => "stopped by a signal to its whole group",
-            Self::Stopped => "suspended when it is asked to stop",
-            Self::WorkerKilled => "stopped after a child of it was killed",
-            Self::Broken => "stopped with what it depends on gone (--break)",
-            Self::FullOutput => "stopped with its output unread",
-            Self::Stdin => "stopped with another kind of standard input",
-        }
+        self.properties().about
     }
 
     /// What clients hold through the stop.
     pub(in crate::check) const fn holds(self) -> Holds {
-        match self {
-            Self::Requests => Holds::Requests,
-            Self::Twice | Self::Int | Self::Group => Holds::RequestsIfAny,
-            Self::Stream => Holds::Stream,
-            Self::Idle => Holds::Idle,
-            Self::Half => Holds::Half,
-            Self::Silent => Holds::Silent,
-            Self::Plain
-            | Self::Drive
-            | Self::CtrlC
-            | Self::Startup
-            | Self::Pid1
-            | Self::KillRestart
-            | Self::Kill
-            | Self::TermRestart
-            | Self::Hup
-            | Self::Quit
-            | Self::Stopped
-            | Self::WorkerKilled
-            | Self::Broken
-            | Self::FullOutput
-            | Self::Stdin => Holds::Nothing,
-        }
+        self.properties().holds
+    }
+
+    /// How the server is asked to stop.
+    pub(in crate::check) const fn ask(self) -> Ask {
+        self.properties().ask
+    }
+
+    /// The signal that it is about, if it is not the stop signal.
+    pub(in crate::check) const fn signal(self) -> Option<Signal> {
+        self.properties().signal
+    }
+
+    /// What it can't do without.
+    pub(in crate::check) const fn needs(self) -> Option<Need> {
+        self.properties().needs
+    }
+
+    /// What differs between its runs.
+    pub(in crate::check) const fn variants(self) -> Variants {
+        self.properties().variants
     }
 
     /// Whether requests are held, if there is a slow one.
@@ -171,33 +251,5 @@ impl Scenario {
     /// Whether it connects to the server in any way.
     pub(in crate::check) const fn connects(self) -> bool {
         self.holds_requests() || self.asks() || matches!(self, Self::Stream | Self::Silent | Self::Drive)
-    }
-
-    /// The signal that it is about, if it is not the stop signal.
-    pub(in crate::check) const fn signal(self) -> Option<Signal> {
-        match self {
-            Self::Int | Self::CtrlC => Some(Signal::INT),
-            Self::Hup => Some(Signal::HUP),
-            Self::Quit => Some(Signal::QUIT),
-            Self::Plain
-            | Self::Requests
-            | Self::Stream
-            | Self::Idle
-            | Self::Half
-            | Self::Silent
-            | Self::Drive
-            | Self::Twice
-            | Self::Startup
-            | Self::Pid1
-            | Self::KillRestart
-            | Self::Kill
-            | Self::TermRestart
-            | Self::Group
-            | Self::Stopped
-            | Self::WorkerKilled
-            | Self::Broken
-            | Self::FullOutput
-            | Self::Stdin => None,
-        }
     }
 }

@@ -9,7 +9,7 @@ use tracing::{Instrument, info_span};
 use super::job::Jobs;
 use super::progress::ProgressLine;
 use super::run::{self, Variant};
-use super::scenario::Scenario;
+use super::scenario::{Scenario, Variants};
 use crate::check::checks;
 use crate::check::checks::selection::Selection;
 use crate::check::observed::AllRuns;
@@ -72,35 +72,15 @@ fn scenarios(selection: &Selection) -> Vec<Scenario> {
 
 /// What differs between the runs of a scenario.
 fn variants(options: &Options, scenario: Scenario) -> Vec<Variant> {
-    match scenario {
-        Scenario::Startup => {
+    match scenario.variants() {
+        Variants::Delays => {
             let delays = STARTUP_DELAYS_MS.map(Duration::from_millis);
             delays.map(|delay| Variant { delay, ..Variant::default() }).to_vec()
         }
-        Scenario::Stdin => {
+        Variants::Inputs => {
             options.stdin.others().map(|input| Variant { input: Some(input), ..Variant::default() }).collect()
         }
-        Scenario::Plain
-        | Scenario::Requests
-        | Scenario::Stream
-        | Scenario::Idle
-        | Scenario::Half
-        | Scenario::Silent
-        | Scenario::Drive
-        | Scenario::Twice
-        | Scenario::Int
-        | Scenario::CtrlC
-        | Scenario::Pid1
-        | Scenario::KillRestart
-        | Scenario::Kill
-        | Scenario::TermRestart
-        | Scenario::Hup
-        | Scenario::Quit
-        | Scenario::Group
-        | Scenario::Stopped
-        | Scenario::WorkerKilled
-        | Scenario::Broken
-        | Scenario::FullOutput => vec![Variant::default()],
+        Variants::One => vec![Variant::default()],
     }
 }
 

@@ -7,7 +7,7 @@ use tracing::info;
 use super::ActiveRun;
 use crate::check::observed::Missing;
 use crate::check::runs::load;
-use crate::check::runs::scenario::Scenario;
+use crate::check::runs::scenario::Ask;
 use crate::lifecycle::signal::Signal;
 use crate::os::inspect;
 use crate::os::process::subprocess::Handle;
@@ -20,10 +20,10 @@ const SECOND_KEY: Duration = Duration::from_millis(50);
 impl ActiveRun<'_> {
     /// Has it stop, as the scenario wants it.
     pub(super) async fn ask(&mut self, main: &Handle) {
-        match self.scenario {
-            Scenario::Kill | Scenario::KillRestart => send(main, Signal::KILL),
-            Scenario::Pid1 => send(main, self.signal()),
-            Scenario::Twice => {
+        match self.scenario.ask() {
+            Ask::Kill => send(main, Signal::KILL),
+            Ask::Main => send(main, self.signal()),
+            Ask::Twice => {
                 self.request();
                 tokio::time::sleep(SECOND_SIGNAL).await;
                 if main.has_exited() {
@@ -31,7 +31,7 @@ impl ActiveRun<'_> {
                 }
                 send(main, self.signal());
             }
-            Scenario::CtrlC => {
+            Ask::CtrlC => {
                 let group = inspect::group_of(main.pid);
                 self.request();
                 for one in group.iter().filter(|one| one.pid != main.pid) {
@@ -42,18 +42,18 @@ impl ActiveRun<'_> {
                     send(one, Signal::INT);
                 }
             }
-            Scenario::Group => {
+            Ask::Group => {
                 self.request();
                 for one in inspect::group_of(main.pid).iter().filter(|one| one.pid != main.pid) {
                     send(one, self.signal());
                 }
             }
-            Scenario::Stopped => {
+            Ask::Suspended => {
                 send(main, Signal::STOP);
                 tokio::time::sleep(SECOND_KEY).await;
                 self.request();
             }
-            Scenario::WorkerKilled => {
+            Ask::ChildKilled => {
                 match inspect::first_child(main.pid) {
                     Some(child) => send(&Handle::new(child), Signal::KILL),
                     None => self.observed.missing = Some(Missing::Skip("it has no children")),
@@ -61,7 +61,7 @@ impl ActiveRun<'_> {
                 tokio::time::sleep(SECOND_KEY).await;
                 self.request();
             }
-            Scenario::Broken => {
+            Ask::Broken => {
                 if let Some(command) = &self.options.breaks {
                     self.observed.missing = load::break_it(command, self.clock)
                         .await
@@ -70,26 +70,14 @@ impl ActiveRun<'_> {
                 }
                 self.request();
             }
-            Scenario::FullOutput => {
+            Ask::OutputFull => {
                 if self.job.run.output.hold().is_err() {
                     self.observed.missing =
                         Some(Missing::Inconclusive("its pipes could not be filled".to_owned()));
                 }
                 self.request();
             }
-            Scenario::Plain
-            | Scenario::Requests
-            | Scenario::Stream
-            | Scenario::Idle
-            | Scenario::Half
-            | Scenario::Silent
-            | Scenario::Drive
-            | Scenario::Int
-            | Scenario::Startup
-            | Scenario::TermRestart
-            | Scenario::Hup
-            | Scenario::Quit
-            | Scenario::Stdin => self.request(),
+            Ask::Winddown => self.request(),
         }
     }
 

@@ -10,7 +10,7 @@ use super::job::{Job, Jobs};
 use super::load::Load;
 use super::namespace;
 use super::ready;
-use super::scenario::Scenario;
+use super::scenario::{Need, Scenario};
 use super::stdin::Input;
 use super::strangers::Strangers;
 use crate::check::clients::probe::Place;
@@ -124,32 +124,10 @@ async fn play(
 
 /// Why a scenario can't be played here.
 async fn missing(options: &Options, scenario: Scenario) -> Option<&'static str> {
-    match scenario {
-        Scenario::Pid1 => (!namespace::is_possible().await).then_some("no PID namespace can be made here"),
-        Scenario::Drive => options.drive.is_none().then_some("no load to run: give --drive COMMAND"),
-        Scenario::Broken => {
-            options.breaks.is_none().then_some("no dependency to take away: give --break COMMAND")
-        }
-        Scenario::Plain
-        | Scenario::Requests
-        | Scenario::Stream
-        | Scenario::Idle
-        | Scenario::Half
-        | Scenario::Silent
-        | Scenario::Twice
-        | Scenario::Int
-        | Scenario::CtrlC
-        | Scenario::Startup
-        | Scenario::KillRestart
-        | Scenario::Kill
-        | Scenario::TermRestart
-        | Scenario::Hup
-        | Scenario::Quit
-        | Scenario::Group
-        | Scenario::Stopped
-        | Scenario::WorkerKilled
-        | Scenario::FullOutput
-        | Scenario::Stdin => None,
+    match scenario.needs()? {
+        Need::Namespace => (!namespace::is_possible().await).then_some("no PID namespace can be made here"),
+        Need::Load => options.drive.is_none().then_some("no load to run: give --drive COMMAND"),
+        Need::Break => options.breaks.is_none().then_some("no dependency to take away: give --break COMMAND"),
     }
 }
 
