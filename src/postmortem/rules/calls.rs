@@ -1,6 +1,6 @@
 //! System calls that show a cause by themselves, if they last.
 
-use super::{Hit, alike, does, hit, name, who};
+use super::{Hit, Rule, Strength, alike, does, hit, name, who};
 use crate::postmortem::causes;
 use crate::postmortem::heard::Heard;
 use crate::postmortem::look::{SeenProcess, Thread};
@@ -8,9 +8,21 @@ use crate::postmortem::series::Series;
 use crate::postmortem::words::target;
 use crate::text::counted;
 
+pub(super) const RULES: &[(Strength, Rule)] = &[
+    (Strength::Sure, lock),
+    (Strength::Sure, full_pipe),
+    (Strength::Sure, waits_for_child),
+    (Strength::Likely, restarted_call),
+    (Strength::Likely, blocked_io),
+    (Strength::Likely, thread_join),
+    (Strength::Weak, waits_for_signals),
+    (Strength::Weak, sleeping),
+    (Strength::Last, thread_for_signals),
+];
+
 /// A thread may wait for a lock by design, as in a leader election: it counts only when the main thread waits for
 /// threads.
-pub(super) fn lock(series: &Series<'_>) -> Option<Hit> {
+fn lock(series: &Series<'_>) -> Option<Hit> {
     let is_lock = |thread: &&Thread| {
         let matters = thread.tid == series.last.pid || series.main_waits_for_threads();
         let in_call = thread.call.as_ref().is_some_and(|call| {
@@ -32,7 +44,7 @@ pub(super) fn lock(series: &Series<'_>) -> Option<Hit> {
 }
 
 /// The thread has to be still: a slow reader lets the write continue from time to time.
-pub(super) fn full_pipe(series: &Series<'_>) -> Option<Hit> {
+fn full_pipe(series: &Series<'_>) -> Option<Hit> {
     let writes = |thread: &&Thread| {
         thread.state == 'S' && thread.is_in(&["write", "writev"]) && series.is_still(thread)
     };
@@ -46,7 +58,7 @@ pub(super) fn full_pipe(series: &Series<'_>) -> Option<Hit> {
 
 pub(super) const WAITS: [&str; 2] = ["wait4", "waitid"];
 
-pub(super) fn waits_for_child(series: &Series<'_>) -> Option<Hit> {
+fn waits_for_child(series: &Series<'_>) -> Option<Hit> {
     let child = awaited_child(series)?;
     let other = series.of_another(child);
     let unasked = match other.heard() {
@@ -78,7 +90,7 @@ const BLOCKING_IO: [&str; 15] = [
 ];
 
 /// Only a handler that ran in the main thread makes the kernel restart its call.
-pub(super) fn restarted_call(series: &Series<'_>) -> Option<Hit> {
+fn restarted_call(series: &Series<'_>) -> Option<Hit> {
     let main = series.main_thread().filter(|_| series.main_is_in(&BLOCKING_IO))?;
     let ran = series.catches() && !series.is_pending() && main.blocked.0 & series.signal_bit == 0;
     let text =
@@ -87,7 +99,7 @@ pub(super) fn restarted_call(series: &Series<'_>) -> Option<Hit> {
 }
 
 /// A process that waits for new clients, or for signals from a signalfd, is not blocked.
-pub(super) fn blocked_io(series: &Series<'_>) -> Option<Hit> {
+fn blocked_io(series: &Series<'_>) -> Option<Hit> {
     let main = series.main_thread().filter(|_| series.main_is_in(&BLOCKING_IO))?;
     if series.listens() && series.main_is_in(&ACCEPTS) || series.reads_signals() {
         return None;
@@ -99,7 +111,7 @@ pub(super) fn blocked_io(series: &Series<'_>) -> Option<Hit> {
 
 /// A `pthread_join` names the thread that it waits for. Any other wait without a timeout that began after the
 /// signal counts too, and is reported as a guess: it may be for a lock.
-pub(super) fn thread_join(series: &Series<'_>) -> Option<Hit> {
+fn thread_join(series: &Series<'_>) -> Option<Hit> {
     let others: Vec<&Thread> = series.other_threads().collect();
     if others.is_empty() || series.has_its_own_threads() {
         return None;
@@ -129,7 +141,7 @@ pub(super) const ACCEPTS: [&str; 2] = ["accept", "accept4"];
 pub(super) const SIGNAL_WAITS: [&str; 3] = ["rt_sigtimedwait", "rt_sigsuspend", "pause"];
 
 /// It took the signal in its wait for signals, or in a handler meanwhile, and waits for the next signal.
-pub(super) fn waits_for_signals(series: &Series<'_>) -> Option<Hit> {
+fn waits_for_signals(series: &Series<'_>) -> Option<Hit> {
     let main = series.main_thread()?;
     let by_wait = (series.main_is_in(&["rt_sigtimedwait"]) || series.reads_signals()) && !series.catches();
     // If the signal is blocked here, the handler runs in another thread, and may still be running.
@@ -150,7 +162,7 @@ pub(super) fn waits_for_signals(series: &Series<'_>) -> Option<Hit> {
 }
 
 /// A thread other than the main one takes the signals, took this one, and waits for the next.
-pub(super) fn thread_for_signals(series: &Series<'_>) -> Option<Hit> {
+fn thread_for_signals(series: &Series<'_>) -> Option<Hit> {
     let thread = series.other_threads().find(|thread| thread.is_in(&["rt_sigtimedwait"]))?;
     // The signal is blocked everywhere but there, and pending nowhere: it was taken.
     if series.is_pending() || series.catches() || series.ignores() || !series.takes() {
@@ -167,7 +179,7 @@ pub(super) fn thread_for_signals(series: &Series<'_>) -> Option<Hit> {
 }
 
 /// It has to be one and the same sleep: a process that sleeps repeatedly may check for something in between.
-pub(super) fn sleeping(series: &Series<'_>) -> Option<Hit> {
+fn sleeping(series: &Series<'_>) -> Option<Hit> {
     let main = series.main_thread().filter(|_| series.main_is_in(&["nanosleep", "clock_nanosleep"]))?;
     let text = format!("{} sleeps, {}", who(series), does(series, main));
     series.is_still(main).then(|| hit(&causes::SLEEPING, text))

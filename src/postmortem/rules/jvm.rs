@@ -1,13 +1,15 @@
 //! The JVM: it handles a signal in a thread named after it, which starts the shutdown hooks and waits for them.
 
-use super::{Hit, does, hit, who};
+use super::{Hit, Rule, Strength, does, hit, who};
 use crate::postmortem::causes;
 use crate::postmortem::look::Thread;
 use crate::postmortem::series::Series;
 
+pub(super) const RULES: &[(Strength, Rule)] = &[(Strength::Sure, shutdown_hooks), (Strength::Weak, handler)];
+
 /// The handler starts every hook in a thread of its own. Threads are listed in the order in which they started,
 /// so those after the handler's are hooks, and threads that hooks started.
-pub(super) fn shutdown_hooks(series: &Series<'_>) -> Option<Hit> {
+fn shutdown_hooks(series: &Series<'_>) -> Option<Hit> {
     let mut younger: Vec<&Thread> =
         younger_than_handler(series)?.filter(|thread| !is_of_jvm(&thread.name)).collect();
     let at_first = threads_at_first(series);
@@ -29,7 +31,7 @@ pub(super) fn shutdown_hooks(series: &Series<'_>) -> Option<Hit> {
 }
 
 /// The handler is there, but no hook: it may be a handler of the program's own.
-pub(super) fn handler(series: &Series<'_>) -> Option<Hit> {
+fn handler(series: &Series<'_>) -> Option<Hit> {
     let _ = younger_than_handler(series)?;
     let text = format!("{} is still in its SIG{} handler, and runs no hook", who(series), series.signal);
     Some(hit(&causes::UNKNOWN, text).with("--dump-signal QUIT shows where it is".to_owned()))

@@ -25,40 +25,38 @@ pub(super) struct Hit {
     pub(super) child: Option<i32>,
 }
 
+/// How much the evidence of a rule is worth.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Strength {
+    /// The state of the process, its treatment of the signal, or its use of the CPU: whatever it does matters less.
+    State,
+    /// A call, or a thread, that shows a cause by itself.
+    Sure,
+    /// What the process most likely waits for.
+    Likely,
+    /// What it may wait for.
+    Weak,
+    /// What is left to say.
+    Last,
+}
+
+/// The strongest first.
+const STRENGTHS: [Strength; 5] =
+    [Strength::State, Strength::Sure, Strength::Likely, Strength::Weak, Strength::Last];
+
 type Rule = fn(&Series<'_>) -> Option<Hit>;
 
-/// The order matters: the first rule that fits wins.
-const RULES: [Rule; 25] = [
-    treatment::stopped,
-    treatment::vfork,
-    treatment::uninterruptible,
-    treatment::ignored,
-    treatment::blocked,
-    treatment::not_signalled,
-    treatment::namespace_init,
-    program::starved,
-    program::progressing,
-    program::spinning,
-    calls::lock,
-    calls::full_pipe,
-    calls::waits_for_child,
-    jvm::shutdown_hooks,
-    program::draining,
-    calls::restarted_call,
-    calls::blocked_io,
-    calls::thread_join,
-    program::serving,
-    program::has_children,
-    calls::waits_for_signals,
-    calls::sleeping,
-    jvm::handler,
-    program::listening,
-    calls::thread_for_signals,
-];
+/// The first rule that fits wins: the strongest come first, those of one strength in the order of these lists.
+const LISTS: [&[(Strength, Rule)]; 4] = [treatment::RULES, program::RULES, calls::RULES, jvm::RULES];
 
 /// The finding about one process.
 pub(super) fn apply(series: &Series<'_>) -> Hit {
-    RULES.iter().find_map(|rule| rule(series)).unwrap_or_else(|| unknown(series))
+    in_order().find_map(|rule| rule(series)).unwrap_or_else(|| unknown(series))
+}
+
+fn in_order() -> impl Iterator<Item = Rule> {
+    let of = |strength| LISTS.into_iter().flatten().filter(move |(its, _)| *its == strength);
+    STRENGTHS.into_iter().flat_map(of).map(|(_, rule)| *rule)
 }
 
 const fn hit(cause: &'static KnownCause, text: String) -> Hit {

@@ -1,7 +1,7 @@
 //! Rules about a program as a whole.
 
 use super::calls::{ACCEPTS, SIGNAL_WAITS, WAITS};
-use super::{Hit, hit, name, who};
+use super::{Hit, Rule, Strength, hit, name, who};
 use crate::lifecycle::signal::Signal;
 use crate::postmortem::causes;
 use crate::postmortem::look::{FILES_MAX, Socket, Thread};
@@ -10,7 +10,17 @@ use crate::postmortem::series::Series;
 use crate::postmortem::words::{self, LOOPS};
 use crate::text::counted;
 
-pub(super) fn starved(series: &Series<'_>) -> Option<Hit> {
+pub(super) const RULES: &[(Strength, Rule)] = &[
+    (Strength::State, starved),
+    (Strength::State, progressing),
+    (Strength::State, spinning),
+    (Strength::Likely, draining),
+    (Strength::Weak, serving),
+    (Strength::Weak, has_children),
+    (Strength::Last, listening),
+];
+
+fn starved(series: &Series<'_>) -> Option<Hit> {
     let change = series.change().filter(Activity::starves)?;
     let text = format!(
         "{} waited for a CPU for {}, and ran for {}",
@@ -21,7 +31,7 @@ pub(super) fn starved(series: &Series<'_>) -> Option<Hit> {
     Some(hit(&causes::STARVED, text))
 }
 
-pub(super) fn progressing(series: &Series<'_>) -> Option<Hit> {
+fn progressing(series: &Series<'_>) -> Option<Hit> {
     let change = series.change()?;
     let (what, first, last) = series.steady_decline()?;
     let left_for_each = change.length_ms().saturating_mul(last as u64);
@@ -32,7 +42,7 @@ pub(super) fn progressing(series: &Series<'_>) -> Option<Hit> {
     Some(hit(&causes::PROGRESSING, text).with(remedy))
 }
 
-pub(super) fn spinning(series: &Series<'_>) -> Option<Hit> {
+fn spinning(series: &Series<'_>) -> Option<Hit> {
     let change = series.change().filter(Activity::spins)?;
     let text = format!("{} used {} of CPU since it was asked", who(series), words::time(change.cpu_ms()));
     Some(hit(&causes::SPINNING, text))
@@ -44,7 +54,7 @@ fn is_in_loop(series: &Series<'_>) -> bool {
 }
 
 /// A connection that the process opened itself (to a database) is not a client.
-pub(super) fn draining(series: &Series<'_>) -> Option<Hit> {
+fn draining(series: &Series<'_>) -> Option<Hit> {
     let sockets = series.last.sockets;
     if !is_in_loop(series) || sockets.listening > 0 || sockets.connected == 0 {
         return None;
@@ -86,13 +96,13 @@ fn is_accepted(series: &Series<'_>, socket: &Socket) -> bool {
 }
 
 /// It still accepts new clients.
-pub(super) fn serving(series: &Series<'_>) -> Option<Hit> {
+fn serving(series: &Series<'_>) -> Option<Hit> {
     let accepts = |thread: &Thread| thread.is_in(&ACCEPTS);
     let goes_on = is_in_loop(series) || series.last.threads.iter().any(accepts);
     listening(series).filter(|_| goes_on)
 }
 
-pub(super) fn listening(series: &Series<'_>) -> Option<Hit> {
+fn listening(series: &Series<'_>) -> Option<Hit> {
     if !series.listens() || !series.takes() {
         return None;
     }
@@ -116,7 +126,7 @@ pub(super) fn listening(series: &Series<'_>) -> Option<Hit> {
 
 /// A process that waits for signals learns of a child's end from SIGCHLD. A process that keeps waking up may poll
 /// for it.
-pub(super) fn has_children(series: &Series<'_>) -> Option<Hit> {
+fn has_children(series: &Series<'_>) -> Option<Hit> {
     let children = series.children().count();
     let child = series.children().next().filter(|_| series.takes())?;
     let main = series.main_thread()?;

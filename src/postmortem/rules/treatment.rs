@@ -1,13 +1,23 @@
 //! Rules about the state of a process, how it treats the signal, and whether it got it.
 
-use super::{Hit, does, hit, name, who};
+use super::{Hit, Rule, Strength, does, hit, name, who};
 use crate::postmortem::causes;
 use crate::postmortem::heard::Heard;
 use crate::postmortem::look::Thread;
 use crate::postmortem::series::Series;
 use crate::postmortem::threads::SIGNALFD;
 
-pub(super) fn stopped(series: &Series<'_>) -> Option<Hit> {
+pub(super) const RULES: &[(Strength, Rule)] = &[
+    (Strength::State, stopped),
+    (Strength::State, vfork),
+    (Strength::State, uninterruptible),
+    (Strength::State, ignored),
+    (Strength::State, blocked),
+    (Strength::State, not_signalled),
+    (Strength::State, namespace_init),
+];
+
+fn stopped(series: &Series<'_>) -> Option<Hit> {
     match series.last.state {
         // Under strace a process is held for a moment at every call.
         't' if series.main_thread().is_none_or(|main| series.is_still(main)) => Some(hit(
@@ -19,7 +29,7 @@ pub(super) fn stopped(series: &Series<'_>) -> Option<Hit> {
     }
 }
 
-pub(super) fn vfork(series: &Series<'_>) -> Option<Hit> {
+fn vfork(series: &Series<'_>) -> Option<Hit> {
     let waits = series.main_is_in(&["vfork", "clone", "clone3"]) && series.last.state == 'D';
     let child = series.children().min_by_key(|child| child.age_ms).filter(|_| waits)?;
     let text = format!("{} waits in vfork for {}, which has not called exec yet", who(series), name(child));
@@ -29,7 +39,7 @@ pub(super) fn vfork(series: &Series<'_>) -> Option<Hit> {
 
 /// Every disk access is such a sleep for a moment. It has to last, in the main thread or in a thread that the
 /// main one may be waiting for.
-pub(super) fn uninterruptible(series: &Series<'_>) -> Option<Hit> {
+fn uninterruptible(series: &Series<'_>) -> Option<Hit> {
     let lasts = |thread: &&Thread| {
         let matters = thread.tid == series.last.pid || series.main_waits_for_threads();
         thread.state == 'D' && matters && series.has_previous() && series.is_still(thread)
@@ -39,7 +49,7 @@ pub(super) fn uninterruptible(series: &Series<'_>) -> Option<Hit> {
     Some(hit(&causes::UNINTERRUPTIBLE, format!("{} is in uninterruptible sleep in {place}", who(series))))
 }
 
-pub(super) fn ignored(series: &Series<'_>) -> Option<Hit> {
+fn ignored(series: &Series<'_>) -> Option<Hit> {
     // A signal that is blocked as well is kept for a thread in sigwait.
     if !series.ignores() || series.is_blocked() {
         return None;
@@ -54,7 +64,7 @@ pub(super) fn ignored(series: &Series<'_>) -> Option<Hit> {
 }
 
 /// The signal is pending, and no thread takes it. While the process runs its handler, it is blocked only briefly.
-pub(super) fn blocked(series: &Series<'_>) -> Option<Hit> {
+fn blocked(series: &Series<'_>) -> Option<Hit> {
     if !series.is_pending() || !series.is_blocked() || series.runs_its_handler() {
         return None;
     }
@@ -81,7 +91,7 @@ pub(super) fn blocked(series: &Series<'_>) -> Option<Hit> {
 
 /// Nothing else is said of a process that may not have got the signal: whatever it does, it may do because it was
 /// never asked to stop.
-pub(super) fn not_signalled(series: &Series<'_>) -> Option<Hit> {
+fn not_signalled(series: &Series<'_>) -> Option<Hit> {
     let (signal, parent) = (series.signal, series.parent().map(name));
     let (why, remedy) = match (series.heard(), parent) {
         (Heard::Yes, _) => return None,
@@ -115,7 +125,7 @@ pub(super) fn not_signalled(series: &Series<'_>) -> Option<Hit> {
     Some(Hit { remedy, ..found })
 }
 
-pub(super) fn namespace_init(series: &Series<'_>) -> Option<Hit> {
+fn namespace_init(series: &Series<'_>) -> Option<Hit> {
     if !series.is_namespace_init() || series.takes() || series.is_pending() {
         return None;
     }
