@@ -2,6 +2,14 @@
 
 use crate::text::counted;
 
+/// A test of a server as a whole.
+#[derive(Clone, Debug)]
+pub(crate) struct Test {
+    /// What the server is called.
+    pub(crate) name: String,
+    pub(crate) judgements: Vec<Judgement>,
+}
+
 /// One check, and what it came to.
 #[derive(Clone, Debug)]
 pub(crate) struct Judgement {

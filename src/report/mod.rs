@@ -19,7 +19,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 #[cfg(feature = "check")]
-use self::judgement::Judgement;
+use self::judgement::Test;
 use self::options::ReportJob;
 #[cfg(feature = "check")]
 use self::read::Named;
@@ -52,8 +52,8 @@ pub(crate) fn run(words: &[OsString]) -> Result<String, UsageError> {
 
 /// The timelines of the runs of a test, as one page, with the verdicts on all of them.
 #[cfg(feature = "check")]
-pub(crate) fn page(runs: &[Named], judgements: &[Judgement]) -> String {
-    timeline::page(runs, judgements)
+pub(crate) fn page(runs: &[Named], test: &Test) -> String {
+    timeline::page(runs, Some(test))
 }
 
 fn show(files: &[PathBuf], html: Option<Destination>, is_json: bool) -> Result<String, UsageError> {
@@ -66,8 +66,8 @@ fn show(files: &[PathBuf], html: Option<Destination>, is_json: bool) -> Result<S
         ([], _) => Err(UsageError::Invalid(
             "report: no record given; usage: winddown report FILE... (see --help)".to_owned(),
         )),
-        (records, Some(Destination::Descriptor(STDOUT))) => Ok(timeline::page(records, &[])),
-        (records, Some(out)) => write(&out, &timeline::page(records, &[])),
+        (records, Some(Destination::Descriptor(STDOUT))) => Ok(timeline::page(records, None)),
+        (records, Some(out)) => write(&out, &timeline::page(records, None)),
         (records, None) if is_json => Ok(json::json(records)),
         ([one], None) => Ok(story::story(&one.record, paint)),
         (records, None) => Ok(several::several(records, paint)),
@@ -93,7 +93,7 @@ pub(crate) fn tell_any(bytes: &[u8]) -> Vec<String> {
             stories
                 .chain([
                     several::several(&records, paint),
-                    timeline::page(&records, &[]),
+                    timeline::page(&records, None),
                     json::json(&records),
                 ])
                 .collect()

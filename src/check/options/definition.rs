@@ -7,7 +7,10 @@ use super::baseline::Baseline;
 use super::port::PortChoice;
 use super::ready::Ready;
 use super::reports::{Kind, Report};
-use super::values::{allowance, checks, directory, exit, explained, finite, ids, number, shell_command};
+use super::values::{
+    allowance, checks, directory, exit, explained, finite, ids, label, number, shell_command,
+};
+use super::variable::Variable;
 use crate::check::checks::check::Profile;
 use crate::check::clients::probe::Resource;
 use crate::check::runs::stdin::Input;
@@ -72,8 +75,8 @@ pub fn definition() -> Command {
         .max_term_width(100)
         .next_help_heading("Stopping")
         .args(stopping())
-        .next_help_heading("Readiness")
-        .args(readiness())
+        .next_help_heading("Starting")
+        .args(starting())
         .next_help_heading("Driving")
         .args(driving())
         .next_help_heading("Judging")
@@ -101,8 +104,15 @@ fn stopping() -> [Arg; 4] {
     ]
 }
 
-fn readiness() -> [Arg; 4] {
+fn starting() -> [Arg; 6] {
     [
+        several(
+            "env",
+            "NAME=VALUE",
+            Text::of(Variable::parse).exact(),
+            "Set a variable for the server; several: all of them",
+        ),
+        value("cwd", "DIR", Text::of(directory).exact(), "Start the server in this directory"),
         value(
             "port",
             "auto|N",
@@ -204,8 +214,9 @@ fn repeating() -> [Arg; 4] {
     ]
 }
 
-fn telling() -> [Arg; 5] {
+fn telling() -> [Arg; 6] {
     [
+        value("name", "NAME", Text::of(label), "What reports call the server [default: its command]"),
         several(
             "report",
             "KIND[=FILE]",

@@ -15,6 +15,7 @@ use baseline::Baseline;
 use port::Port;
 use ready::Ready;
 use reports::Report;
+use variable::Variable;
 
 pub(super) mod allow;
 pub(super) mod baseline;
@@ -26,6 +27,7 @@ pub(super) mod ready;
 pub(super) mod reports;
 mod useless;
 mod values;
+pub(super) mod variable;
 
 /// What to test, and how to judge it.
 #[derive(Clone, Debug)]
@@ -76,6 +78,12 @@ pub(super) struct Options {
     pub(super) trace: Option<Format>,
     /// The port for the server.
     pub(super) port: Option<Port>,
+    /// What reports call the server, instead of its command.
+    pub(super) name: Option<String>,
+    /// Variables for the server.
+    pub(super) variables: Vec<Variable>,
+    /// The directory to start the server in.
+    pub(super) directory: Option<PathBuf>,
     /// The server.
     pub(super) command: Vec<OsString>,
 }

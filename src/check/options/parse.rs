@@ -90,6 +90,9 @@ fn test(given: &Given) -> Result<CheckRequest, UsageError> {
         trace,
         command,
         port: given.port.clone(),
+        name: given.one("name"),
+        variables: given.each("env"),
+        directory: given.one("cwd"),
     };
     let selection = Selection { checks, warn, deny, strict: given.switch("strict") };
     useless::refuse(&options, &selection, &only)?;
@@ -109,6 +112,8 @@ fn trace(given: &Given) -> Result<Option<Format>, UsageError> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::super::definition::definition;
     use super::*;
 
@@ -117,7 +122,8 @@ mod tests {
         --ready notify --ready tcp:{port} --ready-timeout 9s --url / --slow /slow --stream /stream --drive load \
         --break break --profile full --only in-flight,stream,under-load,dependency-gone,files,stops --skip ports \
         --warn stops --deny files --expect-exit 3,TERM --allow port:80,proc:agent --settle 1s --watch / --runs 2 \
-        --until-fail --save-baseline /times --report json --verbose --log-format json server {port}";
+        --until-fail --save-baseline /times --report json --verbose --log-format json --name api --env A={port} \
+        --cwd / server {port}";
 
     fn parsed(words: &str) -> Result<CheckRequest, String> {
         let words: Vec<OsString> = words.split_whitespace().map(OsString::from).collect();
@@ -144,6 +150,8 @@ mod tests {
         assert_eq!((options.ready.len(), options.runs, options.reports.len()), (2, 2, 1));
         assert_eq!((options.expect_exit.len(), options.allow.len(), selection.checks.len()), (2, 2, 6));
         assert_eq!(options.trace, Some(Format::Json));
+        assert_eq!((options.name.as_deref(), options.variables.len()), (Some("api"), 1));
+        assert_eq!(options.directory.as_deref(), Some(Path::new("/")));
         assert!(test_of("check --strict server").1.strict);
         assert!(matches!(parsed("check --list"), Ok(CheckRequest::Print(_))));
         assert!(matches!(parsed("check --explain W09"), Ok(CheckRequest::Print(_))));

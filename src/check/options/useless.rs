@@ -77,6 +77,7 @@ pub(super) fn refuse(
         .or_else(|| serves(options, selection))
         .or_else(|| severities(selection))
         .or_else(|| times(options, selection))
+        .or_else(|| port(options))
         .or_else(|| reports(options));
     problem.map_or(Ok(()), |text| Err(UsageError::Invalid(format!("check: {text}"))))
 }
@@ -136,6 +137,12 @@ fn times(options: &Options, selection: &Selection) -> Option<String> {
     }
     let never = !selection.checks.iter().any(|check| check.is_of_each_plain_run());
     never.then(|| "--until-fail repeats the plain stop, and no check looks at it; add stops".to_owned())
+}
+
+fn port(options: &Options) -> Option<String> {
+    let is_set_twice =
+        options.port.is_some() && options.variables.iter().any(|variable| variable.name == "PORT");
+    is_set_twice.then(|| "--port sets PORT as well as '--env PORT=...'; leave one of them out".to_owned())
 }
 
 /// Refuses two reports in one file: neither could be read.

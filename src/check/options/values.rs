@@ -64,6 +64,15 @@ pub(super) fn directory(text: &str) -> Result<PathBuf, String> {
     if path.is_dir() { Ok(path) } else { Err("there is no such directory; create it first".to_owned()) }
 }
 
+/// A name for reports, each of which has it within a line.
+pub(super) fn label(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.is_empty() || text.contains(char::is_control) {
+        return Err("use a name in one line, e.g. api".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
 pub(super) fn allowance(text: &str) -> Result<Allowance, String> {
     Allowance::parse(text.trim())
 }

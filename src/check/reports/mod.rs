@@ -31,8 +31,11 @@ pub(super) struct Results<'a> {
     pub(super) failed_runs: usize,
 }
 
-/// What the server is called in every report: its command.
+/// What the server is called in every report: by default as its command.
 fn name(options: &Options) -> String {
+    if let Some(name) = &options.name {
+        return name.clone();
+    }
     let words = options.command.iter().map(|word| word.to_string_lossy());
     printable(&shell_words::join(words))
 }

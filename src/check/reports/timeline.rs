@@ -1,13 +1,13 @@
 //! The timeline of `winddown report`, with the verdicts and what clients met.
 
-use super::Results;
+use super::{Results, name};
 use crate::check::checks;
 use crate::check::checks::verdict::{Verdict, Word};
 use crate::check::observed::{HeldConnection, HeldEnd, Observed, ProbeOutcome};
 use crate::check::runs::scenario::{Holds, Scenario};
 use crate::report;
 use crate::report::clients::{Attempt, Clients, Connection, Met};
-use crate::report::judgement::{Grade, Judgement};
+use crate::report::judgement::{Grade, Judgement, Test};
 use crate::report::read::Named;
 
 pub(super) fn report(results: &Results<'_>) -> String {
@@ -38,7 +38,8 @@ pub(super) fn report(results: &Results<'_>) -> String {
         })
     });
     let shown: Vec<Named> = shown.collect();
-    report::page(&shown, &judgements(results.verdicts))
+    let test = Test { name: name(results.options), judgements: judgements(results.verdicts) };
+    report::page(&shown, &test)
 }
 
 fn judgements(verdicts: &[Verdict]) -> Vec<Judgement> {

@@ -82,6 +82,10 @@ fn command(options: &Options, scenario: Scenario, record: &File) -> Command {
         command.args(namespace::prefix());
     }
     command.args(&options.command);
+    command.envs(options.variables.iter().map(|variable| (&variable.name, &variable.value)));
+    if let Some(directory) = &options.directory {
+        command.current_dir(directory);
+    }
     if let Some(port) = &options.port {
         command.env("PORT", port.number.to_string());
     }

@@ -17,7 +17,7 @@ mod section;
 use canvas::escaped;
 use picture::Picture;
 
-use super::judgement::{Grade, Judgement, worst};
+use super::judgement::{Grade, Test, worst};
 use super::read::Named;
 use super::words;
 use crate::os::io::own_file::FileKind;
@@ -39,21 +39,23 @@ pub(crate) const KIND: FileKind = FileKind {
     is_it: |bytes| bytes.starts_with(HEAD_OF_PAGE.as_bytes()) && bytes.ends_with(b"</body>\n</html>\n"),
 };
 
-/// The whole page: of several runs those first that failed. The judgements are those of a test as a whole.
-pub(super) fn page(records: &[Named], judgements: &[Judgement]) -> String {
+/// The whole page: of several runs those first that failed.
+pub(super) fn page(records: &[Named], test: Option<&Test>) -> String {
     let mut runs: Vec<&Named> = records.iter().collect();
     runs.sort_by_key(|named| std::cmp::Reverse(rank(named)));
-    let title = match records {
-        [one] => words::command(&one.record),
-        [one, ..] if !judgements.is_empty() => words::command(&one.record),
-        _ => format!("{} runs", records.len()),
+    let title = match (test, records) {
+        (Some(test), _) => test.name.clone(),
+        (None, [one]) => words::command(&one.record),
+        (None, _) => format!("{} runs", records.len()),
     };
     let pictures: Vec<Option<Picture>> = runs.iter().map(|named| Picture::of(named)).collect();
     let legend =
         legend::legend(pictures.iter().flatten(), runs.iter().any(|named| named.record.stop.is_some()));
-    let is_one = runs.len() == 1 && judgements.is_empty();
-    let overview =
-        |drawn| if is_one { String::new() } else { overview::overview(records, &runs, judgements, drawn) };
+    let is_one = runs.len() == 1 && test.is_none();
+    let overview = |drawn| match test {
+        None if is_one => String::new(),
+        _ => overview::overview(&title, records, &runs, test, drawn),
+    };
     let room = BYTES_MAX.saturating_sub(overview(runs.len()).len() + legend.len());
     let sections = sections(&runs, &pictures, room, !is_one);
     let left_out = match runs.len() - sections.len() {

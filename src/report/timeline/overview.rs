@@ -1,10 +1,9 @@
 //! What comes before the runs: the verdict of a test, how long the stops took, and a table.
 
 use super::super::groups::{alone, groups};
-use super::super::judgement::{Judgement, verdict};
+use super::super::judgement::{Judgement, Test, verdict};
 use super::super::read::Named;
 use super::super::several::{HEAD, NUMBERS_FROM, row};
-use super::super::words;
 use super::canvas::escaped;
 use super::section::{judgements, passed_and_skipped};
 use super::{distribution, outcome_class};
@@ -13,17 +12,19 @@ use super::{distribution, outcome_class};
 const COMMAND: usize = 1;
 
 /// All runs, of which so many have a section of their own. They come in this order.
-pub(super) fn overview(records: &[Named], runs: &[&Named], all: &[Judgement], drawn: usize) -> String {
-    let title = match runs.first().filter(|_| !all.is_empty()) {
-        Some(first) => words::command(&first.record),
-        None => format!("{} runs", runs.len()),
-    };
+pub(super) fn overview(
+    title: &str,
+    records: &[Named],
+    runs: &[&Named],
+    test: Option<&Test>,
+    drawn: usize,
+) -> String {
     format!(
         "<section aria-labelledby=\"overview\">\n<h1 id=\"overview\">{}</h1>\n{}{}{}</section>\n",
-        escaped(&title),
-        overall(all),
-        table(runs, !all.is_empty(), drawn),
-        distributions(records, !all.is_empty())
+        escaped(title),
+        test.map(|test| overall(&test.judgements)).unwrap_or_default(),
+        table(runs, test.is_some(), drawn),
+        distributions(records, test.is_some())
     )
 }
 

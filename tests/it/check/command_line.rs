@@ -62,6 +62,10 @@ fn wrong_words_are_refused() {
         &["--stdin", "x", "true"],
         &["--report", "junit=nowhere/a.xml", "true"],
         &["--save-baseline", "nowhere/a", "true"],
+        &["--name", "", "true"],
+        &["--env", "A", "true"],
+        &["--env", "WINDDOWN_TIME_LIMIT=1s", "true"],
+        &["--cwd", "/nowhere", "true"],
     ]);
     told.expect(file!["snapshots/wrong_words.txt"]);
 }
@@ -86,6 +90,7 @@ fn useless_words_are_refused() {
         &["--until-fail", "--runs", "1", "true"],
         &["--until-fail", "--only", "sigint", "true"],
         &["--log-format", "json", "true"],
+        &["--port", "auto", "--env", "PORT=1", "true"],
     ]);
     told.expect(file!["snapshots/useless_words.txt"]);
     // Lines for GitHub may stand among lines for people.

@@ -15,6 +15,7 @@ mod quick;
 mod reports;
 mod servers;
 mod standard;
+mod start;
 mod strangers;
 mod verbose;
 
@@ -28,6 +29,7 @@ pub(crate) fn trials() -> Vec<Test> {
         reports::trials(),
         servers::trials(),
         standard::trials(),
+        start::trials(),
         strangers::trials(),
         verbose::trials(),
     ]
