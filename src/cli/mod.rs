@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::fact::level::Level;
-use crate::lifecycle::plan::{Action, Limit, Plan, Step};
+use crate::lifecycle::plan::{Action, AtParentsEnd, Limit, Plan, Step};
 use crate::lifecycle::signal::Signal;
 use crate::observe::log::Format;
 use crate::os::io::destination::Destination;
@@ -140,7 +140,7 @@ pub fn parse(
     {
         return Err(UsageError::NotBuilt(word.to_owned()));
     }
-    let mut definition = definition();
+    let mut definition = table::whole_definition();
     let line = match usage::read(&mut definition, arguments)? {
         Line::Given(line) => line,
         Line::Print(text) => return Ok(Request::Print(text)),
@@ -190,6 +190,7 @@ fn settings(
         post_stop: options.stop.post_stop.as_ref().map(|_| hook_limit),
         looks,
         leave_stragglers: options.leave_stragglers,
+        at_parents_end: if options.kill_with_parent { AtParentsEnd::Kill } else { AtParentsEnd::Ask },
         straggler_grace: options.straggler_grace.unwrap_or(DEFAULT_STRAGGLER_GRACE),
     };
     refuse_dropped_stop(&plan, origins)?;

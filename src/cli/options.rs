@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::plan::steps::PlannedStep;
 use super::sources::GivenOptions;
+use super::table::KILL_WITH_PARENT;
 use super::values::To;
 use crate::lifecycle::plan::{Dump, Limit, Mapping};
 use crate::lifecycle::signal::{Signal, SignalSet};
@@ -52,6 +53,7 @@ pub(super) struct RunOptions {
     pub(super) leave_stragglers: bool,
     pub(super) straggler_grace: Option<Duration>,
     pub(super) stop_with_parent: bool,
+    pub(super) kill_with_parent: bool,
     pub(super) no_guard: bool,
     pub(super) stop_on: Option<SignalSet>,
     pub(super) map: Vec<Mapping>,
@@ -88,6 +90,7 @@ impl RunOptions {
             leave_stragglers: given.switch("leave-stragglers"),
             straggler_grace: given.one("straggler-grace"),
             stop_with_parent: given.switch("stop-with-parent"),
+            kill_with_parent: cfg!(feature = "check") && given.switch(KILL_WITH_PARENT),
             no_guard: given.switch("no-guard"),
             stop_on: given.one("stop-on"),
             map: given.many("map"),

@@ -118,7 +118,11 @@ static GROUPS: [(&str, &[Spec]); 5] = [
     ]),
 ];
 
-/// All options.
+/// A switch for `winddown check` alone, which starts the main job: the end of its parent kills at once, also in the
+/// middle of a stop.
+pub(super) const KILL_WITH_PARENT: &str = "kill-with-parent";
+
+/// All options that users are told of.
 pub(super) fn specs() -> impl Iterator<Item = &'static Spec> {
     GROUPS.iter().flat_map(|(_, specs)| specs.iter())
 }
@@ -147,4 +151,10 @@ pub fn definition() -> Command {
         .num_args(0..)
         .hide(true);
     command.arg(words)
+}
+
+/// The definition, with the switch that no user needs.
+pub(super) fn whole_definition() -> Command {
+    let switch = Arg::new(KILL_WITH_PARENT).long(KILL_WITH_PARENT).hide(true).action(ArgAction::SetTrue);
+    if cfg!(feature = "check") { definition().arg(switch) } else { definition() }
 }

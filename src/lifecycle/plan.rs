@@ -94,6 +94,16 @@ pub struct Step {
     pub share: Option<Duration>,
 }
 
+/// What the end of winddown's parent does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum AtParentsEnd {
+    /// It is a stop request like any other.
+    #[default]
+    Ask,
+    /// It kills at once, also in the middle of a stop.
+    Kill,
+}
+
 /// Everything the machine needs to know about a run before it starts.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -123,6 +133,8 @@ pub struct Plan {
     pub looks: bool,
     /// Whether a main process that ends by itself may leave processes behind.
     pub leave_stragglers: bool,
+    /// What the end of winddown's parent is, if it is to stop with it.
+    pub at_parents_end: AtParentsEnd,
     /// How long the stragglers may go on without being asked or reported. During a stop, how long readers of the last
     /// lines of others may.
     pub straggler_grace: Duration,

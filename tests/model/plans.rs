@@ -7,7 +7,7 @@ use winddown::lifecycle::cause::{Reach, Received};
 use winddown::lifecycle::event::{Event, Extend};
 use winddown::lifecycle::exit::Exit;
 use winddown::lifecycle::phase::Phase;
-use winddown::lifecycle::plan::{Action, Dump, Limit, Mapping, Plan, Step, Target};
+use winddown::lifecycle::plan::{Action, AtParentsEnd, Dump, Limit, Mapping, Plan, Step, Target};
 use winddown::lifecycle::signal::{Origin, Signal};
 
 /// One plan, and the events that may happen under it.
@@ -53,6 +53,7 @@ fn plan(limit: Limit) -> Plan {
         last_words: 0,
         looks: false,
         leave_stragglers: false,
+        at_parents_end: AtParentsEnd::Ask,
         straggler_grace: Duration::ZERO,
     }
 }

@@ -11,7 +11,7 @@ use winddown::lifecycle::cause::{Reach, Received};
 
 use winddown::lifecycle::event::{Event, Extend};
 use winddown::lifecycle::exit::Exit;
-use winddown::lifecycle::plan::{Action, Limit, Plan, Step, Target};
+use winddown::lifecycle::plan::{Action, AtParentsEnd, Limit, Plan, Step, Target};
 use winddown::lifecycle::signal::{Origin, Signal};
 
 use crate::{SWITCHES, WITH_VALUE, os, variable};
@@ -141,8 +141,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 pub(crate) fn plan() -> impl Strategy<Value = Plan> {
     let limits = (limit(), limit(), prop::option::of(duration()));
     let others = (prop::option::of(duration()), duration(), prop::option::of(duration()), duration());
-    (any::<bool>(), limits, steps(), others).prop_map(
-        |(leave_stragglers, (limit, kill_wait, run_limit), steps, others)| Plan {
+    let at_parents_end = prop_oneof![Just(AtParentsEnd::Ask), Just(AtParentsEnd::Kill)];
+    (any::<bool>(), at_parents_end, limits, steps(), others).prop_map(
+        |(leave_stragglers, at_parents_end, (limit, kill_wait, run_limit), steps, others)| Plan {
             looks: true,
             last_words: 0,
             limit,
@@ -155,6 +156,7 @@ pub(crate) fn plan() -> impl Strategy<Value = Plan> {
             kill_wait,
             post_stop: others.2,
             leave_stragglers,
+            at_parents_end,
             others_ask: false,
             straggler_grace: others.3,
         },

@@ -12,7 +12,7 @@ use super::cause::{Cause, Reach, Received};
 use super::event::{Effect, Event, Note, Orphans};
 use super::exit::Exit;
 use super::phase::Phase;
-use super::plan::Plan;
+use super::plan::{AtParentsEnd, Plan};
 use super::routing::{self, REPEAT_AFTER, Reason, Route, Situation};
 use super::signal::{Signal, SignalSet};
 
@@ -202,7 +202,7 @@ impl Machine {
             Event::HookRemains => self.hook_remains(effects),
             Event::PipeEnded => self.pipe_ended(now),
             Event::Abandoned => self.abandoned(now, effects),
-            Event::ParentEnded => self.asked_by(now, Cause::ParentEnded, effects),
+            Event::ParentEnded => self.parent_ended(now, effects),
             Event::Ailing if self.plan.watchdog.is_some() && self.main.is_none() => {
                 self.asked_by(now, Cause::Silent, effects);
             }
@@ -288,6 +288,15 @@ impl Machine {
     fn asked_by(&mut self, now: Duration, cause: Cause, effects: &mut Vec<Effect>) {
         if self.phase() <= Phase::Running {
             self.stop(now, cause, effects);
+        }
+    }
+
+    fn parent_ended(&mut self, now: Duration, effects: &mut Vec<Effect>) {
+        self.asked_by(now, Cause::ParentEnded, effects);
+        if let State::Terminating(stop) = &mut self.state
+            && self.plan.at_parents_end == AtParentsEnd::Kill
+        {
+            stop.deadline = Some(now);
         }
     }
 

@@ -37,7 +37,7 @@ pub(crate) fn command(program: impl AsRef<OsStr>, inherits: Option<RawFd>) -> Co
 /// configures us.
 pub(crate) fn winddown(inherits: Option<RawFd>) -> Command {
     let mut command = command("/proc/self/exe", inherits);
-    command.arg0("winddown").args(["-q", "--stop-with-parent"]);
+    command.arg0("winddown").args(["-q", "--stop-with-parent", "--kill-with-parent"]);
     let is_for_us = |name: &OsStr| name == "NOTIFY_SOCKET" || name.to_string_lossy().starts_with("WINDDOWN_");
     for (name, _) in std::env::vars_os().filter(|(name, _)| is_for_us(name)) {
         command.env_remove(name);

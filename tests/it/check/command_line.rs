@@ -1,9 +1,12 @@
 //! The command line of `winddown check`, its readiness, and its end.
 
+use std::time::Duration;
+
 use snapbox::{file, str};
 
 use super::{check, expect, expect_verdicts, server};
 use crate::support::builder::{Winddown, winddown_path};
+use crate::support::lateness::expect_soon;
 use crate::support::snapshot::{Transcript, expect_lines, expect_page};
 use crate::support::{TempDir, eventually, trials};
 
@@ -312,10 +315,15 @@ fn an_interrupt_before_the_first_run_counts_too() {
 }
 
 fn killed_itself_it_leaves_nothing() {
-    let options = ["check", "-t", "1s", "--ready", "log:never"];
-    let run = Winddown::new().args(options).command(sleeper()).start();
-    eventually("the server is there", || run.tag().living().iter().any(|one| one.name == "sleep"));
-    run.signal(libc::SIGKILL);
-    let ended = run.wait().expect_signal(libc::SIGKILL);
-    eventually("nothing is left", || ended.tag().living().is_empty());
+    let stubborn = ["sh", "-c", "trap '' TERM; echo up; while :; do sleep 60; done"];
+    // Before the server is asked, and while it ignores that.
+    for (ready, moment) in [("log:never", " started pid="), ("log:up", " signal sent ")] {
+        let options = ["check", "-v", "-t", "60s", "--ready", ready];
+        let run = Winddown::new().args(options).command(stubborn).start();
+        run.wait_err(moment);
+        run.signal(libc::SIGKILL);
+        let ended = run.wait().expect_signal(libc::SIGKILL);
+        let second = Duration::from_secs(1);
+        expect_soon("nothing is left", ended.end, second, || ended.tag().living().is_empty());
+    }
 }
