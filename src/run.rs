@@ -33,6 +33,7 @@ use crate::os::process::spawn::{self, Command, Spawned};
 use crate::os::process::spawn_error::SpawnError;
 use crate::os::process::tree::{Process, Tree};
 use crate::os::reason;
+use crate::os::signal::queue::{self, InheritedLimit};
 use crate::os::signal::receive;
 use crate::platform::Platform;
 use crate::record::collect::{Collector, RunEnd};
@@ -73,6 +74,7 @@ struct Launch<'a> {
     clock: Clock,
     mask: SignalSet,
     inherited_ignored: SignalSet,
+    queue_limit: InheritedLimit,
     terminal: Option<Terminal>,
     foreign: Foreign,
     /// The file that our stdin is.
@@ -105,6 +107,7 @@ impl<'a> Launch<'a> {
             clock,
             mask,
             inherited_ignored,
+            queue_limit: queue::leave_room(),
             terminal: Terminal::open(),
             foreign,
             stdin: std::fs::read_link("/proc/self/fd/0").ok(),
@@ -251,6 +254,7 @@ impl<'a> Launch<'a> {
             inherits: offer.read_end.as_ref().map(ReadEnd::number),
             mask: self.mask,
             child_ignored: self.inherited_ignored.contains(Signal::CHLD),
+            queue_limit: self.queue_limit,
             own_group: self.terminal.is_none(),
             dies_with_parent: !is_pid_1(),
             announce: channel.map(|channel| channel.page.main_pid_place()),
@@ -306,6 +310,7 @@ impl<'a> Launch<'a> {
             environment: workload_env::environment_for_hooks(settings),
             mask: self.mask,
             child_ignored: self.inherited_ignored.contains(Signal::CHLD),
+            queue_limit: self.queue_limit,
             directory: self.directory.take(),
             one_thread: self.one_thread,
         };

@@ -46,7 +46,7 @@ fn stop_deaf(run: Running) -> Ended {
 }
 
 /// Copies of winddown and the workload that any user may run.
-fn for_everybody() -> (TempDir, PathBuf, PathBuf) {
+pub(crate) fn for_everybody() -> (TempDir, PathBuf, PathBuf) {
     let place = TempDir::new();
     let copy = |from: PathBuf, name: &str| PathBuf::from(place.install(name, from));
     let (winddown, workload) = (copy(winddown_path(), "winddown"), copy(workload_path(), "workload"));
@@ -54,7 +54,7 @@ fn for_everybody() -> (TempDir, PathBuf, PathBuf) {
     (place, winddown, workload)
 }
 
-fn as_user(id: u32) -> Vec<String> {
+pub(crate) fn as_user(id: u32) -> Vec<String> {
     let options = [format!("--reuid={id}"), format!("--regid={id}"), "--clear-groups".to_owned()];
     std::iter::once("setpriv".to_owned()).chain(options).collect()
 }

@@ -40,6 +40,7 @@ mod pid1;
 mod plan;
 mod post_mortem;
 mod post_mortem_certain;
+mod queued_signals;
 mod random_runs;
 mod record;
 mod record_file;
@@ -111,6 +112,7 @@ fn main() {
         plan::trials(),
         post_mortem::trials(),
         post_mortem_certain::trials(),
+        queued_signals::trials(),
         random_runs::trials(),
         record::trials(),
         record_file::trials(),

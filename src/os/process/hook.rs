@@ -21,6 +21,7 @@ use crate::lifecycle::signal::{Signal, SignalSet};
 use crate::os::environment::Entry;
 use crate::os::io::descriptor::{above_standard, close_inherited};
 use crate::os::one_thread::OneThread;
+use crate::os::signal::queue::InheritedLimit;
 use crate::os::signal::{receive, send};
 
 /// How often SIGKILL is repeated while something of a hook is left.
@@ -45,6 +46,8 @@ pub(crate) struct Surroundings {
     pub(crate) mask: SignalSet,
     /// Whether SIGCHLD was ignored.
     pub(crate) child_ignored: bool,
+    /// How many signals with values may wait for them.
+    pub(crate) queue_limit: InheritedLimit,
     /// The working directory, if it could be opened.
     pub(crate) directory: Option<OwnedFd>,
     /// Each keeper is a fork of ours.
@@ -106,6 +109,7 @@ fn keep(hook: &Hook, variables: &[Entry], surroundings: &Surroundings, words: Op
         inherits: None,
         mask: surroundings.mask,
         child_ignored: surroundings.child_ignored,
+        queue_limit: surroundings.queue_limit,
         own_group: false,
         dies_with_parent: true,
         announce: None,

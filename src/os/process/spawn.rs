@@ -17,6 +17,7 @@ use super::{fork, reap};
 use crate::lifecycle::signal::{Signal, SignalSet};
 use crate::os::environment::Entry;
 use crate::os::io::descriptor::above_standard;
+use crate::os::signal::queue::InheritedLimit;
 use crate::os::signal::{receive, send};
 
 /// Room for the few calls before exec.
@@ -47,6 +48,8 @@ pub(crate) struct Command<'a> {
     pub(crate) mask: SignalSet,
     /// Whether SIGCHLD was ignored when winddown was started.
     pub(crate) child_ignored: bool,
+    /// How many signals with values may wait for it.
+    pub(crate) queue_limit: InheritedLimit,
     /// Whether it leads a new process group.
     pub(crate) own_group: bool,
     /// Whether it dies when winddown does.
@@ -74,6 +77,7 @@ struct ChildSetup<'a> {
     inherits: Option<RawFd>,
     mask: SignalSet,
     child_ignored: bool,
+    queue_limit: InheritedLimit,
     own_group: bool,
     dies_with_parent: bool,
     announce: Option<&'a AtomicI32>,
@@ -124,6 +128,7 @@ impl<'a> ChildSetup<'a> {
             inherits: command.inherits,
             mask: command.mask,
             child_ignored: command.child_ignored,
+            queue_limit: command.queue_limit,
             own_group: command.own_group,
             dies_with_parent: command.dies_with_parent,
             announce: command.announce,
@@ -260,6 +265,7 @@ extern "C" fn child(argument: *mut c_void) -> c_int {
     if job.child_ignored {
         receive::set_ignored(Signal::CHLD, true);
     }
+    job.queue_limit.restore();
     receive::set_mask(job.mask);
     (job.error, job.failed) = execute(job);
     1
@@ -332,6 +338,7 @@ mod tests {
             inherits: None,
             mask: SignalSet::default(),
             child_ignored: false,
+            queue_limit: InheritedLimit::default(),
             own_group: false,
             dies_with_parent: true,
             announce: None,
