@@ -61,17 +61,12 @@ fn while_others_keep_the_queue_full_every_value_arrives() {
 
 fn workload_and_hooks_have_the_limit_that_winddown_was_given() {
     let limit = "echo $(ulimit -Si) $(ulimit -Hi) >&2";
+    let hook = format!("bash -c \"{limit}\"");
     for options in [&[][..], &["--no-guard"]] {
         let run = Winddown::new()
             .limit(libc::RLIMIT_SIGPENDING, LIMIT)
             .args(options)
-            .args([
-                "-q",
-                "--stop",
-                &format!("run bash -c '{limit}' 5s, TERM"),
-                "--post-stop",
-                &format!("bash -c '{limit}'"),
-            ])
+            .args(["-q", "--stop", &format!("run '{hook}' 5s, TERM"), "--post-stop", &hook])
             .command([
                 "bash",
                 "-c",
