@@ -22,6 +22,7 @@ use options::Options;
 use options::baseline::Baseline;
 use options::parse::{CheckRequest, parse};
 use reports::{Results, page};
+use runs::archive::Archive;
 use runs::job::Jobs;
 use runs::schedule;
 
@@ -82,9 +83,12 @@ fn failed(error: &io::Error) -> Refusal {
 /// The whole test, or its end by a signal.
 async fn whole(options: &Options, selection: &Selection, clock: Clock) -> Result<(String, u8), Refusal> {
     let mut interrupts = Interrupts::take().map_err(|error| failed(&error))?;
-    let jobs = Jobs::default();
+    let jobs = Jobs::new(Archive::open(options)?);
     let signal = tokio::select! {
-        seen = schedule::play(options, selection, &jobs, clock) => return judge_and_report(options, selection, &seen.map_err(|error| failed(&error))?),
+        seen = schedule::play(options, selection, &jobs, clock) => {
+            let seen = seen.map_err(|error| failed(&error))?;
+            return judge_and_report(options, selection, &seen, jobs.archive.problems());
+        }
         signal = interrupts.next() => signal,
     };
     let _ = tokio::time::timeout(CLEAN_UP_MOST, jobs.end_all()).await;
@@ -98,6 +102,7 @@ fn judge_and_report(
     options: &Options,
     selection: &Selection,
     seen: &AllRuns,
+    kept: Vec<String>,
 ) -> Result<(String, u8), Refusal> {
     if let Some((status, why)) = checks::not_run(&seen.plain) {
         return Err(Refusal { why: why.to_owned(), status });
@@ -110,6 +115,7 @@ fn judge_and_report(
     let results =
         Results { options, selection, seen, verdicts: &verdicts, page: &plain, status, failed_runs };
     let (mut text, mut problems) = reports::write(&options.reports, &results, &coloured);
+    problems.extend(kept);
     if let Some(path) = &options.save_baseline
         && let Err(error) = Baseline::of(&Times::of(seen)).write(path)
     {

@@ -7,8 +7,13 @@ use crate::os::io::destination::Destination;
 use crate::os::io::own_file::FileKind;
 
 /// What a file with a record holds.
-pub(crate) const KIND: FileKind =
-    FileKind { name: "a record", may_be_stream: true, bytes_max: 64 << 20, is_it: is_one };
+pub(crate) const KIND: FileKind = FileKind {
+    name: "a record",
+    may_be_stream: true,
+    bytes_max: 64 << 20,
+    may_be_longer: false,
+    is_it: is_one,
+};
 
 /// Whether it is a single record.
 fn is_one(bytes: &[u8]) -> bool {
@@ -21,7 +26,7 @@ fn is_one(bytes: &[u8]) -> bool {
 }
 
 /// Writes the record, whole or not at all.
-pub(super) fn write(destination: &Destination, record: &Record) -> io::Result<()> {
+pub(crate) fn write(destination: &Destination, record: &Record) -> io::Result<()> {
     let mut bytes = serde_json::to_vec(record)?;
     bytes.push(b'\n');
     destination.write_at_once(&KIND, &bytes)

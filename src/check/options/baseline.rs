@@ -28,6 +28,7 @@ const KIND: FileKind = FileKind {
     name: "a baseline",
     may_be_stream: false,
     bytes_max: 4096,
+    may_be_longer: false,
     is_it: |bytes| serde_json::from_slice::<Baseline>(bytes).is_ok(),
 };
 

@@ -3,6 +3,7 @@
 use clap::builder::{OsStringValueParser, ValueParser};
 use clap::{Arg, ArgAction, Command};
 
+use super::archive;
 use super::baseline::Baseline;
 use super::port::PortChoice;
 use super::ready::Ready;
@@ -214,7 +215,7 @@ fn repeating() -> [Arg; 4] {
     ]
 }
 
-fn telling() -> [Arg; 6] {
+fn telling() -> [Arg; 8] {
     [
         value("name", "NAME", Text::of(label), "What reports call the server [default: its command]"),
         several(
@@ -223,6 +224,8 @@ fn telling() -> [Arg; 6] {
             Text::of(Report::parse).exact().knows(Kind::names),
             "human, json, junit, github or timeline; several [default: human]",
         ),
+        value("log", "FILE", Text::of(archive::log).exact(), "Keep all that the server prints in FILE"),
+        value("record", "DIR", Text::of(archive::records).exact(), "Keep the record of each run in DIR"),
         switch("verbose", "Log each run's actions and observations on stderr").short('v'),
         value("log-format", "text|json", Text::<Format>::choice(), "The format of -v [default: text]"),
         switch("list", "List all checks"),

@@ -18,6 +18,7 @@ use reports::Report;
 use variable::Variable;
 
 pub(super) mod allow;
+pub(super) mod archive;
 pub(super) mod baseline;
 pub mod definition;
 mod given;
@@ -74,6 +75,10 @@ pub(super) struct Options {
     pub(super) save_baseline: Option<PathBuf>,
     /// The requested reports.
     pub(super) reports: Vec<Report>,
+    /// The file for everything that the server prints.
+    pub(super) log: Option<PathBuf>,
+    /// The directory for the records.
+    pub(super) records: Option<PathBuf>,
     /// The format of the log of each step; `None` without one.
     pub(super) trace: Option<Format>,
     /// The port for the server.

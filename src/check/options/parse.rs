@@ -87,6 +87,8 @@ fn test(given: &Given) -> Result<CheckRequest, UsageError> {
         baseline,
         save_baseline: given.one("save-baseline"),
         reports: given.each("report"),
+        log: given.one("log"),
+        records: given.one("record"),
         trace,
         command,
         port: given.port.clone(),
@@ -123,7 +125,7 @@ mod tests {
         --break break --profile full --only in-flight,stream,under-load,dependency-gone,files,stops --skip ports \
         --warn stops --deny files --expect-exit 3,TERM --allow port:80,proc:agent --settle 1s --watch / --runs 2 \
         --until-fail --save-baseline /times --report json --verbose --log-format json --name api --env A={port} \
-        --cwd / server {port}";
+        --cwd / --log /log --record / server {port}";
 
     fn parsed(words: &str) -> Result<CheckRequest, String> {
         let words: Vec<OsString> = words.split_whitespace().map(OsString::from).collect();

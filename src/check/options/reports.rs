@@ -71,7 +71,13 @@ const HEAD_MAX: usize = 512;
 
 /// A kind of file that `is_it` recognises.
 const fn report(is_it: fn(&[u8]) -> bool) -> Content {
-    Content { name: "a report of this kind", may_be_stream: true, bytes_max: BYTES_MAX, is_it }
+    Content {
+        name: "a report of this kind",
+        may_be_stream: true,
+        bytes_max: BYTES_MAX,
+        may_be_longer: false,
+        is_it,
+    }
 }
 
 const HUMAN: Content = report(|bytes| bytes.starts_with(PAGE_HEAD.as_bytes()));
@@ -98,8 +104,6 @@ pub(in crate::check) struct Report {
     pub(in crate::check) kind: Kind,
     /// `None` for stdout.
     pub(in crate::check) file: Option<Destination>,
-    /// The file as it was given.
-    pub(in crate::check) word: String,
 }
 
 impl Report {
@@ -116,8 +120,7 @@ impl Report {
             .into_iter()
             .find(|known| known.name() == kind)
             .ok_or_else(|| format!("use {}, and a file if you like: junit=FILE", either(&Kind::names())))?;
-        let word = file.as_ref().map_or_else(String::new, |word| word.to_string_lossy().into_owned());
         let file = file.map(|word| Destination::parse(word, kind.content())).transpose()?;
-        Ok(Self { kind, file: file.filter(|file| *file != Destination::Descriptor(STDOUT)), word })
+        Ok(Self { kind, file: file.filter(|file| *file != Destination::Descriptor(STDOUT)) })
     }
 }

@@ -9,6 +9,7 @@ use crate::check::checks::check::Check;
 use crate::check::checks::selection::Selection;
 use crate::check::runs::scenario::Scenario;
 use crate::cli::UsageError;
+use crate::os::io::destination::Destination;
 
 /// An option that serves some checks.
 struct Aid {
@@ -145,14 +146,16 @@ fn port(options: &Options) -> Option<String> {
     is_set_twice.then(|| "--port sets PORT as well as '--env PORT=...'; leave one of them out".to_owned())
 }
 
-/// Refuses two reports in one file: neither could be read.
+/// Refuses two outputs in one file: neither could be read.
 fn reports(options: &Options) -> Option<String> {
     let on_stdout: Vec<&Report> = options.reports.iter().filter(|report| report.file.is_none()).collect();
     if on_stdout.len() > 1 && on_stdout.iter().any(|report| report.is_for_programs()) {
         return Some("two reports would share stdout; give one a file, e.g. --report json=FILE".to_owned());
     }
+    let reports = options.reports.iter().filter_map(|report| report.file.clone());
+    let others = [&options.log, &options.save_baseline].into_iter().flatten().cloned();
     let mut seen = HashSet::new();
-    let twice =
-        options.reports.iter().find(|report| report.file.as_ref().is_some_and(|file| !seen.insert(file)));
-    twice.map(|report| format!("two reports go to {}; give each a file of its own", report.word))
+    let mut files = reports.chain(others.map(Destination::File));
+    let twice = files.find(|file| !seen.insert(file.clone()));
+    twice.map(|file| format!("two outputs go to {file}; give each a file of its own"))
 }

@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
+use super::archive::{Archive, RunId};
 use super::messages::Messages;
 use super::namespace;
 use super::scenario::Scenario;
@@ -27,21 +28,22 @@ pub(super) struct Job {
     _stdin: Option<OwnedFd>,
 }
 
-/// All runs, so that an interrupt can end them.
+/// All runs, so that an interrupt can end them, and what is kept of them.
 #[derive(Default)]
-pub(in crate::check) struct Jobs(Mutex<Vec<StartedProgram>>);
+pub(in crate::check) struct Jobs {
+    programs: Mutex<Vec<StartedProgram>>,
+    pub(in crate::check) archive: Archive,
+}
 
 impl Jobs {
+    pub(in crate::check) fn new(archive: Archive) -> Self {
+        Self { programs: Mutex::default(), archive }
+    }
+
     /// Starts the server.
-    pub(super) fn start(
-        &self,
-        options: &Options,
-        scenario: Scenario,
-        input: Input,
-        clock: Clock,
-    ) -> io::Result<Job> {
+    pub(super) fn start(&self, options: &Options, run: RunId, input: Input, clock: Clock) -> io::Result<Job> {
         let record = subprocess::memory_file()?;
-        let mut command = command(options, scenario, &record);
+        let mut command = command(options, run.scenario, &record);
         let stdin = input.give(&mut command)?;
         let (messages, socket) = Messages::listen(clock).unzip();
         if let Some(name) = socket {
@@ -51,14 +53,14 @@ impl Jobs {
             Ready::Log(pattern) => Some(pattern.clone()),
             _ => None,
         });
-        let run = StartedProgram::start(command, lines, clock)?;
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(run.clone());
+        let run = StartedProgram::start(command, lines, self.archive.part(run), clock)?;
+        self.programs.lock().unwrap_or_else(PoisonError::into_inner).push(run.clone());
         Ok(Job { run, messages: messages.unwrap_or_default(), record, _stdin: stdin })
     }
 
     /// Kills what still runs, and waits for its end.
     pub(in crate::check) async fn end_all(&self) {
-        let all = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let all = std::mem::take(&mut *self.programs.lock().unwrap_or_else(PoisonError::into_inner));
         for mut run in all {
             run.end_now().await;
         }

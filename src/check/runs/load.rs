@@ -36,7 +36,7 @@ impl Load {
         if let Some(place @ Place::Tcp(_, port)) = place {
             shell.env("PORT", port.to_string()).env("URL", format!("http://{}/", place.host()));
         }
-        StartedProgram::start(shell, std::iter::empty(), clock).map(Self)
+        StartedProgram::start(shell, std::iter::empty(), None, clock).map(Self)
     }
 
     /// Whether it has ended.

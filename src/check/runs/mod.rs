@@ -1,6 +1,7 @@
 //! The runs of a test. In each, the server is started, becomes ready, is asked to stop, and ends; then what is left
 //! is listed.
 
+pub(super) mod archive;
 mod files;
 pub(super) mod job;
 mod load;

@@ -12,6 +12,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe::Receiver;
 use tokio::sync::{Notify, watch};
 
+use super::archive::Part;
 use crate::check::time::now_ms;
 use crate::os::clock::Clock;
 use crate::os::process::subprocess;
@@ -42,6 +43,8 @@ pub(in crate::check) struct Output {
     news: Arc<Notify>,
     is_read: watch::Sender<bool>,
     streams: Arc<Vec<OwnedFd>>,
+    /// Gets everything as well.
+    log: Option<Part>,
 }
 
 #[derive(Default)]
@@ -60,12 +63,14 @@ impl Output {
     pub(in crate::check) fn read(
         streams: impl Iterator<Item = OwnedFd>,
         awaited: impl Iterator<Item = Regex>,
+        log: Option<Part>,
         clock: Clock,
     ) -> io::Result<Self> {
         let streams: Vec<OwnedFd> = streams.collect();
         let pipes = streams.iter().map(OwnedFd::try_clone).collect::<io::Result<Vec<_>>>()?;
         let is_read = watch::Sender::new(true);
-        let output = Self { kept: Arc::default(), news: Arc::default(), is_read, streams: Arc::new(streams) };
+        let output =
+            Self { kept: Arc::default(), news: Arc::default(), is_read, streams: Arc::new(streams), log };
         output.kept().open = pipes.len();
         output.kept().awaited = awaited.map(|pattern| (pattern, false)).collect();
         for pipe in pipes {
@@ -107,6 +112,9 @@ impl Output {
             let length = Self::next(&mut pipe, &mut is_read, &mut buffer).await;
             if length == 0 {
                 break;
+            }
+            if let Some(log) = &self.log {
+                log.write(&buffer[..length]);
             }
             started.extend_from_slice(&buffer[..length]);
             let mut taken = 0;
@@ -225,7 +233,7 @@ pub(in crate::check) async fn printed(bytes: &[u8]) {
     use std::io::Write;
     let (reader, mut writer) = io::pipe().expect("a pipe");
     let streams = std::iter::once(reader.into());
-    let output = Output::read(streams, std::iter::empty(), Clock::start()).expect("a reader");
+    let output = Output::read(streams, std::iter::empty(), None, Clock::start()).expect("a reader");
     let bytes = bytes.to_owned();
     let server = tokio::task::spawn_blocking(move || writer.write_all(&bytes));
     output.closed(Duration::from_secs(20)).await;

@@ -37,6 +37,7 @@ pub(in crate::check) async fn play(
     let play = async |scenario: Scenario, variant: Variant, progress: &mut ProgressLine| {
         let number = progress.begins(scenario.name());
         let span = info_span!("scenario", id = %scenario.name(), run = number);
+        let variant = Variant { number, ..variant };
         let run = run::run(options, scenario, variant, jobs, clock).instrument(span).await?;
         progress.ends(&run);
         io::Result::Ok(run)

@@ -9,6 +9,7 @@ use std::time::Duration;
 use regex_lite::Regex;
 use tokio::sync::watch;
 
+use super::archive::Part;
 use super::output::Output;
 use crate::lifecycle::signal::Signal;
 use crate::os::clock::Clock;
@@ -33,12 +34,13 @@ impl StartedProgram {
     pub(super) fn start(
         mut command: Command,
         awaited: impl Iterator<Item = Regex>,
+        log: Option<Part>,
         clock: Clock,
     ) -> io::Result<Self> {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         let outer = Arc::new(Handle::new(child.id().cast_signed()));
         let streams = [child.stdout.take().map(Into::into), child.stderr.take().map(Into::into)];
-        let output = Output::read(streams.into_iter().flatten(), awaited, clock)?;
+        let output = Output::read(streams.into_iter().flatten(), awaited, log, clock)?;
         let (told, ended) = watch::channel(None);
         tokio::task::spawn_blocking(move || {
             let status = child.wait().unwrap_or_else(|_| ExitStatus::from_raw(0));

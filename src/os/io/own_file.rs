@@ -25,8 +25,10 @@ pub(crate) struct FileKind {
     pub(crate) name: &'static str,
     /// Whether it may go to a FIFO or a terminal, too: writing to one loses nothing.
     pub(crate) may_be_stream: bool,
-    /// A longer file is not of this kind.
+    /// At most this much is read to recognise it.
     pub(crate) bytes_max: u64,
+    /// Whether it may be longer than that.
+    pub(crate) may_be_longer: bool,
     /// Whether content is of this kind.
     pub(crate) is_it: fn(&[u8]) -> bool,
 }
@@ -75,6 +77,14 @@ pub(crate) fn look(path: &Path, kind: &FileKind) -> io::Result<There> {
 /// # Errors
 /// When the file can't be written, or the path may not be taken; nothing has changed then.
 pub(crate) fn write(path: &Path, kind: &FileKind, bytes: &[u8]) -> io::Result<()> {
+    begin(path, kind, bytes).map(drop)
+}
+
+/// Like [`write()`], for a file that will grow: with these bytes it is already of its kind.
+///
+/// # Errors
+/// As for [`write()`].
+pub(crate) fn begin(path: &Path, kind: &FileKind, bytes: &[u8]) -> io::Result<File> {
     let old = file(path, kind)?;
     let (new, mut file) = New::create(path)?;
     if let Some(old) = old {
@@ -83,7 +93,8 @@ pub(crate) fn write(path: &Path, kind: &FileKind, bytes: &[u8]) -> io::Result<()
         let _ = file.set_permissions(PermissionsExt::from_mode(old.mode() & ACCESS));
     }
     file.write_all(bytes)?;
-    new.put(path, kind)
+    new.put(path, kind)?;
+    Ok(file)
 }
 
 /// Removes a file of ours. Succeeds if nothing is there.
@@ -182,7 +193,7 @@ fn holds(path: &Path, kind: &FileKind) -> io::Result<bool> {
     let flags = libc::O_NOFOLLOW | libc::O_NOCTTY | libc::O_NONBLOCK;
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
     let there = file.metadata()?;
-    if !there.is_file() || there.len() > kind.bytes_max {
+    if !there.is_file() || (there.len() > kind.bytes_max && !kind.may_be_longer) {
         return Ok(false);
     }
     let mut bytes = Vec::new();
@@ -283,6 +294,7 @@ mod tests {
         name: "ours",
         may_be_stream: true,
         bytes_max: 64,
+        may_be_longer: false,
         is_it: |bytes| bytes.starts_with(b"ours"),
     };
 

@@ -18,6 +18,7 @@ pub(crate) const KIND: FileKind = FileKind {
     name: "a token",
     may_be_stream: false,
     bytes_max: 4096,
+    may_be_longer: false,
     is_it: |bytes| {
         let mut lines = bytes.split(|byte| *byte == b'\n');
         ["reason=", "deadline_ms=", "deadline_monotonic_ms="]

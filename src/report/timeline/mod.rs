@@ -36,6 +36,7 @@ pub(crate) const KIND: FileKind = FileKind {
     name: "a page of winddown",
     may_be_stream: true,
     bytes_max: 64 << 20,
+    may_be_longer: false,
     is_it: |bytes| bytes.starts_with(HEAD_OF_PAGE.as_bytes()) && bytes.ends_with(b"</body>\n</html>\n"),
 };
 

@@ -8,6 +8,7 @@ use crate::support::running::Ended;
 use crate::support::snapshot::expect_without_times;
 use crate::support::trial::Test;
 
+mod archive;
 mod command_line;
 mod documents;
 mod full;
@@ -22,6 +23,7 @@ mod verbose;
 /// The tests of all files. On a busy machine the verdicts may differ.
 pub(crate) fn trials() -> Vec<Test> {
     [
+        archive::trials(),
         command_line::trials(),
         documents::trials(),
         full::trials(),

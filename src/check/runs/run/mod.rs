@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
+use super::archive::RunId;
 use super::files::Files;
 use super::job::{Job, Jobs};
 use super::load::Load;
@@ -48,6 +49,7 @@ mod doors;
 struct ActiveRun<'a> {
     options: &'a Options,
     scenario: Scenario,
+    number: usize,
     clock: Clock,
     job: Job,
     files: Files,
@@ -65,6 +67,8 @@ struct Pids {
 /// What differs between the runs of one scenario.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Variant {
+    /// The run's number in the test.
+    pub(super) number: usize,
     /// How much later the signal comes.
     pub(super) delay: Duration,
     /// A standard input other than the one that the user chose.
@@ -80,6 +84,9 @@ pub(super) async fn run(
     clock: Clock,
 ) -> std::io::Result<Observed> {
     let observed = play(options, scenario, variant, jobs, clock).await?;
+    if let Some(record) = &observed.record {
+        jobs.archive.keep(RunId { number: variant.number, scenario }, record);
+    }
     match &observed.missing {
         Some(Missing::Skip(why)) => info!(why, "skipped"),
         Some(Missing::Inconclusive(why)) => warn!(why, "inconclusive"),
@@ -99,7 +106,8 @@ async fn play(
         return Ok(Observed { missing: Some(Missing::Skip(missing)), ..Observed::default() });
     }
     let input = variant.input.unwrap_or(options.stdin);
-    let (mut run, pids) = ActiveRun::start(options, scenario, input, jobs, clock).await?;
+    let id = RunId { number: variant.number, scenario };
+    let (mut run, pids) = ActiveRun::start(options, id, input, jobs, clock).await?;
     if scenario == Scenario::Startup {
         run.early(variant.delay, pids).await;
         return Ok(run.observed);
@@ -112,6 +120,9 @@ async fn play(
         // Before the kill: what the server prints about that is not the reason.
         run.observed.output.last = run.job.run.output.last(LAST_LINES);
         run.job.run.end_now().await;
+        if let Some(record) = run.job.record().filter(|_| run.observed.record.is_none()) {
+            jobs.archive.keep(id, &record);
+        }
         return Ok(run.observed);
     };
     tokio::time::sleep(variant.delay).await;
@@ -135,24 +146,25 @@ impl<'a> ActiveRun<'a> {
     /// Starts the run, and waits until the command runs.
     async fn start(
         options: &'a Options,
-        scenario: Scenario,
+        id: RunId,
         input: Input,
         jobs: &Jobs,
         clock: Clock,
     ) -> std::io::Result<(Self, Option<Pids>)> {
+        let scenario = id.scenario;
         let mut files = Files::look(&options.watch);
         let strangers = match scenario {
             // Check neither waits for the server nor connects to it.
             Scenario::Startup => Strangers::default(),
             _ => Strangers::look(options).await,
         };
-        let job = jobs.start(options, scenario, input, clock)?;
+        let job = jobs.start(options, id, input, clock)?;
         files.watch(job.run.outer.pid);
         let observed = Observed { strangers: strangers.describe(), ..Observed::default() };
         for who in &observed.strangers {
             info!(who, "answered before the start");
         }
-        let mut run = Self { options, scenario, clock, job, files, strangers, observed };
+        let mut run = Self { options, scenario, number: id.number, clock, job, files, strangers, observed };
         loop {
             let found = inspect::main_process(run.job.run.outer.pid);
             let main = match scenario {
@@ -193,7 +205,8 @@ impl<'a> ActiveRun<'a> {
     /// Starts the server again in the same place.
     async fn start_again(&mut self, jobs: &Jobs) -> std::io::Result<()> {
         self.strangers = Strangers::look(self.options).await;
-        self.job = jobs.start(self.options, Scenario::Plain, self.options.stdin, self.clock)?;
+        let id = RunId { number: self.number, scenario: self.scenario };
+        self.job = jobs.start(self.options, id, self.options.stdin, self.clock)?;
         self.observed.restart = Some(self.readiness().await);
         self.observed.output.last = self.job.run.output.last(LAST_LINES);
         self.job.run.outer.signal(Signal::TERM);
