@@ -32,6 +32,11 @@ pub(crate) fn find(id: &str) -> Option<&'static Check> {
     checks().find(|check| check.id == id)
 }
 
+/// Whether it judges what probes have met.
+pub(in crate::check) fn needs_probes(check: &Check) -> bool {
+    [traffic::REFUSE_NEW, connections::BACKLOG].contains(check)
+}
+
 /// `--list`.
 pub(crate) fn list() -> String {
     let mut text = String::new();

@@ -145,7 +145,7 @@ fn stream(seen: &Observed, plain: &Observed) -> Verdict {
     verdict
 }
 
-const BACKLOG: Check = Check {
+pub(super) const BACKLOG: Check = Check {
     id: "backlog",
     profile: Profile::Standard,
     scenario: Scenario::Plain,

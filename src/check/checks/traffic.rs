@@ -24,7 +24,7 @@ pub(in crate::check) fn strip(seen: &Observed, signal: &str) -> String {
     format!("{}|{signal}|{}", letters(before), letters(after))
 }
 
-const REFUSE_NEW: Check = Check {
+pub(super) const REFUSE_NEW: Check = Check {
     id: "refuse-new",
     profile: Profile::Quick,
     scenario: Scenario::Plain,

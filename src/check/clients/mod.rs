@@ -3,3 +3,4 @@
 pub(super) mod held_connections;
 pub(super) mod probe;
 pub(super) mod probe_series;
+pub(super) mod protocol;

@@ -6,6 +6,7 @@ use clap::{Arg, ArgAction, Command};
 use super::archive;
 use super::baseline::Baseline;
 use super::port::PortChoice;
+use super::probing::Probing;
 use super::ready::Ready;
 use super::reports::{Kind, Report};
 use super::values::{
@@ -136,8 +137,14 @@ fn starting() -> [Arg; 6] {
     ]
 }
 
-fn driving() -> [Arg; 5] {
+fn driving() -> [Arg; 6] {
     [
+        value(
+            "probe",
+            "auto|tcp|http|none",
+            Text::<Probing>::choice(),
+            "What probes send; tcp only connects [default: auto, found out]",
+        ),
         value(
             "url",
             "URL",

@@ -13,6 +13,7 @@ use crate::observe::log::Format;
 use allow::Allowance;
 use baseline::Baseline;
 use port::Port;
+use probing::Probing;
 use ready::Ready;
 use reports::Report;
 use variable::Variable;
@@ -24,6 +25,7 @@ pub mod definition;
 mod given;
 pub(super) mod parse;
 pub(super) mod port;
+pub(super) mod probing;
 pub(super) mod ready;
 pub(super) mod reports;
 mod useless;
@@ -55,6 +57,8 @@ pub(super) struct Options {
     pub(super) expect_exit: Vec<Exit>,
     /// What may be left behind.
     pub(super) allow: Vec<Allowance>,
+    /// What probes send.
+    pub(super) probing: Probing,
     /// Where to send requests, unless that is found out.
     pub(super) url: Option<Resource>,
     /// A request that takes long.

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use super::given::{Given, Words};
+use super::probing::Probing;
 use super::ready::Ready;
 use super::{Options, useless};
 use crate::check::checks::catalogue;
@@ -50,9 +51,12 @@ fn test(given: &Given) -> Result<CheckRequest, UsageError> {
     let [only, skip, warn, deny] = ["only", "skip", "warn", "deny"].map(|long| given.each::<&Check>(long));
     let profile = given.one("profile").unwrap_or_default();
     let baseline = given.one("baseline");
+    let probing = given.one("probe").unwrap_or_default();
     let is_wanted = |check: &&'static Check| {
         let is_chosen = if only.is_empty() { check.profile <= profile } else { only.contains(check) };
-        is_chosen && !skip.contains(check) && (**check != catalogue::BASELINE || baseline.is_some())
+        let is_possible = (**check != catalogue::BASELINE || baseline.is_some())
+            && (!catalogue::needs_probes(check) || probing != Probing::None);
+        is_chosen && is_possible && !skip.contains(check)
     };
     let checks: Vec<&'static Check> = catalogue::checks().filter(is_wanted).collect();
     if checks.is_empty() && only.iter().all(|check| skip.contains(check)) {
@@ -75,6 +79,7 @@ fn test(given: &Given) -> Result<CheckRequest, UsageError> {
         ready_timeout: given.one("ready-timeout").unwrap_or(DEFAULT_READY_TIMEOUT),
         settle: given.one("settle").unwrap_or(DEFAULT_SETTLE),
         watch: given.each("watch"),
+        probing,
         url: given.one("url"),
         slow: given.one("slow"),
         stream: given.one("stream"),
@@ -121,7 +126,7 @@ mod tests {
 
     /// Every option that a test can be given.
     const WORDS: &str = "check --time-limit 3s --stop-signal QUIT --to all --within 2s --port 8080 --stdin open \
-        --ready notify --ready tcp:{port} --ready-timeout 9s --url / --slow /slow --stream /stream --drive load \
+        --ready notify --ready tcp:{port} --ready-timeout 9s --probe http --url / --slow /slow --stream /stream --drive load \
         --break break --profile full --only in-flight,stream,under-load,dependency-gone,files,stops --skip ports \
         --warn stops --deny files --expect-exit 3,TERM --allow port:80,proc:agent --settle 1s --watch / --runs 2 \
         --until-fail --save-baseline /times --report json --verbose --log-format json --name api --env A={port} \
@@ -151,6 +156,7 @@ mod tests {
         assert_eq!(options.limit, Duration::from_secs(3));
         assert_eq!((options.ready.len(), options.runs, options.reports.len()), (2, 2, 1));
         assert_eq!((options.expect_exit.len(), options.allow.len(), selection.checks.len()), (2, 2, 6));
+        assert_eq!(options.probing, Probing::Http);
         assert_eq!(options.trace, Some(Format::Json));
         assert_eq!((options.name.as_deref(), options.variables.len()), (Some("api"), 1));
         assert_eq!(options.directory.as_deref(), Some(Path::new("/")));

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::Options;
+use super::probing::Probing;
 use super::reports::Report;
 use crate::check::checks::catalogue;
 use crate::check::checks::check::Check;
@@ -79,6 +80,7 @@ pub(super) fn refuse(
         .or_else(|| severities(selection))
         .or_else(|| times(options, selection))
         .or_else(|| port(options))
+        .or_else(|| probes(options, only))
         .or_else(|| reports(options));
     problem.map_or(Ok(()), |text| Err(UsageError::Invalid(format!("check: {text}"))))
 }
@@ -144,6 +146,18 @@ fn port(options: &Options) -> Option<String> {
     let is_set_twice =
         options.port.is_some() && options.variables.iter().any(|variable| variable.name == "PORT");
     is_set_twice.then(|| "--port sets PORT as well as '--env PORT=...'; leave one of them out".to_owned())
+}
+
+fn probes(options: &Options, only: &[&'static Check]) -> Option<String> {
+    if options.url.is_some() && !options.probing.asks() {
+        return Some(
+            "--url is where probes send requests, and --probe has them send none; leave one of them out"
+                .to_owned(),
+        );
+    }
+    let check = only.iter().find(|check| catalogue::needs_probes(check))?;
+    let is_none = options.probing == Probing::None;
+    is_none.then(|| format!("'--only {}' needs probes; leave out --probe none", check.id))
 }
 
 /// Refuses two outputs in one file: neither could be read.

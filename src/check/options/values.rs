@@ -7,6 +7,7 @@ use clap::ValueEnum;
 use clap::builder::{PossibleValue, ValueParser};
 
 use super::allow::Allowance;
+use super::probing::Probing;
 use crate::check::checks::catalogue;
 use crate::check::checks::check::{Check, Profile};
 use crate::check::runs::stdin::Input;
@@ -90,6 +91,21 @@ impl ValueEnum for Profile {
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
         Some(PossibleValue::new(self.name()))
+    }
+}
+
+impl ValueEnum for Probing {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Auto, Self::Tcp, Self::Http, Self::None]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(match self {
+            Self::Auto => "auto",
+            Self::Tcp => "tcp",
+            Self::Http => "http",
+            Self::None => "none",
+        }))
     }
 }
 

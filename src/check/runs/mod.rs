@@ -2,6 +2,7 @@
 //! is listed.
 
 pub(super) mod archive;
+mod chatter;
 mod files;
 pub(super) mod job;
 mod load;

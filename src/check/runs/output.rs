@@ -13,6 +13,7 @@ use tokio::net::unix::pipe::Receiver;
 use tokio::sync::{Notify, watch};
 
 use super::archive::Part;
+use super::chatter::Chatter;
 use crate::check::time::now_ms;
 use crate::os::clock::Clock;
 use crate::os::process::subprocess;
@@ -54,6 +55,7 @@ struct Kept {
     alarming: Option<Vec<String>>,
     /// The patterns that are waited for, and whether each has come.
     awaited: Vec<(Regex, bool)>,
+    chatter: Chatter,
     open: usize,
     closed_at_ms: Option<u64>,
 }
@@ -168,6 +170,9 @@ impl Output {
         {
             alarming.push(text.clone());
         }
+        if !kept.chatter.takes(&text) {
+            return;
+        }
         if kept.lines.len() == LINES_MAX {
             kept.lines.pop_front();
         }
@@ -210,9 +215,23 @@ impl Output {
             .any(|(pattern, has_come)| *has_come && pattern.as_str() == awaited.as_str())
     }
 
-    /// Collects alarming lines from now on.
+    /// Check asks what the server speaks: lines about that are not shown.
+    pub(in crate::check) fn question(&self) {
+        self.kept().chatter.question();
+    }
+
+    /// Check sends probes from now on: lines about each of them are not shown.
+    pub(in crate::check) fn probes(&self) {
+        self.kept().chatter.probes();
+    }
+
+    /// The server is asked to stop: alarming lines are collected from now on.
     pub(in crate::check) fn judge(&self) {
-        self.kept().alarming = Some(Vec::new());
+        let mut kept = self.kept();
+        let Kept { lines, chatter, alarming, .. } = &mut *kept;
+        chatter.asked();
+        lines.retain(|line| chatter.shows(line));
+        *alarming = Some(Vec::new());
     }
 
     /// The first alarming lines since then.

@@ -66,6 +66,7 @@ fn wrong_words_are_refused() {
         &["--report", "junit=nowhere/a.xml", "true"],
         &["--save-baseline", "nowhere/a", "true"],
         &["--name", "", "true"],
+        &["--probe", "udp", "true"],
         &["--env", "A", "true"],
         &["--env", "WINDDOWN_TIME_LIMIT=1s", "true"],
         &["--cwd", "/nowhere", "true"],
@@ -93,6 +94,8 @@ fn useless_words_are_refused() {
         &["--until-fail", "--runs", "1", "true"],
         &["--until-fail", "--only", "sigint", "true"],
         &["--log-format", "json", "true"],
+        &["--probe", "tcp", "--url", "/", "true"],
+        &["--probe", "none", "--only", "refuse-new", "true"],
         &["--port", "auto", "--env", "PORT=1", "true"],
     ]);
     told.expect(file!["snapshots/useless_words.txt"]);

@@ -12,6 +12,7 @@ mod archive;
 mod command_line;
 mod documents;
 mod full;
+mod probes;
 mod quick;
 mod reports;
 mod servers;
@@ -27,6 +28,7 @@ pub(crate) fn trials() -> Vec<Test> {
         command_line::trials(),
         documents::trials(),
         full::trials(),
+        probes::trials(),
         quick::trials(),
         reports::trials(),
         servers::trials(),

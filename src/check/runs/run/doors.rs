@@ -4,14 +4,19 @@ use std::time::Duration;
 
 use super::ActiveRun;
 use crate::check::clients::held_connections::{Holding, Wanted};
-use crate::check::clients::probe::{Place, Resource, Url, ask};
+use crate::check::clients::probe::{Place, Resource, Url};
+use crate::check::clients::protocol::speaks_http;
 use crate::check::observed::{Listener, Missing};
+use crate::check::options::probing::Probing;
 use crate::check::runs::ready::tree;
 use crate::check::runs::scenario::Scenario;
 use crate::check::runs::strangers::{Proved, Unproved};
 
 /// How long the answer may take that shows whether the server speaks HTTP.
 const HTTP_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long the line may take in which a server complains about that.
+const COMPLAINT: Duration = Duration::from_millis(50);
 
 /// The server's ways in.
 #[derive(Default)]
@@ -43,11 +48,29 @@ impl ActiveRun<'_> {
                 Err(why) => others = Some(why),
             }
         } else if self.scenario.asks() {
-            http = answering(&places).await;
+            http = self.answering(&places).await;
             others = others.filter(|_| places.is_empty());
         }
         self.observed.unproved = others;
         Doors { place, http }
+    }
+
+    /// A URL for requests, if one of the places answers to HTTP.
+    async fn answering(&self, places: &[Place]) -> Option<Url> {
+        let url = |place: &Place| Url::new(place.clone(), "/");
+        match self.options.probing {
+            Probing::Tcp | Probing::None => return None,
+            Probing::Http => return places.first().map(url),
+            Probing::Auto => {}
+        }
+        self.job.run.output.question();
+        for place in places {
+            if matches!(tokio::time::timeout(HTTP_PATIENCE, speaks_http(place)).await, Ok(Ok(true))) {
+                return Some(url(place));
+            }
+        }
+        tokio::time::sleep(COMPLAINT).await;
+        None
     }
 
     /// The place, if only the server answers there, or no process does.
@@ -87,6 +110,9 @@ impl ActiveRun<'_> {
         if let Some(why) = self.observed.unproved.as_ref().filter(|_| is_anybodys) {
             return Err(Missing::Inconclusive(why.clone()));
         }
+        if matches!(self.scenario, Scenario::Idle | Scenario::Half) && !self.options.probing.asks() {
+            return Err(Missing::Skip("it needs a request, which --probe rules out"));
+        }
         let (mut slow, mut stream) = (None, None);
         for (resource, is_held, url) in [
             (&self.options.slow, self.scenario.holds_requests(), &mut slow),
@@ -105,15 +131,4 @@ impl ActiveRun<'_> {
         };
         Holding::open(&wanted, self.clock).await
     }
-}
-
-/// A URL for requests, if one of the places answers to HTTP.
-async fn answering(places: &[Place]) -> Option<Url> {
-    for place in places {
-        let url = Url::new(place.clone(), "/");
-        if matches!(tokio::time::timeout(HTTP_PATIENCE, ask(&url)).await, Ok(Ok(_))) {
-            return Some(url);
-        }
-    }
-    None
 }

@@ -20,6 +20,7 @@ use crate::check::observed::{
     Before, Leftovers, Listener, Missing, Noise, Observed, Printed, ProcessRecord, Readiness, Record, Shell,
 };
 use crate::check::options::Options;
+use crate::check::options::probing::Probing;
 use crate::check::time::{ms, now_ms};
 use crate::check::trace::addresses;
 use crate::lifecycle::signal::Signal;
@@ -230,6 +231,7 @@ impl<'a> ActiveRun<'a> {
         if let Some(why) = &self.observed.unproved {
             warn!(why, "not probed");
         }
+        self.job.run.output.probes();
         let strip = self.probe(&doors);
         let holding = self.hold(&doors, inner).await;
         let load = self.load(doors.place.as_ref());
@@ -285,7 +287,9 @@ impl<'a> ActiveRun<'a> {
 
     /// Starts the probes, if only the server answers at the place.
     fn probe(&self, doors: &Doors) -> Option<Strip> {
-        let is_wanted = self.scenario == Scenario::Plain && self.observed.unproved.is_none();
+        let is_wanted = self.scenario == Scenario::Plain
+            && self.options.probing != Probing::None
+            && self.observed.unproved.is_none();
         let place =
             doors.http.as_ref().map(|url| &url.place).or(doors.place.as_ref()).filter(|_| is_wanted)?;
         Some(Strip::start(place.clone(), doors.http.clone(), self.clock))
