@@ -2,7 +2,7 @@
 
 use super::check::{Check, Judge, Profile, Run};
 use super::several::Times;
-use super::verdict::{Verdict, Word};
+use super::verdict::Verdict;
 use crate::check::observed::Observed;
 use crate::check::options::baseline::Baseline;
 use crate::check::runs::scenario::Scenario;
@@ -29,11 +29,7 @@ pub(in crate::check) const BASELINE: Check = Check {
 /// Compares the times of this test with those of the file.
 fn compared(run: &Run<'_>) -> Verdict {
     let Some(before) = &run.options.baseline else {
-        return Verdict::new(
-            BASELINE.id,
-            Word::Skip,
-            "there is nothing to compare with: give --baseline FILE",
-        );
+        return Verdict::skip(BASELINE.id, "there is nothing to compare with: give --baseline FILE");
     };
     let is_starved = run.all.plain_runs().any(Observed::is_starved);
     baseline(before, &Baseline::of(&Times::of(run.all)), is_starved)
@@ -47,32 +43,36 @@ pub(super) fn baseline(before: &Baseline, now: &Baseline, is_starved: bool) -> V
     let is_worse =
         more > WORSE_MS && more.saturating_mul(100) > before.median_ms.saturating_mul(WORSE_PERCENT);
     match (is_worse, is_starved) {
-        (false, _) => Verdict::new(BASELINE.id, Word::Pass, text),
+        (false, _) => Verdict::pass(BASELINE.id, text),
         (true, true) => {
-            Verdict::new(BASELINE.id, Word::Inconclusive, format!("{text}; the machine was too busy to tell"))
+            Verdict::inconclusive(BASELINE.id, format!("{text}; the machine was too busy to tell"))
         }
         (true, false) if before.cores != now.cores => {
             let text = format!("{text}; cores then and now: {} and {}", before.cores, now.cores);
-            Verdict::new(BASELINE.id, Word::Inconclusive, text)
+            Verdict::inconclusive(BASELINE.id, text)
         }
-        (true, false) => Verdict::new(BASELINE.id, Word::Fail, text)
-            .remedy("find what has become slower, or accept it: --save-baseline FILE"),
+        (true, false) => Verdict::fail(
+            BASELINE.id,
+            text,
+            "find what has become slower, or accept it: --save-baseline FILE",
+        ),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::check::checks::verdict::Word;
     use crate::check::observed::Noise;
 
     #[test]
     fn only_a_real_regression_fails() {
         let noise = Noise::default();
         let of = |median_ms| Baseline { schema: 1, runs: 5, median_ms, max_ms: median_ms, cores: 2, noise };
-        let word = |before, now| super::baseline(&of(before), &of(now), false).word;
+        let word = |before, now| super::baseline(&of(before), &of(now), false).word();
         assert_eq!(word(10, 100), Word::Pass, "within the noise of a clock");
         assert_eq!(word(1000, 1200), Word::Pass, "less than a quarter");
         assert_eq!(word(1000, 1300), Word::Fail);
-        assert_eq!(super::baseline(&of(1000), &of(1300), true).word, Word::Inconclusive);
+        assert_eq!(super::baseline(&of(1000), &of(1300), true).word(), Word::Inconclusive);
     }
 }

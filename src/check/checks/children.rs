@@ -1,7 +1,7 @@
 //! Checks of the children before the signal: zombies, and a shell in front of the server.
 
 use super::check::{Check, Judge, Profile};
-use super::verdict::{Verdict, Word};
+use super::verdict::Verdict;
 use crate::check::observed::{Before, Record, Shell};
 use crate::check::runs::scenario::Scenario;
 use crate::text::counted;
@@ -21,15 +21,19 @@ const ZOMBIES: Check = Check {
 };
 
 fn zombies(before: &Before) -> Verdict {
-    let verdict = |word| Verdict::new(ZOMBIES.id, word, counted(before.zombies, "zombie", "s"));
+    let text = counted(before.zombies, "zombie", "s");
     match before.zombies {
-        0 => verdict(Word::Pass),
-        number if number > before.zombies_first && before.zombies_first > 0 => verdict(Word::Fail).remedy(
+        0 => Verdict::pass(ZOMBIES.id, text),
+        number if number > before.zombies_first && before.zombies_first > 0 => Verdict::fail(
+            ZOMBIES.id,
+            text,
             "their number grows: wait for children, or run the server under an init such as winddown",
         ),
-        _ => {
-            verdict(Word::Warn).remedy("wait for children, or run the server under an init such as winddown")
-        }
+        _ => Verdict::warn(
+            ZOMBIES.id,
+            text,
+            "wait for children, or run the server under an init such as winddown",
+        ),
     }
 }
 
@@ -47,15 +51,14 @@ const SHELL_WRAP: Check = Check {
 /// Passes a shell that outlives its child: it stops the child, or the child is only one of its commands.
 fn shell_wrap(before: &Before, record: &Record) -> Verdict {
     let Some(Shell { program, child }) = &before.shell else {
-        return Verdict::new(SHELL_WRAP.id, Word::Pass, "no shell in front");
+        return Verdict::pass(SHELL_WRAP.id, "no shell in front");
     };
     let is_left = record.has_outlived_main(child.pid);
     let child = child.name.as_deref().unwrap_or_default();
     if !is_left {
         let text = format!("{program} ended after {child}");
-        return Verdict::new(SHELL_WRAP.id, Word::Pass, text);
+        return Verdict::pass(SHELL_WRAP.id, text);
     }
     let text = format!("{program} gets the stop signal, {child} behind it does not");
-    Verdict::new(SHELL_WRAP.id, Word::Warn, text)
-        .remedy(format!("start the server with exec: exec {child} ..."))
+    Verdict::warn(SHELL_WRAP.id, text, format!("start the server with exec: exec {child} ..."))
 }

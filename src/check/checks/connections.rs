@@ -22,8 +22,8 @@ const DELAY_MS_MAX: u64 = 1000;
 /// The verdict of a run that lacked what it needs.
 pub(super) fn missing(id: &'static str, seen: &Observed) -> Option<Verdict> {
     seen.missing.as_ref().map(|missing| match missing {
-        Missing::Skip(why) => Verdict::new(id, Word::Skip, *why),
-        Missing::Inconclusive(why) => Verdict::new(id, Word::Inconclusive, why),
+        Missing::Skip(why) => Verdict::skip(id, *why),
+        Missing::Inconclusive(why) => Verdict::inconclusive(id, why),
     })
 }
 
@@ -61,32 +61,30 @@ const SILENT_CONN: Check = Check {
 pub(super) fn delays(id: &'static str, seen: &Observed, plain: &Observed) -> Verdict {
     let was_killed = |seen: &Observed| seen.record.as_ref().is_some_and(Record::was_killed);
     if was_killed(plain) {
-        return Verdict::new(
-            id,
-            Word::Inconclusive,
-            "the server does not stop without such a connection either",
-        );
+        return Verdict::inconclusive(id, "the server does not stop without such a connection either");
     }
     let whole_ms = |seen: &Observed| seen.record.as_ref().and_then(Record::whole_ms).unwrap_or_default();
     let (with, without) = (whole_ms(seen), whole_ms(plain));
     let text = format!("stopped in {} with such a connection, in {} without", short(with), short(without));
     if !was_killed(seen) && with.saturating_sub(without) <= DELAY_MS_MAX {
-        return Verdict::new(id, Word::Pass, text);
+        return Verdict::pass(id, text);
     }
     if seen.is_starved() {
-        return Verdict::new(id, Word::Inconclusive, format!("{text}; the machine was too busy to tell"));
+        return Verdict::inconclusive(id, format!("{text}; the machine was too busy to tell"));
     }
     let text = if was_killed(seen) {
         format!("the connection holds up the stop until SIGKILL: {text}")
     } else {
         text
     };
-    let verdict = Verdict::new(id, Word::Fail, text);
-    let verdict = seen.record.iter().fold(verdict, Verdict::explained);
-    verdict.remedy(
-        "close connections without a request under way, silent ones too, or close all after a drain limit",
-    )
+    let remedy =
+        "close connections without a request under way, silent ones too, or close all after a drain limit";
+    seen.record.iter().fold(Verdict::fail(id, text, remedy), Verdict::explained)
 }
+
+/// The remedy for requests that are lost.
+pub(super) const FINISH: &str =
+    "stop accepting, wait for the requests under way, then exit; do not exit in the signal handler";
 
 /// How many requests under way got no answer, or one of 5xx.
 pub(super) fn lost(seen: &Observed) -> usize {
@@ -110,15 +108,11 @@ pub(super) fn in_flight(seen: &Observed) -> Verdict {
     let lost = lost(seen);
     let text = format!("{} of {all} answered", all - lost);
     if lost == 0 {
-        return Verdict::new(IN_FLIGHT.id, Word::Pass, text);
+        return Verdict::pass(IN_FLIGHT.id, text);
     }
     let errors = seen.held.iter().filter(|held| matches!(held.end, HeldEnd::Answered(500..))).count();
-    Verdict::new(
-        IN_FLIGHT.id,
-        Word::Fail,
-        format!("{text}, {} cut, {errors} answered with 5xx", lost - errors),
-    )
-    .remedy("stop accepting, wait for the requests under way, then exit; do not exit in the signal handler")
+    let text = format!("{text}, {} cut, {errors} answered with 5xx", lost - errors);
+    Verdict::fail(IN_FLIGHT.id, text, FINISH)
 }
 
 const STREAM: Check = Check {
@@ -134,13 +128,12 @@ const STREAM: Check = Check {
 
 fn stream(seen: &Observed, plain: &Observed) -> Verdict {
     let verdict = delays(STREAM.id, seen, plain);
-    if verdict.word == Word::Pass && seen.held.iter().any(|held| held.end == HeldEnd::Cut) {
-        return Verdict::new(
+    if verdict.word() == Word::Pass && seen.held.iter().any(|held| held.end == HeldEnd::Cut) {
+        return Verdict::warn(
             STREAM.id,
-            Word::Warn,
             format!("{}; the answer was cut in the middle", verdict.summary),
-        )
-        .remedy("end the answer, so that clients see that it is over");
+            "end the answer, so that clients see that it is over",
+        );
     }
     verdict
 }
@@ -158,17 +151,20 @@ pub(super) const BACKLOG: Check = Check {
 
 fn backlog(seen: &Observed) -> Verdict {
     if let Some(why) = &seen.unproved {
-        return Verdict::new(BACKLOG.id, Word::Inconclusive, why);
+        return Verdict::inconclusive(BACKLOG.id, why);
     }
     let after = seen.strip.iter().filter(|probe| probe.at_ms >= 0);
     let cut = after.filter(|probe| probe.outcome == ProbeOutcome::Reset).count();
     match (seen.strip.len(), cut) {
-        (0, _) => Verdict::new(BACKLOG.id, Word::Skip, "the server listens nowhere"),
-        (_, 0) => Verdict::new(BACKLOG.id, Word::Pass, "no connection was cut"),
+        (0, _) => Verdict::skip(BACKLOG.id, "the server listens nowhere"),
+        (_, 0) => Verdict::pass(BACKLOG.id, "no connection was cut"),
         (_, cut) => {
             let cut = counted(cut, "connection", "s");
-            Verdict::new(BACKLOG.id, Word::Warn, format!("{cut} cut in the kernel's queue"))
-                .remedy("accept what waits before closing the listener; those clients have to try again")
+            Verdict::warn(
+                BACKLOG.id,
+                format!("{cut} cut in the kernel's queue"),
+                "accept what waits before closing the listener; those clients have to try again",
+            )
         }
     }
 }
@@ -184,18 +180,19 @@ pub(super) const UNDER_LOAD: Check = Check {
 };
 
 fn under_load(seen: &Observed) -> Verdict {
-    let verdict = |word, text: &str| Verdict::new(UNDER_LOAD.id, word, text);
     match &seen.driven {
-        None => verdict(Word::Inconclusive, "the command of --drive did not end within 30 s of the stop"),
-        Some((status, _)) if status.success() => verdict(Word::Pass, "the command of --drive succeeded"),
-        Some((status, lines)) => verdict(
-            Word::Fail,
-            &format!("the command of --drive failed: {}", how(*status)),
-        )
-        .said(lines)
-        .remedy(
+        None => {
+            Verdict::inconclusive(UNDER_LOAD.id, "the command of --drive did not end within 30 s of the stop")
+        }
+        Some((status, _)) if status.success() => {
+            Verdict::pass(UNDER_LOAD.id, "the command of --drive succeeded")
+        }
+        Some((status, lines)) => Verdict::fail(
+            UNDER_LOAD.id,
+            format!("the command of --drive failed: {}", how(*status)),
             "look in its output for the requests that failed: finish those under way, and refuse new ones",
-        ),
+        )
+        .said(lines),
     }
 }
 

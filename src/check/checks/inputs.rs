@@ -25,33 +25,33 @@ const STDIN: Check = Check {
 fn stdin(options: &Options, all: &AllRuns) -> Verdict {
     let runs = options.stdin.others().zip(all.of(Scenario::Stdin));
     let verdicts = runs.map(|(input, seen)| with(input, options, seen, all));
-    let worst = verdicts.max_by_key(|verdict| verdict.word);
+    let worst = verdicts.max_by_key(Verdict::word);
     match worst {
-        Some(verdict) if verdict.word == Word::Pass => {
+        Some(verdict) if verdict.word() == Word::Pass => {
             let others: Vec<&str> = options.stdin.others().map(Input::name).collect();
-            Verdict::new(STDIN.id, Word::Pass, format!("the same with {}", others.join(", ")))
+            Verdict::pass(STDIN.id, format!("the same with {}", others.join(", ")))
         }
         Some(verdict) => verdict,
-        None => Verdict::new(STDIN.id, Word::Inconclusive, "the run for this check was not made"),
+        None => Verdict::inconclusive(STDIN.id, "the run for this check was not made"),
     }
 }
 
 fn with(input: Input, options: &Options, seen: &Observed, all: &AllRuns) -> Verdict {
     let name = input.name();
-    let verdict = |word, text: &str| Verdict::new(STDIN.id, word, format!("with {name}: {text}"));
+    let fail = |text: &str| {
+        Verdict::fail(STDIN.id, format!("with {name}: {text}"), "do not read stdin, or carry on when it ends")
+            .said(&seen.output.last)
+    };
     match (&seen.readiness, &seen.before, &seen.record) {
         (Readiness::Ready { .. }, Some(before), Some(record)) => {
             let verdict = as_good(STDIN.id, &Case { options, all, seen, before, record });
-            Verdict { summary: format!("with {name}: {}", verdict.summary), ..verdict }
+            let summary = format!("with {name}: {}", verdict.summary);
+            verdict.of(STDIN.id, summary)
         }
-        (Readiness::Ended { how }, ..) => {
-            verdict(Word::Fail, &format!("the server {how} before it was ready")).said(&seen.output.last)
-        }
-        (Readiness::TimedOut { seen: what, .. }, ..) => {
-            verdict(Word::Fail, &format!("the server is not ready: {what}")).said(&seen.output.last)
-        }
+        (Readiness::Ended { how }, ..) => fail(&format!("the server {how} before it was ready")),
+        (Readiness::TimedOut { seen: what, .. }, ..) => fail(&format!("the server is not ready: {what}")),
         (Readiness::Ready { .. } | Readiness::NotRun { .. }, ..) => {
-            verdict(Word::Inconclusive, "the run left no record")
+            Verdict::inconclusive(STDIN.id, format!("with {name}: the run left no record"))
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Checks of what the server leaves behind.
 
 use super::check::{Check, Judge, Profile};
-use super::verdict::{Verdict, Word};
+use super::verdict::Verdict;
 use crate::check::observed::{Before, LeftFile, Listener, Observed, ProcessRecord, Record};
 use crate::check::options::Options;
 use crate::check::runs::scenario::Scenario;
@@ -26,7 +26,7 @@ const STRAGGLERS: Check = Check {
 };
 
 pub(super) fn stragglers(options: &Options, seen: &Observed, record: &Record) -> Verdict {
-    let verdict = |word, text: String| Verdict::new(STRAGGLERS.id, word, text);
+    const WAIT: &str = "wait for all children before the main process ends";
     let is_allowed = |name: Option<&String>| {
         name.is_some_and(|name| options.allow.iter().any(|allowed| allowed.covers_process(name)))
     };
@@ -50,14 +50,14 @@ pub(super) fn stragglers(options: &Options, seen: &Observed, record: &Record) ->
     stayed.dedup();
     if !stayed.is_empty() {
         let text = format!("{} left behind: {}", counted(stayed.len(), "process", "es"), stayed.join(", "));
-        return verdict(Word::Fail, text).remedy("wait for all children before the main process ends");
+        return Verdict::fail(STRAGGLERS.id, text, WAIT);
     }
     if !short.is_empty() {
         let text =
             format!("still there when the main process ended, gone after a signal: {}", short.join(", "));
-        return verdict(Word::Warn, text).remedy("wait for all children before the main process ends");
+        return Verdict::warn(STRAGGLERS.id, text, WAIT);
     }
-    verdict(Word::Pass, "no process left".to_owned())
+    Verdict::pass(STRAGGLERS.id, "no process left")
 }
 
 /// Processes that are still there after `--settle`, but for those that are allowed.
@@ -81,9 +81,8 @@ const PORTS: Check = Check {
 };
 
 fn ports(options: &Options, seen: &Observed, before: &Before) -> Verdict {
-    let verdict = |word, text: String| Verdict::new(PORTS.id, word, text);
     if before.listeners.is_empty() {
-        return verdict(Word::Skip, "the server listens nowhere".to_owned());
+        return Verdict::skip(PORTS.id, "the server listens nowhere");
     }
     let is_left =
         |listener: &&Listener| !options.allow.iter().any(|allowed| allowed.covers_listener(listener));
@@ -91,9 +90,11 @@ fn ports(options: &Options, seen: &Observed, before: &Before) -> Verdict {
         seen.left.listeners.iter().filter(is_left).map(|listener| listener.address.as_str()).collect();
     if left.is_empty() {
         let number = before.listeners.len();
-        return verdict(Word::Pass, format!("{number} of {number} free again"));
+        return Verdict::pass(PORTS.id, format!("{number} of {number} free again"));
     }
-    verdict(Word::Fail, format!("still listening after the end: {}", left.join(", "))).remedy(
+    Verdict::fail(
+        PORTS.id,
+        format!("still listening after the end: {}", left.join(", ")),
         "end every process that holds the socket: the next start would fail with 'address already in use'",
     )
 }
@@ -116,15 +117,19 @@ pub(super) fn files(options: &Options, seen: &Observed) -> Verdict {
         seen.left.files.iter().filter(is_left).partition(|file| file.kind == LeftFile::UNCLEAR);
     if let (Some(file), true) = (unclear.first(), left.is_empty()) {
         let text = format!("not seen in time: whether a process still holds {}", file.path);
-        return Verdict::new(FILES.id, Word::Inconclusive, text);
+        return Verdict::inconclusive(FILES.id, text);
     }
     if left.is_empty() {
-        return Verdict::new(FILES.id, Word::Pass, "no socket, lock or pid file left");
+        return Verdict::pass(FILES.id, "no socket, lock or pid file left");
     }
-    let word = if left.iter().any(|file| file.is_near) { Word::Fail } else { Word::Warn };
     let names: Vec<String> = left.iter().map(|file| format!("{} ({})", file.path, file.kind)).collect();
-    Verdict::new(FILES.id, word, format!("left behind: {}", names.join(", ")))
-        .remedy("remove these files before the server exits")
+    let text = format!("left behind: {}", names.join(", "));
+    let remedy = "remove these files before the server exits";
+    if left.iter().any(|file| file.is_near) {
+        Verdict::fail(FILES.id, text, remedy)
+    } else {
+        Verdict::warn(FILES.id, text, remedy)
+    }
 }
 
 const OUTPUT: Check = Check {
@@ -139,21 +144,26 @@ const OUTPUT: Check = Check {
 };
 
 pub(super) fn output(seen: &Observed) -> Verdict {
-    let verdict = |word, text: String| Verdict::new(OUTPUT.id, word, text);
     if !seen.output.alarming.is_empty() {
-        return verdict(Word::Fail, "the server printed a panic or a crash after the signal".to_owned())
-            .said(&seen.output.alarming);
+        let text = "the server printed a panic or a crash after the signal";
+        let remedy =
+            "stop the work first, then close what it needs; the first of these lines says where it failed";
+        return Verdict::fail(OUTPUT.id, text, remedy).said(&seen.output.alarming);
     }
     match seen.output.open_ms {
-        Some(0..=OPEN_MS_MAX) => verdict(Word::Pass, "closed at the end, nothing alarming".to_owned()),
-        _ if seen.is_starved() => verdict(Word::Inconclusive, "the machine was too busy to tell".to_owned()),
+        Some(0..=OPEN_MS_MAX) => Verdict::pass(OUTPUT.id, "closed at the end, nothing alarming"),
+        _ if seen.is_starved() => Verdict::inconclusive(OUTPUT.id, "the machine was too busy to tell"),
         open_ms => {
             let text = open_ms.map_or_else(
                 || "is still open after".to_owned(),
                 |ms| format!("stayed open for {} after", short(ms)),
             );
-            verdict(Word::Fail, format!("stdout or stderr {text} the end"))
-                .remedy("end every process that holds it: a reader of the output would hang")
+            let text = format!("stdout or stderr {text} the end");
+            Verdict::fail(
+                OUTPUT.id,
+                text,
+                "end every process that holds it: a reader of the output would hang",
+            )
         }
     }
 }

@@ -44,13 +44,13 @@ fn verdict(check: &Check, test: &Test<'_>) -> Verdict {
     let all = test.all;
     let runs = if check.is_of_each_plain_run() { 1 + all.again.len() } else { 1 };
     let verdicts: Vec<Verdict> = all.plain_runs().take(runs).map(|run| once(check, test, run)).collect();
-    let count = |word| verdicts.iter().filter(|verdict| verdict.word == word).count();
-    let Some(mut worst) = verdicts.iter().max_by_key(|verdict| verdict.word).cloned() else {
+    let count = |word| verdicts.iter().filter(|verdict| verdict.word() == word).count();
+    let Some(mut worst) = verdicts.iter().max_by_key(|verdict| verdict.word()).cloned() else {
         return untried(check);
     };
     worst.runs = Runs { failed: count(Word::Fail), of: runs };
-    if runs > 1 && matches!(worst.word, Word::Fail | Word::Warn | Word::Inconclusive) {
-        worst.summary = format!("in {} of {runs} runs: {}", count(worst.word), worst.summary);
+    if runs > 1 && matches!(worst.word(), Word::Fail | Word::Warn | Word::Inconclusive) {
+        worst.summary = format!("in {} of {runs} runs: {}", count(worst.word()), worst.summary);
     }
     worst
 }
@@ -86,7 +86,7 @@ pub(in crate::check) fn fails(
 ) -> bool {
     let test = Test { options, selection, all };
     let mut checks = selection.checks.iter().filter(|check| check.is_of_each_plain_run());
-    checks.any(|check| once(check, &test, plain).word == Word::Fail)
+    checks.any(|check| once(check, &test, plain).word() == Word::Fail)
 }
 
 /// The verdict with this plain run as the one to judge, or to compare with, as severe as the user wants it.
@@ -121,19 +121,15 @@ fn played<'a>(check: &Check, all: &'a AllRuns, plain: &'a Observed) -> Option<&'
 }
 
 fn untried(check: &Check) -> Verdict {
-    Verdict::new(check.id, Word::Inconclusive, "the run for this check was not made")
+    Verdict::inconclusive(check.id, "the run for this check was not made")
 }
 
 /// `ready` gives the reason, if it is selected.
 fn unready(check: &Check, test: &Test<'_>, plain: &Observed) -> Verdict {
     if test.selection.has(&start::READY) {
-        return Verdict::new(
-            check.id,
-            Word::Inconclusive,
-            "the server was not ready, so there was nothing to stop",
-        );
+        return Verdict::inconclusive(check.id, "the server was not ready, so there was nothing to stop");
     }
-    start::unready(check.id, test.options, plain)
+    start::unready(check.id, test.options, plain).proves_nothing(false)
 }
 
 /// Judges a run that must have left a record.
@@ -143,8 +139,9 @@ fn stopped(judge: fn(&Case<'_>) -> Verdict, check: &Check, test: &Test<'_>, seen
         return missing;
     }
     let (Some(before), Some(record)) = (&seen.before, &seen.record) else {
-        let verdict = start::unready(check.id, options, seen);
-        return Verdict { summary: format!("in the run for this check: {}", verdict.summary), ..verdict };
+        let verdict = start::unready(check.id, options, seen).proves_nothing(false);
+        let summary = format!("in the run for this check: {}", verdict.summary);
+        return verdict.of(check.id, summary);
     };
     proved(judge(&Case { options, all, seen, before, record }), check, test, seen)
 }
@@ -159,12 +156,11 @@ fn proved(verdict: Verdict, check: &Check, test: &Test<'_>, seen: &Observed) -> 
         Ask::Kill => !was_killed(record),
         _ => record.ended_unasked(),
     });
-    let Some(record) = ended.filter(|_| verdict.word == Word::Pass) else { return verdict };
+    let Some(record) = ended.filter(|_| verdict.word() == Word::Pass) else { return verdict };
     let early = start::ended_early(check.id, test.options, seen, record);
     // `ready` or `stops` shows the evidence, if selected.
     let is_told = [start::READY, stop::STOPS].iter().any(|check| test.selection.has(check));
-    let details = if is_told { Vec::new() } else { early.details };
-    Verdict { word: Word::Inconclusive, details, ..early }
+    early.proves_nothing(is_told)
 }
 
 /// The exit status and the reason, if the server never ran and nothing was tested.

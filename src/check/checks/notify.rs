@@ -1,7 +1,7 @@
 //! What the server sends by `sd_notify`.
 
 use super::check::{Check, Judge, Profile};
-use super::verdict::{Verdict, Word};
+use super::verdict::Verdict;
 use crate::check::observed::Observed;
 use crate::check::runs::scenario::Scenario;
 
@@ -20,19 +20,18 @@ const NOTIFY: Check = Check {
 
 /// For information only.
 fn notify(seen: &Observed) -> Verdict {
-    let verdict = |word, text: &str| Verdict::new(NOTIFY.id, word, text);
     let Some(messages) = &seen.messages else {
-        return verdict(Word::Skip, "the server sends nothing by sd_notify");
+        return Verdict::skip(NOTIFY.id, "the server sends nothing by sd_notify");
     };
     // The main job answers these itself: they are in its record.
     let asked = seen.record.iter().flat_map(|record| &record.extensions);
     let asked = asked.map(|extension| format!("EXTEND_TIMEOUT_USEC={:.0}", extension.time_ms * 1000.0));
     let lines: Vec<String> = messages.iter().cloned().chain(asked).collect();
     if lines.is_empty() {
-        return verdict(
-            Word::Pass,
+        return Verdict::pass(
+            NOTIFY.id,
             "no message after the signal; STOPPING=1 would tell a service manager that it stops",
         );
     }
-    verdict(Word::Pass, &format!("after the signal: {}", lines.join(", ")))
+    Verdict::pass(NOTIFY.id, format!("after the signal: {}", lines.join(", ")))
 }

@@ -23,12 +23,11 @@ impl Selection {
     }
 
     /// Adjusts a verdict to the severity that the user chose.
-    pub(super) fn weighed(&self, check: &Check, mut verdict: Verdict) -> Verdict {
-        verdict.word = match verdict.word {
-            Word::Fail if self.warn.contains(&check) => Word::Warn,
-            Word::Warn if self.strict || self.deny.contains(&check) => Word::Fail,
-            word => word,
-        };
-        verdict
+    pub(super) fn weighed(&self, check: &Check, verdict: Verdict) -> Verdict {
+        match verdict.word() {
+            Word::Fail if self.warn.contains(&check) => verdict.softened(),
+            Word::Warn if self.strict || self.deny.contains(&check) => verdict.hardened(),
+            _ => verdict,
+        }
     }
 }

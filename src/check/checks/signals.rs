@@ -9,6 +9,7 @@ use crate::check::runs::scenario::Scenario;
 use crate::check::time::{ms, short};
 use crate::lifecycle::signal::Signal;
 use crate::record::schema::ExitRecord;
+use crate::text::counted;
 
 /// In the order of the reports.
 pub(super) const CHECKS: &[Check] = &[
@@ -37,7 +38,7 @@ fn worst(options: &Options, seen: &Observed, record: &Record) -> Option<Verdict>
         left::stragglers(options, seen, record),
         left::output(seen),
     ];
-    all.into_iter().find(|verdict| matches!(verdict.word, Word::Fail | Word::Inconclusive))
+    all.into_iter().find(|verdict| matches!(verdict.word(), Word::Fail | Word::Inconclusive))
 }
 
 const GROUP_VS_LEADER: Check = Check {
@@ -98,20 +99,19 @@ pub(super) fn as_good(id: &'static str, case: &Case<'_>) -> Verdict {
     let Case { options, all, seen, record, .. } = *case;
     if let Some(worse) = worst(options, seen, record) {
         let usual = all.plain.record.as_ref().and_then(|record| worst(options, &all.plain, record));
-        if usual.is_some_and(|usual| usual.id == worse.id && usual.word == worse.word) {
-            return Verdict::new(id, Word::Skip, format!("no worse than a plain stop, see {}", worse.id));
+        if usual.is_some_and(|usual| usual.id == worse.id && usual.word() == worse.word()) {
+            return Verdict::skip(id, format!("no worse than a plain stop, see {}", worse.id));
         }
-        let verdict = Verdict::new(id, worse.word, format!("{}: {}", worse.id, worse.summary));
-        return Verdict { details: worse.details, ..verdict };
+        let summary = format!("{}: {}", worse.id, worse.summary);
+        return worse.of(id, summary);
     }
     let usually_lost = all.of(Scenario::Requests).next().map_or(0, connections::lost);
     match connections::lost(seen) {
-        0 => Verdict::new(id, Word::Pass, format!("in {}", short(record.stop_ms().unwrap_or_default()))),
-        lost if lost <= usually_lost => {
-            Verdict::new(id, Word::Skip, "no worse than a plain stop, see in-flight")
-        }
+        0 => Verdict::pass(id, format!("in {}", short(record.stop_ms().unwrap_or_default()))),
+        lost if lost <= usually_lost => Verdict::skip(id, "no worse than a plain stop, see in-flight"),
         lost => {
-            Verdict::new(id, Word::Fail, format!("{lost} of {} requests under way lost", seen.held.len()))
+            let held = counted(seen.held.len(), "request", "s");
+            Verdict::fail(id, format!("{lost} of {held} under way lost"), connections::FINISH)
         }
     }
 }
@@ -127,22 +127,18 @@ const DOUBLE_TERM: Check = Check {
 };
 
 fn twice(case: &Case<'_>) -> Verdict {
+    const ONCE: &str = "treat a second signal as the same request; keep the shortcut for SIGINT";
     let once = case.all.plain.record.as_ref().and_then(|record| record.exit.clone());
     let twice = &case.record.exit;
-    let mut verdict = as_good(DOUBLE_TERM.id, case);
-    if verdict.word == Word::Pass && *twice != once {
+    let verdict = as_good(DOUBLE_TERM.id, case);
+    if verdict.word() == Word::Pass && *twice != once {
         let describe =
             |exit: Option<&ExitRecord>| exit.map_or_else(|| "no end".to_owned(), ToString::to_string);
         let text =
             format!("{} after two signals, {} after one", describe(twice.as_ref()), describe(once.as_ref()));
-        verdict = Verdict::new(DOUBLE_TERM.id, Word::Fail, text);
+        return Verdict::fail(DOUBLE_TERM.id, text, ONCE);
     }
-    match verdict.word {
-        Word::Fail => {
-            verdict.remedy("treat a second signal as the same request; keep the shortcut for SIGINT")
-        }
-        _ => verdict,
-    }
+    if verdict.word() == Word::Fail { verdict.remedy(ONCE) } else { verdict }
 }
 
 const SIGHUP: Check = Check {
@@ -172,7 +168,7 @@ fn other(id: &'static str, record: &Record) -> Verdict {
         Some(exit) if !record.was_killed() => format!("{name} ends the server: {exit}"),
         _ => format!("{name} does not stop the server"),
     };
-    Verdict::new(id, Word::Pass, text)
+    Verdict::pass(id, text)
 }
 
 const SIGINT: Check = Check {
@@ -188,9 +184,9 @@ fn interrupt(case: &Case<'_>) -> Verdict {
     let has_handler = |before: &Before| before.takes != Some(Takes::Default);
     let verdict = as_good(SIGINT.id, &Case { options: &by_int(case.options), ..*case });
     let is_worse = !has_handler(case.before) && case.all.plain.before.as_ref().is_some_and(has_handler);
-    if verdict.word == Word::Pass && is_worse {
+    if verdict.word() == Word::Pass && is_worse {
         let text = "no handler for SIGINT: it ends the server at once, the stop signal does not";
-        return Verdict::new(SIGINT.id, Word::Fail, text).remedy("install the handler for SIGINT, too");
+        return Verdict::fail(SIGINT.id, text, "install the handler for SIGINT, too");
     }
     verdict
 }
@@ -234,10 +230,7 @@ fn startup<'a>(options: &Options, runs: impl Iterator<Item = &'a Observed>) -> V
         if was_killed && !seen.is_starved() {
             let text = "asked to stop during its start, the server had to be killed";
             let remedy = "handle the stop signal from the start: until the handler is there, leave the signal its default";
-            return Verdict::new(STARTUP.id, Word::Fail, text)
-                .explained(record)
-                .said(&seen.output.last)
-                .remedy(remedy);
+            return Verdict::fail(STARTUP.id, text, remedy).explained(record).said(&seen.output.last);
         }
         let (lingering, files) = (left::lingering(options, seen), left::files(options, seen));
         if !lingering.is_empty() {
@@ -245,25 +238,27 @@ fn startup<'a>(options: &Options, runs: impl Iterator<Item = &'a Observed>) -> V
                 "asked to stop during its start, the server left processes: {}",
                 lingering.join(", ")
             );
-            return Verdict::new(STARTUP.id, Word::Fail, text)
-                .remedy("end and wait for all children, also when the start was not complete");
-        }
-        if files.word == Word::Fail {
-            return Verdict::new(
+            return Verdict::fail(
                 STARTUP.id,
-                Word::Fail,
+                text,
+                "end and wait for all children, also when the start was not complete",
+            );
+        }
+        if files.word() == Word::Fail {
+            return Verdict::fail(
+                STARTUP.id,
                 format!("asked to stop during its start: {}", files.summary),
-            )
-            .remedy("remove these files also when the start was not complete");
+                "remove these files also when the start was not complete",
+            );
         }
         let ended_by_signal = record.exit.as_ref().is_some_and(|exit| exit.signal.is_some());
         unprotected += usize::from(ended_by_signal);
     }
     if starved > 0 {
-        return Verdict::new(STARTUP.id, Word::Inconclusive, "the machine was too busy to tell");
+        return Verdict::inconclusive(STARTUP.id, "the machine was too busy to tell");
     }
     let text = format!("ended {all} of {all} times, {unprotected} of them before there was a handler");
-    Verdict::new(STARTUP.id, Word::Pass, text)
+    Verdict::pass(STARTUP.id, text)
 }
 
 const PID1: Check = Check {
@@ -274,27 +269,34 @@ const PID1: Check = Check {
     more: "Runs the server as the first process of a PID namespace: the kernel drops signals for which such \
          a process has no handler. Fails when the server is still there at the limit. Skipped where no \
          namespace can be made.",
-    judge: Judge::Stop(|case| pid1(case.options, case.seen, case.before)),
+    judge: Judge::Stop(pid1),
 };
 
-fn pid1(options: &Options, seen: &Observed, before: &Before) -> Verdict {
+fn pid1(case: &Case<'_>) -> Verdict {
+    let Case { options, all, seen, before, .. } = *case;
     let limit_ms = ms(options.limit);
     if seen.took_ms < limit_ms {
-        return Verdict::new(PID1.id, Word::Pass, format!("in {}", short(seen.took_ms)));
+        return Verdict::pass(PID1.id, format!("in {}", short(seen.took_ms)));
     }
     if seen.is_starved() {
-        return Verdict::new(PID1.id, Word::Inconclusive, "the machine was too busy to tell");
+        return Verdict::inconclusive(PID1.id, "the machine was too busy to tell");
     }
-    let verdict = Verdict::new(
-        PID1.id,
-        Word::Fail,
-        format!("as PID 1 the server is still there after {}", short(limit_ms)),
-    );
+    let text = format!("as PID 1 the server is still there after {}", short(limit_ms));
     match before.takes {
-        Some(Takes::Dropped) => verdict
-            .because("it has no handler: the kernel drops the signal for such a PID 1")
-            .remedy("install a handler, or run it under an init: ENTRYPOINT [\"winddown\", \"--\", ...]"),
-        _ => verdict,
+        Some(Takes::Dropped) => Verdict::fail(
+            PID1.id,
+            text,
+            "install a handler, or run it under an init: ENTRYPOINT [\"winddown\", \"--\", ...]",
+        )
+        .because("it has no handler: the kernel drops the signal for such a PID 1"),
+        _ if all.plain.record.as_ref().is_some_and(Record::was_killed) => {
+            Verdict::skip(PID1.id, "no worse than a plain stop, see stops")
+        }
+        _ => Verdict::fail(
+            PID1.id,
+            text,
+            "let it do the same as PID 1 as elsewhere, or run it under an init: ENTRYPOINT [\"winddown\", \"--\", ...]",
+        ),
     }
 }
 
@@ -310,13 +312,20 @@ const KILL_ORPHANS: Check = Check {
 
 fn orphans(options: &Options, seen: &Observed, record: &Record) -> Verdict {
     let found = left::stragglers(options, seen, record);
-    match found.word {
-        Word::Pass => Verdict::new(KILL_ORPHANS.id, Word::Pass, "no process left"),
-        Word::Warn => Verdict::new(KILL_ORPHANS.id, Word::Warn, found.summary),
-        word => Verdict::new(KILL_ORPHANS.id, word, found.summary)
-            .remedy("let the children watch their parent: PR_SET_PDEATHSIG, or the end of a pipe"),
+    let summary = found.summary.clone();
+    let verdict = found.of(KILL_ORPHANS.id, summary);
+    match verdict.word() {
+        Word::Fail | Word::Warn => {
+            verdict.remedy("let the children watch their parent: PR_SET_PDEATHSIG, or the end of a pipe")
+        }
+        _ => verdict,
     }
 }
+
+/// How much of the output shows why the server does not start again.
+const RESTART_LINES: usize = 5;
+const CLEAN_START: &str =
+    "on startup, remove what a dead server left behind (pid file, socket, lock), and bind with SO_REUSEADDR";
 
 const KILL_RESTART: Check = Check {
     id: "kill-restart",
@@ -339,21 +348,20 @@ const TERM_RESTART: Check = Check {
 };
 
 fn restart(id: &'static str, seen: &Observed) -> Verdict {
-    let verdict = |word, text: String| {
-        let last = &seen.output.last;
-        let verdict = Verdict::new(id, word, text);
-        if word == Word::Pass { verdict } else { verdict.said(&last[last.len().saturating_sub(5)..]) }
-    };
+    let last = &seen.output.last;
+    let last = &last[last.len().saturating_sub(RESTART_LINES)..];
+    let fail = |text: String| Verdict::fail(id, text, CLEAN_START).said(last);
+    let inconclusive = |text: &str| Verdict::inconclusive(id, text).said(last);
     // A first start that fails trips over what the run before has left.
     match seen.restart.as_ref().or(Some(&seen.readiness).filter(|_| !seen.is_ready())) {
         Some(Readiness::Ready { after_ms, .. }) => {
-            verdict(Word::Pass, format!("ready again after {}", short(*after_ms)))
+            Verdict::pass(id, format!("ready again after {}", short(*after_ms)))
         }
-        Some(Readiness::Ended { how }) => verdict(Word::Fail, format!("started again, the server {how}")),
+        Some(Readiness::Ended { how }) => fail(format!("started again, the server {how}")),
         Some(Readiness::TimedOut { seen: what, .. }) => {
-            verdict(Word::Fail, format!("started again, the server is not ready: {what}"))
+            fail(format!("started again, the server is not ready: {what}"))
         }
-        Some(Readiness::NotRun { why, .. }) => verdict(Word::Inconclusive, why.clone()),
-        None => verdict(Word::Inconclusive, "the server was not started again".to_owned()),
+        Some(Readiness::NotRun { why, .. }) => inconclusive(why),
+        None => inconclusive("the server was not started again"),
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::check::{Check, Judge, Profile};
-use super::verdict::{Verdict, Word};
+use super::verdict::Verdict;
 use crate::check::observed::{Before, Observed, Readiness, Record, Takes};
 use crate::check::options::Options;
 use crate::check::runs::scenario::Scenario;
@@ -30,20 +30,23 @@ fn ready(options: &Options, seen: &Observed) -> Verdict {
             ended_early(READY.id, options, seen, record)
         }
         (Readiness::Ready { after_ms, how }, _) => {
-            Verdict::new(READY.id, Word::Pass, format!("after {}: {how}", short(*after_ms)))
+            Verdict::pass(READY.id, format!("after {}: {how}", short(*after_ms)))
         }
-        (Readiness::Ended { .. }, _) => Verdict { word: Word::Fail, ..unready(READY.id, options, seen) },
         _ => unready(READY.id, options, seen),
     }
 }
 
+/// The remedy for a server that ends by itself.
+const STAYS: &str =
+    "run the command by hand to see why it ends: it must stay in the foreground until it is asked to stop";
+
 /// Why a run that never became ready can't be judged, with the server's last lines.
 pub(super) fn unready(id: &'static str, options: &Options, seen: &Observed) -> Verdict {
-    let inconclusive = |text: String| Verdict::new(id, Word::Inconclusive, text);
+    let inconclusive = |text: String| Verdict::inconclusive(id, text);
     let verdict = match &seen.readiness {
         Readiness::Ended { how } => {
-            let verdict = strangers(inconclusive(format!("the server {how} before it was ready")), seen);
-            hints(options, seen).iter().fold(verdict, Verdict::because)
+            let text = format!("the server {how} before it was ready");
+            unfinished(Verdict::fail(id, text, STAYS), options, seen)
         }
         Readiness::TimedOut { after_ms, seen: what } if !seen.strangers.is_empty() => {
             strangers(inconclusive(format!("not ready after {}: {what}", short(*after_ms))), seen)
@@ -61,9 +64,27 @@ pub(super) fn unready(id: &'static str, options: &Options, seen: &Observed) -> V
 /// The failure of a server that was ready, and ended by itself before the signal.
 pub(super) fn ended_early(id: &'static str, options: &Options, seen: &Observed, record: &Record) -> Verdict {
     let exit = record.exit.as_ref().map_or_else(String::new, |exit| format!(": {exit}"));
-    let verdict = Verdict::new(id, Word::Fail, format!("the server ended before it was asked to stop{exit}"));
-    let verdict = hints(options, seen).iter().fold(strangers(verdict, seen), Verdict::because);
-    verdict.said(&seen.output.last)
+    let text = format!("the server ended before it was asked to stop{exit}");
+    unfinished(Verdict::fail(id, text, STAYS), options, seen).said(&seen.output.last)
+}
+
+/// Adds why a server may have ended by itself, and what to do about that.
+fn unfinished(verdict: Verdict, options: &Options, seen: &Observed) -> Verdict {
+    let verdict = strangers(verdict, seen);
+    let is_well = |record: &&Record| record.exit.as_ref().is_some_and(|exit| exit.code == Some(0));
+    let Some(record) = seen.record.as_ref().filter(is_well) else { return verdict };
+    let stragglers = record.stragglers().map(|(process, _)| process);
+    let left: BTreeSet<String> = stragglers.chain(&record.killed).map(ToString::to_string).collect();
+    if !left.is_empty() {
+        let left = left.into_iter().collect::<Vec<_>>().join(", ");
+        return verdict
+            .because(format!("it put itself into the background: {left}"))
+            .remedy("run it in the foreground, e.g. nginx -g 'daemon off;'");
+    }
+    if options.stdin.ends() {
+        return verdict.remedy("if it exits at the end of its stdin, as vite and esbuild do: --stdin open");
+    }
+    verdict
 }
 
 /// Adds which processes answered at the server's addresses before the start, and the remedy.
@@ -75,29 +96,6 @@ fn strangers(verdict: Verdict, seen: &Observed) -> Verdict {
     let others: Vec<&String> = seen.strangers.iter().filter(|line| !is_told(line)).collect();
     let verdict = others.into_iter().fold(verdict, Verdict::because);
     verdict.remedy("stop that process, or give the server a port of its own: --port auto")
-}
-
-/// Why a server may have exited with 0 although it was not asked to stop.
-fn hints(options: &Options, seen: &Observed) -> Vec<String> {
-    let well =
-        seen.record.iter().filter(|record| record.exit.as_ref().is_some_and(|exit| exit.code == Some(0)));
-    let hint = |record: &Record| {
-        let left: BTreeSet<String> = record
-            .stragglers()
-            .map(|(process, _)| process)
-            .chain(&record.killed)
-            .map(ToString::to_string)
-            .collect();
-        if left.is_empty() {
-            let ends = "if it exits when its stdin ends, as vite and esbuild do: --stdin open";
-            return options.stdin.ends().then(|| ends.to_owned());
-        }
-        let left = left.into_iter().collect::<Vec<_>>().join(", ");
-        Some(format!(
-            "it put itself into the background ({left}): run it in the foreground, e.g. nginx -g 'daemon off;'"
-        ))
-    };
-    well.filter_map(hint).collect()
 }
 
 const HANDLER: Check = Check {
@@ -113,31 +111,27 @@ const HANDLER: Check = Check {
 
 fn handler(before: &Before) -> Verdict {
     let main = &before.main;
-    let (word, text, remedy) = match before.takes {
-        None => (Word::Inconclusive, "the main process ended before the signal", ""),
-        Some(Takes::Caught) => (Word::Pass, "the stop signal is caught", ""),
-        Some(Takes::Read) => (Word::Pass, "the stop signal is blocked and read", ""),
-        Some(Takes::Ignored) => (
-            Word::Fail,
+    let warn = |text, remedy| Verdict::warn(HANDLER.id, text, format!("{main}: {remedy}"));
+    let fail = |text, remedy| Verdict::fail(HANDLER.id, text, format!("{main}: {remedy}"));
+    match before.takes {
+        None => Verdict::inconclusive(HANDLER.id, "the main process ended before the signal"),
+        Some(Takes::Caught) => Verdict::pass(HANDLER.id, "the stop signal is caught"),
+        Some(Takes::Read) => Verdict::pass(HANDLER.id, "the stop signal is blocked and read"),
+        Some(Takes::Ignored) => fail(
             "the stop signal is ignored",
             "install a handler; nohup, or a shell that starts it in the background, may have had the signal ignored",
         ),
-        Some(Takes::Blocked) => (
-            Word::Fail,
+        Some(Takes::Blocked) => fail(
             "the stop signal is blocked, and no thread reads it",
             "unblock the signal (pthread_sigmask), or read it with sigwait or signalfd",
         ),
-        Some(Takes::Default) => (
-            Word::Warn,
+        Some(Takes::Default) => warn(
             "no handler: the stop signal ends the server at once, in the middle of its work",
             "install a handler that finishes the work under way, then exits",
         ),
-        Some(Takes::Dropped) => (
-            Word::Fail,
+        Some(Takes::Dropped) => fail(
             "no handler: as PID 1 of its namespace the server never gets the stop signal",
             "install a handler, or run it under an init such as winddown",
         ),
-    };
-    let verdict = Verdict::new(HANDLER.id, word, text);
-    if remedy.is_empty() { verdict } else { verdict.remedy(format!("{main}: {remedy}")) }
+    }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::check::{Check, Judge, Profile};
 use super::start;
-use super::verdict::{Verdict, Word};
+use super::verdict::Verdict;
 use crate::check::observed::{Observed, Record};
 use crate::check::options::Options;
 use crate::check::runs::scenario::Scenario;
@@ -21,6 +21,10 @@ const CRASHES: [&str; 7] = ["SEGV", "ABRT", "BUS", "ILL", "FPE", "SYS", "TRAP"];
 /// A clean exit, and the two forms in which a death by SIGTERM is reported.
 const GOOD: [Exit; 3] = [Exit::Code(0), Exit::Code(143), Exit::Signal(Signal::TERM)];
 
+/// Where the post-mortem has no better remedy.
+const FIND_IT: &str =
+    "log each step of the shutdown: the last line shows what it waits for; or give it longer (-t)";
+
 /// At most this many killed processes are named.
 const NAMES_MAX: usize = 5;
 
@@ -35,7 +39,6 @@ pub(super) const STOPS: Check = Check {
 };
 
 pub(super) fn stops(options: &Options, seen: &Observed, record: &Record) -> Verdict {
-    let verdict = |word, text: String| Verdict::new(STOPS.id, word, text);
     if record.ended_unasked() {
         return start::ended_early(STOPS.id, options, seen, record);
     }
@@ -50,25 +53,24 @@ pub(super) fn stops(options: &Options, seen: &Observed, record: &Record) -> Verd
         let word = record.progress.as_deref().map(|word| format!(" ({word})")).unwrap_or_default();
         let text =
             format!("still there after {}, killed{word}: {}", text::short(options.limit), names.join(", "));
-        return verdict(Word::Fail, text).explained(record);
+        return Verdict::fail(STOPS.id, text, FIND_IT).explained_by(record);
     }
     match options.within {
         Some(within) if took > ms(within) && seen.is_starved() => starved(STOPS.id, seen, took),
-        Some(within) if took > ms(within) => verdict(
-            Word::Fail,
+        Some(within) if took > ms(within) => Verdict::fail(
+            STOPS.id,
             format!("in {}, longer than --within {}", in_full(Duration::from_millis(took)), in_full(within)),
-        )
-        .remedy("stop faster, or allow more: --within"),
-        _ => verdict(Word::Pass, format!("in {}", short(took))),
+            "stop faster, or allow more: --within",
+        ),
+        _ => Verdict::pass(STOPS.id, format!("in {}", short(took))),
     }
 }
 
 /// The verdict when the machine was so busy that the run says nothing about the server.
 fn starved(id: &'static str, seen: &Observed, took: u64) -> Verdict {
     let waited = short(seen.noise.waited_ms);
-    Verdict::new(
+    Verdict::inconclusive(
         id,
-        Word::Inconclusive,
         format!("the machine was too busy: the server waited {waited} of {} for a CPU", short(took)),
     )
     .remedy("run the check again when the machine has less to do")
@@ -89,17 +91,16 @@ fn margin(options: &Options, seen: &Observed, record: &Record) -> Verdict {
     let took = record.stop_ms().unwrap_or_default();
     let percent = took.saturating_mul(100) / ms(options.limit).max(1);
     if record.was_killed() {
-        return Verdict::new(MARGIN.id, Word::Skip, "the limit was reached, see stops");
+        return Verdict::skip(MARGIN.id, "the limit was reached, see stops");
     }
     let text = format!("{percent} % of the limit of {}", text::short(options.limit));
-    let word = match percent {
-        0..=50 => return Verdict::new(MARGIN.id, Word::Pass, text),
-        _ if seen.is_starved() => return starved(MARGIN.id, seen, took),
-        51..=90 => Word::Warn,
-        _ => Word::Fail,
-    };
-    Verdict::new(MARGIN.id, word, text)
-        .remedy("on a slower day the server would be killed: raise the limit (-t), or stop faster")
+    let remedy = "on a slower day the server would be killed: raise the limit (-t), or stop faster";
+    match percent {
+        0..=50 => Verdict::pass(MARGIN.id, text),
+        _ if seen.is_starved() => starved(MARGIN.id, seen, took),
+        51..=90 => Verdict::warn(MARGIN.id, text, remedy),
+        _ => Verdict::fail(MARGIN.id, text, remedy),
+    }
 }
 
 const EXIT_STATUS: Check = Check {
@@ -113,17 +114,19 @@ const EXIT_STATUS: Check = Check {
 };
 
 pub(super) fn exit_status(options: &Options, record: &Record) -> Verdict {
-    let verdict = |word, text: String| Verdict::new(EXIT_STATUS.id, word, text);
     let Some(exit) = &record.exit else {
-        return verdict(Word::Inconclusive, "the main process did not end".to_owned());
+        return Verdict::inconclusive(EXIT_STATUS.id, "the main process did not end");
     };
     if let Some(signal) = exit.signal.as_ref().filter(|signal| CRASHES.contains(&signal.as_str())) {
-        return verdict(Word::Fail, format!("the server crashed: SIG{signal}"))
-            .remedy("find the crash in its output or its core dump");
+        return Verdict::fail(
+            EXIT_STATUS.id,
+            format!("the server crashed: SIG{signal}"),
+            "find the crash in its output or its core dump",
+        );
     }
     let is_main = |process: &crate::check::observed::ProcessRecord| record.main.as_ref() == Some(process);
     if record.killed.iter().any(is_main) {
-        return verdict(Word::Skip, "the server was killed, see stops".to_owned());
+        return Verdict::skip(EXIT_STATUS.id, "the server was killed, see stops");
     }
     let asked_with = options.stop_signal();
     let usual = GOOD.into_iter().chain([Exit::Signal(asked_with), Exit::Code(asked_with.exit_status())]);
@@ -135,8 +138,11 @@ pub(super) fn exit_status(options: &Options, record: &Record) -> Verdict {
     });
     let text = exit.to_string();
     if is_good {
-        return verdict(Word::Pass, text);
+        return Verdict::pass(EXIT_STATUS.id, text);
     }
-    verdict(Word::Fail, text)
-        .remedy("exit with 0 after a stop, or say which status is good: --expect-exit STATUS,...")
+    Verdict::fail(
+        EXIT_STATUS.id,
+        text,
+        "exit with 0 after a stop, or say which status is good: --expect-exit STATUS,...",
+    )
 }

@@ -20,13 +20,13 @@ fn expect(words: &[&str], seen: Observed, id: &str, word: Word) {
     let check = find(id).expect("a check");
     let seen = AllRuns { plain: seen, ..AllRuns::default() };
     let verdict = verdict(check, words, &seen);
-    assert_eq!(verdict.word, word, "{verdict:?}");
+    assert_eq!(verdict.word(), word, "{verdict:?}");
 }
 
 #[test]
 fn a_good_server_passes_every_check_of_its_stop() {
     let verdicts = judged(&[], &AllRuns { plain: good(), ..AllRuns::default() });
-    assert!(verdicts.iter().all(|verdict| verdict.word == Word::Pass), "{verdicts:?}");
+    assert!(verdicts.iter().all(|verdict| verdict.word() == Word::Pass), "{verdicts:?}");
     assert_eq!(status(&verdicts), 0);
 }
 
@@ -43,7 +43,7 @@ fn every_verdict_names_its_check() {
 fn who_was_not_ready_is_not_judged() {
     let seen = changed(|seen| seen.readiness = Readiness::TimedOut { after_ms: 1, seen: String::new() });
     let verdicts = judged(&[], &AllRuns { plain: seen, ..AllRuns::default() });
-    assert!(verdicts.iter().all(|verdict| verdict.word == Word::Inconclusive), "{verdicts:?}");
+    assert!(verdicts.iter().all(|verdict| verdict.word() == Word::Inconclusive), "{verdicts:?}");
     assert_eq!(status(&verdicts), 3);
 }
 
@@ -174,7 +174,7 @@ fn who_ends_unasked_is_not_ready_and_does_not_stop() {
         expect(&[], seen.clone(), "ready", Word::Fail);
         expect(&[], seen.clone(), "stops", Word::Fail);
         let verdicts = judged(&[], &AllRuns { plain: seen, ..AllRuns::default() });
-        assert!(verdicts.iter().all(|verdict| verdict.word != Word::Pass), "{verdicts:?}");
+        assert!(verdicts.iter().all(|verdict| verdict.word() != Word::Pass), "{verdicts:?}");
     }
 }
 
@@ -188,14 +188,14 @@ fn what_was_to_be_killed_has_died_of_it() {
             record.exit = Some(ExitRecord { code: signal.is_none().then_some(0), signal });
         });
         let all = AllRuns { plain: good(), others: vec![(check.scenario, again)], ..AllRuns::default() };
-        assert_eq!(verdict(check, &[], &all).word, word);
+        assert_eq!(verdict(check, &[], &all).word(), word);
     }
 }
 
 #[test]
 fn a_connection_is_blamed_for_its_delay_only() {
     let slow = changed(|seen| seen.record.as_mut().expect("a record").phases[1].at_ms = 2200.0);
-    let word = |seen: &Observed, plain: &Observed| connections::delays("silent-conn", seen, plain).word;
+    let word = |seen: &Observed, plain: &Observed| connections::delays("silent-conn", seen, plain).word();
     assert_eq!(word(&good(), &good()), Word::Pass);
     assert_eq!(word(&slow, &good()), Word::Fail);
     assert_eq!(word(&slow, &slow), Word::Pass);
@@ -209,7 +209,7 @@ fn only_complete_answers_are_no_loss() {
         seen.held = [HeldEnd::Answered(200), HeldEnd::Answered(503), HeldEnd::Cut].map(held).to_vec();
     });
     assert_eq!(connections::lost(&seen), 2);
-    assert_eq!(connections::in_flight(&seen).word, Word::Fail);
+    assert_eq!(connections::in_flight(&seen).word(), Word::Fail);
 }
 
 #[test]
@@ -220,23 +220,23 @@ fn what_was_missing_is_never_passed() {
     {
         let run = changed(|seen| seen.missing = Some(missing));
         let all = AllRuns { plain: good(), others: vec![(Scenario::Requests, run)], ..AllRuns::default() };
-        assert_eq!(verdict(check, &[], &all).word, word);
+        assert_eq!(verdict(check, &[], &all).word(), word);
     }
     let nothing = AllRuns { plain: good(), ..AllRuns::default() };
-    assert_eq!(verdict(check, &[], &nothing).word, Word::Inconclusive);
+    assert_eq!(verdict(check, &[], &nothing).word(), Word::Inconclusive);
 }
 
 #[test]
 fn the_worst_of_several_runs_counts() {
     let all = AllRuns { plain: good(), again: vec![changed(killed), good()], ..AllRuns::default() };
     let told = verdict(find("stops").expect("a check"), &[], &all);
-    assert_eq!(told.word, Word::Fail);
+    assert_eq!(told.word(), Word::Fail);
     assert!(told.summary.starts_with("in 1 of 3 runs: "), "{told:?}");
     let (options, selection) = chosen(&[]);
     let fails = |run| fails(&options, &selection, &all, run);
     assert!(!fails(&all.plain) && fails(&all.again[0]));
     let baseline = Baseline::of(&several::Times::of(&all));
-    assert_eq!(super::baseline::baseline(&baseline, &baseline, false).word, Word::Pass);
+    assert_eq!(super::baseline::baseline(&baseline, &baseline, false).word(), Word::Pass);
 }
 
 #[test]
@@ -244,7 +244,7 @@ fn severities_are_shifted_by_options() {
     let seen = || changed(|seen| seen.before.as_mut().expect("it").takes = Some(Takes::Default));
     let word = |words: &[&str]| {
         let all = AllRuns { plain: seen(), ..AllRuns::default() };
-        judged(words, &all).into_iter().find(|verdict| verdict.id == "handler").map(|verdict| verdict.word)
+        judged(words, &all).into_iter().find(|verdict| verdict.id == "handler").map(|verdict| verdict.word())
     };
     assert_eq!(word(&[]), Some(Word::Warn));
     assert_eq!(word(&["--strict"]), Some(Word::Fail));
@@ -259,8 +259,86 @@ fn shared_memory_that_may_be_of_others_is_no_pass() {
     let path = "/dev/shm/one".to_owned();
     seen.left.files = vec![LeftFile { path, kind: LeftFile::UNCLEAR, is_near: false }];
     let verdict = left::files(&options(&[]), &seen);
-    assert_eq!(verdict.word, Word::Inconclusive);
+    assert_eq!(verdict.word(), Word::Inconclusive);
     assert!(verdict.summary.contains("/dev/shm/one"), "{}", verdict.summary);
+}
+
+/// Servers that do something wrong, each in another way.
+fn bad_runs() -> Vec<Observed> {
+    let with = |change: fn(&mut Observed, &mut Record)| {
+        changed(|seen| {
+            let mut record = seen.record.take().expect("a record");
+            change(seen, &mut record);
+            seen.record = Some(record);
+        })
+    };
+    let takes = |takes| changed(|seen| seen.before.as_mut().expect("a look").takes = Some(takes));
+    let held = |end| HeldConnection { opened_ms: -500, ended_ms: Some(10), end };
+    let mut runs = vec![
+        with(|_, record| record.stop = None),
+        with(|_, record| record.exit = Some(exit(3))),
+        with(|seen, _| seen.readiness = Readiness::Ended { how: "exited with 1".to_owned() }),
+        with(|seen, _| seen.restart = Some(Readiness::TimedOut { after_ms: 1, seen: String::new() })),
+        with(|seen, _| seen.left.processes = vec![process(11, "worker")]),
+        with(|seen, _| seen.left.listeners.clone_from(&seen.before.as_ref().expect("a look").listeners)),
+        with(|seen, _| {
+            seen.left.files = vec![LeftFile { path: "a.pid".to_owned(), kind: "pid file", is_near: true }];
+        }),
+        with(|seen, _| seen.output.alarming = vec!["panicked".to_owned()]),
+        with(|seen, _| seen.output.open_ms = None),
+        with(|seen, _| {
+            let before = seen.before.as_mut().expect("a look");
+            (before.zombies_first, before.zombies) = (1, 2);
+        }),
+        with(|seen, record| {
+            let child = process(11, "python3");
+            seen.before.as_mut().expect("a look").shell = Some(Shell { program: "dash".to_owned(), child });
+            record.killed = vec![process(11, "python3")];
+        }),
+        with(|seen, _| seen.took_ms = 10_000),
+        with(|seen, _| {
+            let status = std::os::unix::process::ExitStatusExt::from_raw(3 << 8);
+            seen.driven = Some((status, Vec::new()));
+        }),
+        changed(killed),
+        changed(|seen| seen.held = vec![held(HeldEnd::Cut)]),
+    ];
+    runs.extend([Takes::Ignored, Takes::Blocked, Takes::Default, Takes::Dropped].map(takes));
+    runs.extend(
+        ["..xx.", ".RRRx", ".HHxx", "...............xx", "RRxx"]
+            .map(|after| changed(|seen| seen.strip = strip("...", after))),
+    );
+    runs
+}
+
+#[test]
+fn every_failure_has_a_remedy() {
+    let options = options(&["-t", "10s"]);
+    let selection = Selection { checks: catalogue::checks().collect(), ..Selection::default() };
+    let baseline = Baseline { median_ms: 1, ..Baseline::of(&several::Times::of(&AllRuns::default())) };
+    let slow = changed(|seen| seen.record.as_mut().expect("a record").ends[0].at_ms = 10_500.0);
+    let mut unfailed: Vec<&Check> = catalogue::checks().collect();
+    for bad in bad_runs().into_iter().chain([slow]) {
+        let all = |plain: &Observed, other: &Observed| AllRuns {
+            plain: plain.clone(),
+            others: catalogue::checks().map(|check| (check.scenario, other.clone())).collect(),
+            ..AllRuns::default()
+        };
+        let options = Options { baseline: Some(baseline.clone()), ..options.clone() };
+        for all in [all(&bad, &good()), all(&good(), &bad)] {
+            for (check, verdict) in selection.checks.iter().zip(judge(&options, &selection, &all)) {
+                if matches!(verdict.word(), Word::Fail | Word::Warn) {
+                    let has_remedy = verdict
+                        .details()
+                        .any(|detail| matches!(detail, verdict::Detail::Remedy(text) if !text.is_empty()));
+                    assert!(has_remedy, "{verdict:?}");
+                    unfailed.retain(|unfailed| unfailed != check);
+                }
+            }
+        }
+    }
+    let never: Vec<&str> = unfailed.into_iter().map(|check| check.id).collect();
+    assert_eq!(never, ["sighup", "sigquit", "notify"], "these show something, and never fail");
 }
 
 #[test]
@@ -269,7 +347,7 @@ fn a_load_that_fails_shows_its_status_and_last_lines() {
     let run = changed(|seen| seen.driven = Some((status, vec!["1 of 10 requests failed".to_owned()])));
     let all = AllRuns { plain: good(), others: vec![(Scenario::Drive, run)], ..AllRuns::default() };
     let found = verdict(&connections::UNDER_LOAD, &[], &all);
-    assert_eq!(found.word, Word::Fail);
+    assert_eq!(found.word(), Word::Fail);
     assert_eq!(
         found.lines()[..2],
         ["the command of --drive failed: exit status 3", "| 1 of 10 requests failed"]

@@ -1,7 +1,7 @@
 //! What new clients meet during the stop.
 
 use super::check::{Check, Judge, Profile};
-use super::verdict::{Verdict, Word};
+use super::verdict::Verdict;
 use crate::check::observed::{Observed, Probe, ProbeOutcome};
 use crate::check::runs::scenario::Scenario;
 use crate::text::counted;
@@ -39,25 +39,30 @@ pub(super) const REFUSE_NEW: Check = Check {
 };
 
 pub(super) fn refuse_new(seen: &Observed) -> Verdict {
-    let verdict = |word, text: &str| Verdict::new(REFUSE_NEW.id, word, text);
     if let Some(why) = &seen.unproved {
-        return verdict(Word::Inconclusive, why);
+        return Verdict::inconclusive(REFUSE_NEW.id, why);
     }
     let (before, after): (Vec<&Probe>, Vec<&Probe>) = seen.strip.iter().partition(|probe| probe.at_ms < 0);
     if seen.strip.is_empty() {
-        return verdict(Word::Skip, "the server listens nowhere, so there was nothing to connect to");
+        return Verdict::skip(
+            REFUSE_NEW.id,
+            "the server listens nowhere, so there was nothing to connect to",
+        );
     }
     if !before.iter().any(|probe| probe.outcome == ProbeOutcome::Ok) {
-        return verdict(Word::Inconclusive, "no connection worked before the signal");
+        return Verdict::inconclusive(REFUSE_NEW.id, "no connection worked before the signal");
     }
     let counts = counts(&after);
     if let Some((defect, remedy)) = defect(&after, seen.stop_ms().map_or(i64::MAX, u64::cast_signed)) {
-        return verdict(Word::Fail, defect).because(counts).remedy(remedy);
+        return Verdict::fail(REFUSE_NEW.id, defect, remedy).because(counts);
     }
     match number(&after, ProbeOutcome::Reset) {
-        0 => verdict(Word::Pass, &counts),
-        cut => verdict(Word::Pass, &format!("{} cut in the kernel's queue", counted(cut, "connection", "s")))
-            .because(format!("{counts}; see backlog")),
+        0 => Verdict::pass(REFUSE_NEW.id, &counts),
+        cut => Verdict::pass(
+            REFUSE_NEW.id,
+            format!("{} cut in the kernel's queue", counted(cut, "connection", "s")),
+        )
+        .because(format!("{counts}; see backlog")),
     }
 }
 

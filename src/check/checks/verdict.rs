@@ -35,14 +35,17 @@ impl Word {
     }
 }
 
+/// Made only by its functions: no failure and no warning is without a remedy.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(in crate::check) struct Verdict {
     pub(in crate::check) id: &'static str,
-    pub(in crate::check) word: Word,
+    word: Word,
     /// In one line.
     pub(in crate::check) summary: String,
-    /// What it rests on, and what to do, in the order in which they are read.
-    pub(in crate::check) details: Vec<Detail>,
+    /// What it rests on, with remedies for single findings.
+    details: Vec<Detail>,
+    /// What to do, the last detail of all.
+    remedy: Option<Detail>,
     /// In how many of the runs.
     pub(in crate::check) runs: Runs,
 }
@@ -71,8 +74,52 @@ pub(in crate::check) struct Runs {
 }
 
 impl Verdict {
-    pub(in crate::check) fn new(id: &'static str, word: Word, summary: impl AsRef<str>) -> Self {
-        Self { id, word, summary: printable(summary.as_ref()), details: Vec::new(), runs: Runs::default() }
+    fn new(id: &'static str, word: Word, summary: &str, remedy: Option<&str>) -> Self {
+        Self {
+            id,
+            word,
+            summary: printable(summary),
+            details: Vec::new(),
+            remedy: remedy.map(|line| Detail::Remedy(printable(line))),
+            runs: Runs::default(),
+        }
+    }
+
+    pub(in crate::check) fn pass(id: &'static str, summary: impl AsRef<str>) -> Self {
+        Self::new(id, Word::Pass, summary.as_ref(), None)
+    }
+
+    pub(in crate::check) fn skip(id: &'static str, summary: impl AsRef<str>) -> Self {
+        Self::new(id, Word::Skip, summary.as_ref(), None)
+    }
+
+    pub(in crate::check) fn inconclusive(id: &'static str, summary: impl AsRef<str>) -> Self {
+        Self::new(id, Word::Inconclusive, summary.as_ref(), None)
+    }
+
+    pub(in crate::check) fn warn(
+        id: &'static str,
+        summary: impl AsRef<str>,
+        remedy: impl AsRef<str>,
+    ) -> Self {
+        Self::new(id, Word::Warn, summary.as_ref(), Some(remedy.as_ref()))
+    }
+
+    pub(in crate::check) fn fail(
+        id: &'static str,
+        summary: impl AsRef<str>,
+        remedy: impl AsRef<str>,
+    ) -> Self {
+        Self::new(id, Word::Fail, summary.as_ref(), Some(remedy.as_ref()))
+    }
+
+    pub(in crate::check) const fn word(&self) -> Word {
+        self.word
+    }
+
+    /// What it rests on, and what to do, in the order in which they are read.
+    pub(in crate::check) fn details(&self) -> impl Iterator<Item = &Detail> {
+        self.details.iter().chain(&self.remedy)
     }
 
     pub(in crate::check) fn because(mut self, line: impl AsRef<str>) -> Self {
@@ -80,9 +127,9 @@ impl Verdict {
         self
     }
 
-    pub(in crate::check) fn remedy(mut self, line: impl AsRef<str>) -> Self {
-        self.details.push(Detail::Remedy(printable(line.as_ref())));
-        self
+    /// What to do in this case, in place of a general remedy.
+    pub(in crate::check) fn remedy(self, line: impl AsRef<str>) -> Self {
+        Self { remedy: Some(Detail::Remedy(printable(line.as_ref()))), ..self }
     }
 
     /// Adds lines that the server or a command has printed.
@@ -90,18 +137,49 @@ impl Verdict {
         lines.iter().fold(self, |verdict, line| verdict.because(format!("| {line}")))
     }
 
-    /// Adds the findings of the post-mortem, and their remedies.
-    pub(in crate::check) fn explained(self, record: &Record) -> Self {
-        record.findings.iter().fold(self, |verdict, finding| {
-            verdict
-                .because(format!("{} {}: {}", finding.code, finding.name, finding.text_with_others()))
-                .remedy(&finding.remedy)
-        })
+    /// Adds the findings of the post-mortem, each with its remedy.
+    pub(in crate::check) fn explained(mut self, record: &Record) -> Self {
+        for finding in &record.findings {
+            let text = format!("{} {}: {}", finding.code, finding.name, finding.text_with_others());
+            self = self.because(text);
+            self.details.push(Detail::Remedy(printable(&finding.remedy)));
+        }
+        self
+    }
+
+    /// The findings of the post-mortem with their remedies, in place of a general one.
+    pub(in crate::check) fn explained_by(self, record: &Record) -> Self {
+        let is_remedied = record.findings.iter().any(|finding| !finding.remedy.is_empty());
+        let remedy = if is_remedied { None } else { self.remedy.clone() };
+        Self { remedy, ..self.explained(record) }
+    }
+
+    /// The same of another check, in other words.
+    pub(in crate::check) fn of(self, id: &'static str, summary: impl AsRef<str>) -> Self {
+        Self { id, summary: printable(summary.as_ref()), ..self }
+    }
+
+    /// The same, where it does not show what it should; the details go where another check tells them.
+    pub(in crate::check) fn proves_nothing(self, is_told: bool) -> Self {
+        let inconclusive = Self { word: Word::Inconclusive, ..self };
+        if is_told { Self { details: Vec::new(), remedy: None, ..inconclusive } } else { inconclusive }
+    }
+
+    /// A failure that counts as a warning.
+    pub(super) fn softened(self) -> Self {
+        let word = if self.word == Word::Fail { Word::Warn } else { self.word };
+        Self { word, ..self }
+    }
+
+    /// A warning that counts as a failure.
+    pub(super) fn hardened(self) -> Self {
+        let word = if self.word == Word::Warn { Word::Fail } else { self.word };
+        Self { word, ..self }
     }
 
     /// The summary and the details.
     pub(in crate::check) fn lines(&self) -> Vec<String> {
-        std::iter::once(self.summary.clone()).chain(self.details.iter().map(Detail::to_string)).collect()
+        std::iter::once(self.summary.clone()).chain(self.details().map(Detail::to_string)).collect()
     }
 }
 

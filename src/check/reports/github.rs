@@ -16,7 +16,7 @@ const ANNOTATIONS_MAX: usize = 10;
 pub(super) fn annotations(results: &Results<'_>) -> String {
     let name = name(results.options);
     let of = |words: &[Word], level| {
-        let found = alike(results.verdicts).filter(|(_, verdict)| words.contains(&verdict.word));
+        let found = alike(results.verdicts).filter(|(_, verdict)| words.contains(&verdict.word()));
         let annotations = found.take(ANNOTATIONS_MAX);
         annotations.map(|(ids, verdict)| annotation(level, &name, &ids, verdict)).collect::<String>()
     };
@@ -46,7 +46,7 @@ pub(super) fn summary(results: &Results<'_>) -> String {
     let mut text = format!("### winddown check: `{}`\n\n", name(results.options).replace('`', "'"));
     text.push_str("| check | verdict | |\n|---|---|---|\n");
     for (ids, verdict) in alike(results.verdicts) {
-        let word = verdict.word.name();
+        let word = verdict.word().name();
         let _ = writeln!(text, "| {} | {word} | {} |", ids.join(", "), cell(&verdict.summary));
     }
     let _ = writeln!(text, "\n```\n{}```", results.page.replace("```", "'''"));
@@ -59,10 +59,10 @@ mod tests {
 
     #[test]
     fn an_annotation_is_one_line() {
-        let verdict = Verdict::new("stops", Word::Fail, "100 %").because("a").because("b");
+        let verdict = Verdict::fail("stops", "100 %", "b").because("a");
         assert_eq!(
             annotation("error", "./a:b", &["stops", "sigint"], &verdict),
-            "::error title=winddown check%3A ./a%3Ab%3A stops%2C sigint::100 %25%0Aa%0Ab\n"
+            "::error title=winddown check%3A ./a%3Ab%3A stops%2C sigint::100 %25%0Aa%0Atry: b\n"
         );
     }
 }

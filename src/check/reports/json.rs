@@ -128,7 +128,7 @@ pub(super) fn report(results: &Results<'_>) -> String {
 impl<'a> From<&'a Verdict> for Check<'a> {
     fn from(verdict: &'a Verdict) -> Self {
         let (mut evidence, mut remedies) = (Vec::new(), Vec::new());
-        for detail in &verdict.details {
+        for detail in verdict.details() {
             match detail {
                 Detail::Evidence(text) => evidence.push(text.as_str()),
                 Detail::Remedy(text) => remedies.push(text.as_str()),
@@ -136,7 +136,7 @@ impl<'a> From<&'a Verdict> for Check<'a> {
         }
         Self {
             id: verdict.id,
-            verdict: verdict.word.name(),
+            verdict: verdict.word().name(),
             summary: &verdict.summary,
             evidence,
             remedies,

@@ -17,7 +17,7 @@ pub(super) fn report(results: &Results<'_>) -> String {
     // Histories are kept by these names: another server's must differ.
     let mut suite = TestSuite::new(name.as_str());
     let verdicts = results.verdicts;
-    let of = |word| verdicts.iter().find(move |verdict: &&Verdict| verdict.word == word);
+    let of = |word| verdicts.iter().find(move |verdict: &&Verdict| verdict.word() == word);
     let bearer = of(Word::Fail).or(of(Word::Inconclusive)).map(|verdict| verdict.id);
     for verdict in verdicts {
         let page = (bearer == Some(verdict.id)).then_some(results.page);
@@ -37,7 +37,7 @@ pub(super) fn report(results: &Results<'_>) -> String {
 
 fn case(verdict: &Verdict, page: Option<&str>) -> TestCase {
     let lines = verdict.lines().join("\n");
-    let mut status = match verdict.word {
+    let mut status = match verdict.word() {
         Word::Pass | Word::Warn => TestCaseStatus::success(),
         Word::Skip => TestCaseStatus::skipped(),
         // Neither passed nor failed.
@@ -45,13 +45,13 @@ fn case(verdict: &Verdict, page: Option<&str>) -> TestCase {
         Word::Fail => TestCaseStatus::non_success(NonSuccessKind::Failure),
     };
     status.set_message(verdict.summary.as_str());
-    if matches!(verdict.word, Word::Fail | Word::Inconclusive) {
-        status.set_type(verdict.word.name());
+    if matches!(verdict.word(), Word::Fail | Word::Inconclusive) {
+        status.set_type(verdict.word().name());
         let page = page.map(|page| format!("\n\n{page}")).unwrap_or_default();
         status.set_description(format!("{lines}{page}"));
     }
     let mut case = TestCase::new(verdict.id, status);
-    if verdict.word == Word::Warn {
+    if verdict.word() == Word::Warn {
         case.set_system_out(lines);
     }
     case

@@ -46,10 +46,10 @@ pub(in crate::check) fn page(
     if !all.again.is_empty() {
         page.push_str(&Times::of(all).describe(failed_runs));
     }
-    let is_told = |verdict: &Verdict| verdict.word != Word::Pass || !verdict.details.is_empty();
+    let is_told = |verdict: &Verdict| verdict.word() != Word::Pass || verdict.details().next().is_some();
     for (ids, verdict) in alike(verdicts).filter(|(_, verdict)| is_told(verdict)) {
         let _ = writeln!(page, "{}", line(verdict, &ids, colour));
-        for detail in &verdict.details {
+        for detail in verdict.details() {
             let _ = writeln!(page, "      {detail}");
         }
     }
@@ -96,7 +96,7 @@ fn shortened(strip: &str) -> String {
 
 /// One line for all checks with the same verdict.
 fn line(verdict: &Verdict, ids: &[&str], colour: bool) -> String {
-    let (word, code) = match verdict.word {
+    let (word, code) = match verdict.word() {
         Word::Fail => ("FAIL", "31"),
         Word::Warn => ("warn", "33"),
         Word::Inconclusive => ("???", "35"),
@@ -108,7 +108,7 @@ fn line(verdict: &Verdict, ids: &[&str], colour: bool) -> String {
 }
 
 fn sum(verdicts: &[Verdict]) -> String {
-    let number = |word: Word| verdicts.iter().filter(|verdict| verdict.word == word).count();
+    let number = |word: Word| verdicts.iter().filter(|verdict| verdict.word() == word).count();
     let skipped = match number(Word::Skip) {
         0 => String::new(),
         skipped => format!(", {skipped} skipped"),

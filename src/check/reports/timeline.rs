@@ -45,7 +45,7 @@ pub(super) fn report(results: &Results<'_>) -> String {
 fn judgements(verdicts: &[Verdict]) -> Vec<Judgement> {
     let judgement = |verdict: &Verdict| Judgement {
         check: verdict.id.to_owned(),
-        grade: match verdict.word {
+        grade: match verdict.word() {
             Word::Pass => Grade::Passed,
             Word::Skip => Grade::Skipped,
             Word::Warn => Grade::Warned,
@@ -53,7 +53,7 @@ fn judgements(verdicts: &[Verdict]) -> Vec<Judgement> {
             Word::Fail => Grade::Failed,
         },
         summary: verdict.summary.clone(),
-        evidence: verdict.details.iter().map(ToString::to_string).collect(),
+        evidence: verdict.details().map(ToString::to_string).collect(),
     };
     verdicts.iter().map(judgement).collect()
 }

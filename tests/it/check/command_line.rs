@@ -110,7 +110,7 @@ fn stdin_is_as_it_is_asked_for() {
         &ended,
         str![[r#"
   FAIL ready        the server exited with 0 before it was ready
-      if it exits when its stdin ends, as vite and esbuild do: --stdin open
+      try: if it exits at the end of its stdin, as vite and esbuild do: --stdin open
 FAIL 1 of 1 check
 "#]],
     );
@@ -128,6 +128,7 @@ FAIL 1 of 1 check
         &ended,
         str![[r#"
   FAIL stdin        with an empty stdin: the server exited with 0 before it was ready
+      try: do not read stdin, or carry on when it ends
   ok  ready
 FAIL 1 of 2 checks
 "#]],
@@ -139,7 +140,7 @@ fn a_server_that_puts_itself_into_the_background_is_told_so() {
         let ended = check(options, &server("daemonizes"));
         assert_ne!(ended.status.code(), Some(0), "{}", ended.told());
         assert!(
-            ended.told().contains("it put itself into the background (python3 (pid "),
+            ended.told().contains("it put itself into the background: python3 (pid "),
             "{}",
             ended.told()
         );
@@ -211,6 +212,7 @@ INCONCLUSIVE 1 of 1 check
         &ended.expect_code(1),
         str![[r#"
   FAIL ready        the server exited with 3 before it was ready
+      try: run the command by hand to see why it ends: it must stay in the foreground until it is asked to stop
 FAIL 1 of 1 check
 "#]],
     );

@@ -134,6 +134,7 @@ fn a_panic_is_found_in_all_of_the_output() {
         str![[r#"
   FAIL output       the server printed a panic or a crash after the signal
       | thread 'main' panicked at src/main.rs:4711
+      try: stop the work first, then close what it needs; the first of these lines says where it failed
 FAIL 1 of 1 check
 "#]],
     );

@@ -141,6 +141,7 @@ fn what_a_server_prints_commands_no_terminal() {
         str![[r#"
   FAIL ready        the server exited with 3 before it was ready
       | red    tab
+      try: run the command by hand to see why it ends: it must stay in the foreground until it is asked to stop
   ???  handler, stops, margin, exit-status, survivors, ports, files, output, zombies, shell-wrap, refuse-new the server was not ready, so there was nothing to stop
 FAIL 1 of 12 checks
 "#]],
@@ -213,8 +214,10 @@ fn the_first_failure_ends_the_runs() {
         str![[r#"
   FAIL ready        in 1 of 2 runs: the server exited with 1 before it was ready
       | server.pid is there: is it running already?
+      try: run the command by hand to see why it ends: it must stay in the foreground until it is asked to stop
   FAIL term-restart started again, the server exited with 1
       | server.pid is there: is it running already?
+      try: on startup, remove what a dead server left behind (pid file, socket, lock), and bind with SO_REUSEADDR
 FAIL 2 of 2 checks
 "#]],
     );

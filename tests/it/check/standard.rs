@@ -104,6 +104,7 @@ fn restarts() {
         str![[r#"
   FAIL term-restart started again, the server exited with 1
       | server.pid is there: is it running already?
+      try: on startup, remove what a dead server left behind (pid file, socket, lock), and bind with SO_REUSEADDR
 FAIL 1 of 1 check
 "#]],
     );

@@ -250,9 +250,9 @@ fn what_ends_after_it_was_ready_does_not_pass() {
         &ended,
         str![[r#"
   FAIL ready        the server ended before it was asked to stop: exit status 0
-      if it exits when its stdin ends, as vite and esbuild do: --stdin open
       | up
       | in use
+      try: if it exits at the end of its stdin, as vite and esbuild do: --stdin open
 FAIL 1 of 1 check
 "#]],
     );
@@ -271,6 +271,7 @@ fn what_it_said_last_is_told_with_any_check() {
         str![[r#"
   ???  stops        the server exited with 3 before it was ready
       | in use
+      try: run the command by hand to see why it ends: it must stay in the foreground until it is asked to stop
 INCONCLUSIVE 1 of 1 check
 "#]],
     );
