@@ -10,7 +10,7 @@ mod imports;
 #[path = "architecture/source.rs"]
 mod source;
 
-static SOURCES: LazyLock<Vec<Source>> = LazyLock::new(source::all);
+static SOURCES: LazyLock<Vec<Source>> = LazyLock::new(|| source::all("src"));
 
 /// Where the word stands outside the files and folders that may use it.
 fn strays(word: &str, homes: &[&str]) -> Vec<Place> {
@@ -232,6 +232,18 @@ fn signals_are_sent_in_few_files() {
     );
     assert_at_home(&["kill(-1"], &["src/os/signal/send.rs"]);
     assert_nowhere(&["tgkill", "tkill", "signal::kill", "kill_process", "raise"]);
+}
+
+/// Storms use up all ids within seconds: a test that signals a plain id may hit a process of another test.
+#[test]
+fn tests_signal_a_process_by_its_descriptor() {
+    for source in source::all("tests/it") {
+        for word in ["libc::kill", "kill(Pid", "killpg", "signal::kill", "sigqueue", "SYS_rt_sigqueueinfo"] {
+            let places = source.places(word);
+            let is_home = source.path == "tests/it/support/pinned.rs";
+            assert!(places.is_empty() || is_home, "`Tag::signal` instead of `{word}`: {places:#?}");
+        }
+    }
 }
 
 #[test]

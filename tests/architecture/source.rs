@@ -44,10 +44,10 @@ impl Source {
     }
 }
 
-/// All of `src/` except unit tests.
-pub(crate) fn all() -> Vec<Source> {
+/// All of a folder except unit tests.
+pub(crate) fn all(folder: &str) -> Vec<Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let files = files_below(&root.join("src"));
+    let files = files_below(&root.join(folder));
     let sources: Vec<Source> = files
         .iter()
         .filter(|file| !file.ends_with("tests.rs"))

@@ -317,7 +317,7 @@ fn beside_another_init_the_guard_works() {
     let guard = processes::info(supervisor.parent).expect("the outer process");
     assert_eq!((supervisor.name.as_str(), guard.name.as_str()), (processes::INNER, processes::OUTER));
     assert_eq!(guard.parent, container.pid_1(), "the other init is PID 1");
-    let killed = kill(supervisor.pid);
+    let killed = run.tag().signal(supervisor.pid, libc::SIGKILL);
     // The kernel kills the main process with it; the other processes get their 500 ms.
     let ended = run.wait().expect_code(137).expect_nothing_left();
     assert!(ended.since(killed) < Duration::from_secs(10), "{}", ended.told());
@@ -339,15 +339,8 @@ fn beside_another_init_nothing_outlives_the_container() {
     assert_told(&ended, "SIGTERM from docker-init (pid 1, uid 0): stopping workload (pid ");
     // The other init ends with its child, and the kernel kills every other process with it.
     let supervisor = processes::info(killed.pid_outside(doomed.number("ppid"))).expect("the inner process");
-    kill(supervisor.parent);
+    doomed.tag().signal(supervisor.parent, libc::SIGKILL);
     doomed.wait().expect_code(137).expect_nothing_left();
-}
-
-fn kill(pid: i32) -> Instant {
-    let before = Instant::now();
-    // SAFETY: a process of the test's own container, which is still running.
-    assert_eq!(unsafe { libc::kill(pid, libc::SIGKILL) }, 0);
-    before
 }
 
 fn docker_compose_stop() {

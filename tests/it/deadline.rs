@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::support::builder::{Winddown, guarded_or_not};
-use crate::support::running::{Ended, Running, wait_for_end};
+use crate::support::running::{Ended, Running};
 use crate::support::{TempDir, lateness, trials};
 
 trials![
@@ -21,9 +21,9 @@ trials![
 #[track_caller]
 fn expect_killed_at(limit: Duration, run: Running) -> Ended {
     run.wait_out("up");
-    let main = run.number("pid");
+    let main = run.tag().pin(run.number("pid"));
     let asked = run.signal(libc::SIGTERM);
-    assert!(wait_for_end(main.cast_unsigned()), "{main} lives on");
+    assert!(main.ends(), "{} lives on", main.pid());
     let end = Instant::now();
     let ended = run.wait().expect_code(137).expect_nothing_left();
     assert!(end - asked >= limit, "{}", ended.told());

@@ -163,11 +163,7 @@ fn killed_by_somebody_else_is_a_death() {
         let run = winddown.workload("--say pid --print up --serve").start();
         run.wait_out("up");
         // Like the kernel when memory runs out.
-        nix::sys::signal::kill(
-            nix::unistd::Pid::from_raw(run.number("pid")),
-            Some(nix::sys::signal::Signal::SIGKILL),
-        )
-        .expect("a process");
+        run.tag().signal(run.number("pid"), libc::SIGKILL);
         run.wait().expect_signal(libc::SIGKILL).expect_nothing_left();
     });
     // Also during a stop, by the workload itself.

@@ -1,7 +1,7 @@
 //! More time for a stop: the deadline moves once, to the granted time, and SIGKILL comes then.
 
 use std::os::unix::fs::MetadataExt as _;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::support::builder::{Winddown, guarded_or_not};
 use crate::support::lateness::expect_soon;
@@ -173,9 +173,7 @@ fn once_winddown_was_killed_nothing_is_granted() {
             Winddown::new().args(["--notify", "--extend-max", "1m", "-t", "20s"]).workload(answer).start();
         run.wait_out("up");
         let pid = if outer { run.pid() } else { children(run.pid())[0].pid };
-        let killed = Instant::now();
-        // SAFETY: a process of a run that this test waits for.
-        assert_eq!(unsafe { libc::kill(pid, libc::SIGKILL) }, 0);
+        let killed = run.tag().signal(pid, libc::SIGKILL);
         expect_soon("no process is left", killed, milliseconds(500), || run.tag().living().is_empty());
         // The main process dies with the process that started it.
         assert!(!outer || killed.elapsed() >= milliseconds(500), "{:#?}", run.err());

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::support::builder::Winddown;
 use crate::support::lateness::{expect_soon, expect_within};
+use crate::support::pinned::Pinned;
 use crate::support::running::Running;
 use crate::support::{
     Pty, TempDir, eventually, holds_within, processes, read_json, short_or_long, trials, two_at_a_time,
@@ -58,16 +59,11 @@ fn inner(outer: i32) -> i32 {
 }
 
 #[track_caller]
-fn tell(pid: i32, signal: i32) -> Instant {
-    let before = Instant::now();
-    // SAFETY: a process of a run that this test waits for.
-    assert_eq!(unsafe { libc::kill(pid, signal) }, 0, "{}", std::io::Error::last_os_error());
-    before
-}
-
 fn kill(run: &Running, which: Which) -> Instant {
-    let target = if which == Which::Outer { run.pid() } else { inner(run.pid()) };
-    tell(target, libc::SIGKILL)
+    match which {
+        Which::Outer => run.signal(libc::SIGKILL),
+        Which::Inner => run.tag().signal(inner(run.pid()), libc::SIGKILL),
+    }
 }
 
 /// Waits until nothing of the run is alive: at the end of the grace at the latest.
@@ -223,14 +219,16 @@ fn inner_killed_in_the_first_milliseconds() {
         let run = Winddown::new().args(["-t", "20s", "--record", &file]).workload(STUBBORN).start();
         let mut inner = None;
         eventually("there is an inner process", || {
-            inner = first_child(run.pid());
+            // Not by its marks: to read them would take too long.
+            inner = first_child(run.pid())
+                .and_then(|pid| Pinned::new(pid, |process| process.parent == run.pid()));
             inner.is_some()
         });
         let at = Instant::now() + after;
         while Instant::now() < at {
             std::hint::spin_loop();
         }
-        let killed = tell(inner.unwrap(), libc::SIGKILL);
+        let killed = inner.unwrap().signal(libc::SIGKILL);
         let ended = run.wait().expect_nothing_left();
         ended.expect_within(killed, GRACE);
         assert!([Some(125), Some(137)].contains(&ended.code()), "kill {number}: {}", ended.told());
@@ -248,10 +246,10 @@ fn both_killed_the_main_process_dies_too() {
     for order in [[Which::Outer, Which::Inner], [Which::Inner, Which::Outer]] {
         let run = Winddown::new().workload("--ignore TERM --say pid --print up --serve").start();
         run.wait_out("up");
-        let pids = [run.pid(), inner(run.pid())];
-        let pid_of = |which| pids[usize::from(which == Which::Inner)];
-        let killed = tell(pid_of(order[0]), libc::SIGKILL);
-        tell(pid_of(order[1]), libc::SIGKILL);
+        let inner = run.tag().pin(inner(run.pid()));
+        let [first, second] = order.map(|which| if which == Which::Outer { run.process() } else { &inner });
+        let killed = first.signal(libc::SIGKILL);
+        second.signal(libc::SIGKILL);
         gone(&run, killed);
         // The outer process may have ended between the two kills.
         let ended = run.wait();
@@ -295,14 +293,14 @@ fn either_killed_around_the_deadline() {
             let run = Winddown::new().args(["-t", "300ms", "--record", &file]).workload(flags).start();
             run.wait_out("up");
             let asked = run.signal(libc::SIGTERM);
-            let inner = inner(run.pid());
+            let inner = run.tag().pin(inner(run.pid()));
             // Awake at the right moment, and idle until shortly before.
             std::thread::sleep(Duration::from_millis(offset - 10).saturating_sub(asked.elapsed()));
             while asked.elapsed() < Duration::from_millis(offset) {
                 std::hint::spin_loop();
             }
-            // SAFETY: the inner process may be gone; its id is not reused this soon.
-            unsafe { libc::kill(if which == Which::Outer { run.pid() } else { inner }, libc::SIGKILL) };
+            // The inner process may be gone.
+            let _ = if which == Which::Outer { run.process() } else { &inner }.try_signal(libc::SIGKILL);
             gone(&run, Instant::now());
             assert!(!run.out().iter().any(|line| line.contains("over")), "{:?}", run.out());
             assert_eq!(record(&file)["outcome"], "killed");
@@ -357,7 +355,7 @@ fn inner_killed_a_main_process_of_another_user_is_killed_too() {
     pty.line("$WD -t 20s -- $WL --setuid 65534 --on TERM [ ] --say pid --print up --serve");
     pty.expect("up");
     let main = pty.number("pid");
-    tell(inner(winddown_of(main)), libc::SIGKILL);
+    pty.tag().signal(inner(winddown_of(main)), libc::SIGKILL);
     pty.prompt();
     assert!(!processes::is_alive(main));
 }
@@ -373,7 +371,8 @@ fn either_killed_on_a_terminal() {
         let main = pty.number("pid");
         let hidden = pty.number("c pid");
         let outer = winddown_of(main);
-        let killed = tell(if which == Which::Outer { outer } else { inner(outer) }, libc::SIGKILL);
+        let target = if which == Which::Outer { outer } else { inner(outer) };
+        let killed = pty.tag().signal(target, libc::SIGKILL);
         pty.prompt();
         for pid in [main, hidden] {
             expect_soon("no process is left", killed, GRACE, || !processes::is_alive(pid));
@@ -398,7 +397,7 @@ fn inner_killed_a_terminal_is_put_back() {
     let main = pty.number("pid");
     pty.expect("raw");
     assert_ne!(pty.modes(), before);
-    tell(inner(winddown_of(main)), libc::SIGKILL);
+    pty.tag().signal(inner(winddown_of(main)), libc::SIGKILL);
     pty.expect("code=137");
     assert_eq!(pty.modes(), before, "{}", pty.screen());
 }
@@ -505,11 +504,7 @@ fn a_burst_of_queued_signals_arrives_in_order() {
     };
     let before = both.map(resident);
     for value in 0..count {
-        let value = libc::sigval { sival_ptr: std::ptr::without_provenance_mut(value) };
-        // SAFETY: a child that is not reaped; EAGAIN means that the queue is full.
-        while unsafe { libc::sigqueue(run.pid(), libc::SIGRTMIN() + 2, value) } != 0 {
-            std::thread::yield_now();
-        }
+        run.queue(libc::SIGRTMIN() + 2, value);
     }
     run.signal(libc::SIGRTMAX());
     run.wait_out("last");
@@ -530,12 +525,12 @@ fn a_signal_to_the_group_on_a_terminal_arrives_once() {
     pty.expect("up");
     let (main, group) = (pty.number("pid"), pty.number("pgid"));
     // A queued number: two standard signals would be merged into one.
-    tell(-group, 40);
+    pty.tag().signal_group(group, 40);
     // A signal to the outer process alone follows: by then the earlier ones have arrived.
-    tell(winddown_of(main), 50);
+    pty.tag().signal(winddown_of(main), 50);
     pty.expect("got 50");
     assert_eq!(pty.count("got 40"), 1, "{}", pty.screen());
-    tell(-group, libc::SIGTERM);
+    pty.tag().signal_group(group, libc::SIGTERM);
     pty.prompt();
     assert_eq!(pty.count("got 15"), 1, "{}", pty.screen());
 }
@@ -561,7 +556,7 @@ fn inner_killed_foreign_children_are_left() {
     let children = processes::children(run.pid());
     let of_name = |name: &str| children.iter().find(|child| child.name == name).expect("a child").pid;
     let foreign = of_name("sleep");
-    tell(of_name(processes::INNER), libc::SIGKILL);
+    run.tag().signal(of_name(processes::INNER), libc::SIGKILL);
     let ended = run.wait().expect_code(137);
     let left = ended.tag().living();
     assert!(left.len() == 1 && left[0].pid == foreign, "{left:#?}");
@@ -594,12 +589,12 @@ fn inner_stopped_loses_no_signal_and_no_time() {
     let run = Winddown::new().args(["-t", "3s"]).workload("--on USR1,TERM [ ] --print up --serve").start();
     run.wait_out("up");
     let inner = inner(run.pid());
-    tell(inner, libc::SIGSTOP);
+    run.tag().signal(inner, libc::SIGSTOP);
     eventually("it is stopped", || processes::state(inner) == Some('T'));
     run.signal(libc::SIGUSR1);
     let asked = run.signal(libc::SIGTERM);
     assert!(!holds_within(Duration::from_millis(1500), || run.out().len() > 1), "{:?}", run.out());
-    let from = tell(inner, libc::SIGCONT);
+    let from = run.tag().signal(inner, libc::SIGCONT);
     let ended = run.wait().expect_code(137).expect_nothing_left();
     assert_eq!(ended.count_out("got 10"), 1, "{}", ended.told());
     assert_eq!(ended.count_out("got 15"), 1, "{}", ended.told());

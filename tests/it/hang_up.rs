@@ -2,9 +2,6 @@
 
 use std::fs;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-
 use crate::job_control::program;
 use crate::support::{Pty, TempDir, eventually, processes, read_json, trials};
 use crate::terminal::{VARIANTS, expect_status, in_bash, winddown_of};
@@ -159,9 +156,9 @@ fn nohup_outlives_its_terminal() {
         let (main, winddown): (i32, i32) = (number("pid ").unwrap(), number("pgid ").unwrap());
         pty.hang_up();
         pty.wait();
-        kill(Pid::from_raw(winddown), Signal::SIGHUP).unwrap();
+        pty.tag().signal(winddown, libc::SIGHUP);
         assert!(processes::is_alive(main), "nohup was lost");
-        kill(Pid::from_raw(winddown), Signal::SIGTERM).unwrap();
+        pty.tag().signal(winddown, libc::SIGTERM);
         wait_logged(log, "got 15");
         pty.tag().assert_nothing_left();
         assert_eq!(read_json(format!("{log}.json"))["exit"]["code"], 3);
@@ -182,7 +179,7 @@ fn a_disowned_job_hears_nothing() {
         let winddown = logged.lines().find_map(|line| line.strip_prefix("pgid ")?.trim().parse().ok());
         pty.hang_up();
         pty.wait();
-        kill(Pid::from_raw(winddown.unwrap()), Signal::SIGTERM).unwrap();
+        pty.tag().signal(winddown.unwrap(), libc::SIGTERM);
         wait_logged(log, "got 15");
         pty.tag().assert_nothing_left();
         assert!(!wait_logged(log, "got 15").contains("got 1 "));
@@ -195,10 +192,10 @@ fn a_hang_up_signal_with_a_terminal_is_a_reload() {
         pty.line(&format!("{winddown} $WL --on HUP [ ] --on USR1 [ --exit 3 ] --say pid --serve"));
         let winddown = winddown_of(pty.number("pid"));
         for count in 1..=3 {
-            kill(Pid::from_raw(winddown), Signal::SIGHUP).unwrap();
+            pty.tag().signal(winddown, libc::SIGHUP);
             eventually("the reload came", || pty.count("got 1 code 0") == count);
         }
-        kill(Pid::from_raw(winddown), Signal::SIGUSR1).unwrap();
+        pty.tag().signal(winddown, libc::SIGUSR1);
         pty.prompt();
         expect_status(pty, 3);
         assert_eq!(pty.count("winddown: "), 0, "a reload is not a stop:\n{}", pty.screen());

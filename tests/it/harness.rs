@@ -10,6 +10,7 @@ trials![
     facts_are_those_of_the_start,
     each_signal_is_reported_once,
     spawned_processes_are_ready_and_found,
+    no_stranger_is_signalled,
     needs("tini") => an_init_is_a_stand_in,
     needs("root", "pid-namespace") => the_pid_is_seen_from_outside_a_namespace,
     needs("bash") => a_shell_in_a_terminal,
@@ -73,6 +74,20 @@ fn each_signal_is_reported_once() {
     assert_eq!(got, values);
     assert_eq!(ended.count_out(&format!("got 10 code 0 pid {own} value 0")), 1);
     assert_eq!(ended.count_out("got 15"), 1);
+}
+
+fn no_stranger_is_signalled() {
+    let run = Winddown::bare().workload("--spawn child c [ --serve ] --on TERM [ --wait c ] --serve").start();
+    let stranger = Winddown::bare().workload("--print up --serve").start();
+    stranger.wait_out("up");
+    assert!(run.tag().find(stranger.pid()).is_none());
+    let child = run.tag().pin(run.number("c pid"));
+    run.signal(libc::SIGTERM);
+    child.signal(libc::SIGKILL);
+    run.wait_out("c ended");
+    // Reaped: from now on its id may be another's.
+    let error = child.try_signal(libc::SIGKILL).expect_err("it has gone");
+    assert_eq!(error.raw_os_error(), Some(libc::ESRCH));
 }
 
 fn spawned_processes_are_ready_and_found() {

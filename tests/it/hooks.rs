@@ -85,11 +85,6 @@ fn expect_gone(run: &Running) {
     assert!(gone, "left behind: {:#?}\n{:#?}", run.tag().living(), run.err());
 }
 
-fn kill(pid: i32, signal: i32) {
-    // SAFETY: a process of a run that this test waits for.
-    assert_eq!(unsafe { libc::kill(pid, signal) }, 0, "{}", std::io::Error::last_os_error());
-}
-
 const FACTS: &str = "--say pid,ppid,pgid,sid,mask,ignored,fds,fd:0,cwd,args,env:GIVEN,env:WINDDOWN_KILL_WAIT,env:SHUTDOWN_LIMIT_MS";
 
 fn a_hook_gets_what_winddown_was_given() {
@@ -424,7 +419,8 @@ fn winddown_killed_in_a_hook_leaves_nothing_of_it() {
         let run = asked(Winddown::new().args(["-t", "40s", "--stop", &plan]), "--on TERM [ ]");
         run.wait_err("he pid");
         run.wait_err("hook");
-        kill(if outer { run.pid() } else { processes::children(run.pid())[0].pid }, libc::SIGKILL);
+        let pid = if outer { run.pid() } else { processes::children(run.pid())[0].pid };
+        run.tag().signal(pid, libc::SIGKILL);
         expect_gone(&run);
     }
 }
@@ -434,7 +430,7 @@ fn winddown_killed_without_a_guard_ends_the_hook_too() {
     let hook = program("--ignore TERM --print hook --serve");
     let run = asked(Winddown::new().args(["--no-guard", "-t", "40s", "--pre-stop", &hook]), "--on TERM [ ]");
     run.wait_err("hook");
-    kill(run.pid(), libc::SIGKILL);
+    run.signal(libc::SIGKILL);
     expect_gone(&run);
 }
 
@@ -572,7 +568,8 @@ fn winddown_killed_in_the_hook_after_the_end_leaves_nothing_of_it() {
             Winddown::new().args(["--hook-limit", "1s", "--post-stop", &hook]).workload("--exit 3").start();
         run.wait_err("he pid");
         run.wait_err("hook");
-        kill(if outer { run.pid() } else { processes::children(run.pid())[0].pid }, libc::SIGKILL);
+        let pid = if outer { run.pid() } else { processes::children(run.pid())[0].pid };
+        run.tag().signal(pid, libc::SIGKILL);
         expect_gone(&run);
     }
 }

@@ -384,9 +384,7 @@ fn nested_three_deep_a_kill_of_the_outermost_leaves_nothing() {
     // Its inner process: the next winddown is the main process, and dies with it.
     let run = nested(&["-t", "25s"], DEAF);
     let inner = processes::children(run.pid()).remove(0).pid;
-    let killed = Instant::now();
-    // SAFETY: a process of this run, which is waited for.
-    unsafe { libc::kill(inner, libc::SIGKILL) };
+    let killed = run.tag().signal(inner, libc::SIGKILL);
     let ended = run.wait().expect_code(137).expect_nothing_left();
     ended.expect_within(killed, grace);
     eventually("nothing is left", || ended.tag().living().is_empty());

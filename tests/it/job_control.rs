@@ -3,9 +3,6 @@
 use std::ffi::OsString;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-
 use crate::support::builder::{winddown_path, workload_path};
 use crate::support::{Pty, TempDir, eventually, holds_within, processes, trials};
 use crate::terminal::{expect_status, in_bash};
@@ -156,7 +153,7 @@ fn a_background_job_is_brought_to_the_foreground() {
         let (group, main) = (number_behind_prompt(pty, "pgid"), number_behind_prompt(pty, "pid"));
         pty.line("fg");
         pty.wait_foreground(group);
-        kill(Pid::from_raw(main), Signal::SIGUSR1).unwrap();
+        pty.tag().signal(main, libc::SIGUSR1);
         pty.expect("got 10");
         pty.keys("front\r");
         pty.expect("line front");
@@ -250,7 +247,7 @@ fn a_main_process_stopped_for_good_still_ends_by_the_stop() {
         let leader = pty.pid();
         let is_stopped = || processes::state(leader) == Some('T');
         assert!(!holds_within(Duration::from_millis(100), is_stopped), "winddown is wedged");
-        kill(Pid::from_raw(leader), Signal::SIGTERM).unwrap();
+        pty.tag().signal(leader, libc::SIGTERM);
         assert_eq!(pty.wait().code(), Some(9));
         pty.tag().assert_nothing_left();
     }

@@ -1,8 +1,5 @@
 //! A SIGKILL that winddown did not send: where did it come from?
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-
 use crate::support::builder::{Winddown, guarded_or_not};
 use crate::support::processes;
 use crate::support::running::Ended;
@@ -28,7 +25,7 @@ fn it_is_told_in_one_line() {
         let run = winddown.workload("--say pid --print up --serve").start();
         run.wait_out("up");
         let main = run.number("pid");
-        kill(Pid::from_raw(main), Signal::SIGKILL).unwrap();
+        run.tag().signal(main, libc::SIGKILL);
         let ended = run.wait().expect_nothing_left();
         assert_eq!(ended.signal(), Some(libc::SIGKILL), "{}", ended.told());
         let lines = told(&ended);
@@ -68,7 +65,7 @@ fn a_winddown_that_is_killed_is_no_stranger() {
     let run = Winddown::new().workload("--print up --serve").start();
     run.wait_out("up");
     let inner = processes::children(run.pid())[0].pid;
-    kill(Pid::from_raw(inner), Signal::SIGKILL).unwrap();
+    run.tag().signal(inner, libc::SIGKILL);
     let ended = run.wait().expect_code(137).expect_nothing_left();
     assert_eq!(told(&ended), Vec::<String>::new(), "{}", ended.told());
 }

@@ -256,8 +256,7 @@ fn stopped_over_the_deadline(options: &[&str], flags: &str) -> (Running, Instant
     run.wait_out("got 15");
     let is_guarded = !options.contains(&"--no-guard");
     for process in processes::children(run.pid()).into_iter().filter(|_| is_guarded) {
-        // SAFETY: the inner process lives as long as the outer one.
-        unsafe { libc::kill(process.pid, libc::SIGSTOP) };
+        run.tag().signal(process.pid, libc::SIGSTOP);
         eventually("it is stopped", || processes::state(process.pid) == Some('T'));
     }
     run.signal(libc::SIGSTOP);
@@ -269,8 +268,7 @@ fn stopped_over_the_deadline(options: &[&str], flags: &str) -> (Running, Instant
 #[track_caller]
 fn go_on(run: &Running) -> Instant {
     for process in processes::children(run.pid()) {
-        // SAFETY: a descendant of the run; SIGCONT is harmless.
-        unsafe { libc::kill(process.pid, libc::SIGCONT) };
+        run.tag().signal(process.pid, libc::SIGCONT);
     }
     run.signal(libc::SIGCONT)
 }

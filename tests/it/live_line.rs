@@ -2,9 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-
 use crate::support::screen::{Narrowed, Screen, replay};
 use crate::support::{Pty, TempDir, eventually, processes, trials};
 use crate::terminal::{expect_status, in_bash, winddown_of};
@@ -50,8 +47,8 @@ fn seconds_left(line: &str) -> f64 {
 
 /// Asks winddown, not its group.
 #[track_caller]
-fn term(main: i32) {
-    kill(Pid::from_raw(winddown_of(main)), Signal::SIGTERM).unwrap();
+fn term(pty: &Pty, main: i32) {
+    pty.tag().signal(winddown_of(main), libc::SIGTERM);
 }
 
 /// Panics if any part of a live line is still on the screen.
@@ -93,7 +90,7 @@ fn it_promises_only_what_ctrl_c_would_do() {
         let winddown = with_term(winddown);
         pty.line(&format!("{winddown} -t 30s $WL --ignore INT,TERM --say pid --print up --serve"));
         pty.expect("\r\nup");
-        term(pty.number("pid"));
+        term(pty, pty.number("pid"));
         pty.expect("\rstopping: ");
         pty.expect("\x1b[K");
         assert!(!shown(pty).iter().any(|line| line.contains("Ctrl+C")), "{:#?}", shown(pty));
@@ -112,7 +109,7 @@ fn a_log_line_takes_its_place() {
         let winddown = with_term(winddown);
         pty.line(&format!("{winddown} -t 3200ms $WL --ignore TERM --say pid --print up --serve"));
         pty.expect("\r\nup");
-        term(pty.number("pid"));
+        term(pty, pty.number("pid"));
         pty.expect("\rstopping: ");
         pty.expect("\r\x1b[K\x1b[1mwinddown:\x1b[0m ");
         assert_eq!(pty.expect("s left; still there: ").len(), "1.6".len(), "{}", pty.screen());
@@ -146,7 +143,7 @@ fn a_terminal_that_becomes_narrower_keeps_no_stale_copy() {
         pty.line(&format!("{winddown} -t 30s $WL --ignore INT,TERM --say pid --print up --serve"));
         pty.expect("\r\nup");
         let main = pty.number("pid");
-        term(main);
+        term(pty, main);
         pty.expect("\rstopping: ");
         pty.expect(&format!("waiting for {}", "workload"));
         pty.expect("\x1b[K\r");
@@ -198,7 +195,7 @@ fn without_a_limit_it_counts_up() {
         ));
         pty.expect("\r\nup");
         let main = pty.number("pid");
-        term(main);
+        term(pty, main);
         for _ in 0..2 {
             pty.expect("\rstopping for 1s; waiting for ");
             pty.expect(&format!("(pid {main})\x1b[K"));
@@ -215,7 +212,7 @@ fn it_names_the_hook_that_runs() {
             "{winddown} -t 30s --pre-stop 'sleep 1.4' $WL --on TERM [ --sleep 700 --exit 0 ] --say pid --print up --serve"
         ));
         pty.expect("\r\nup");
-        term(pty.number("pid"));
+        term(pty, pty.number("pid"));
         pty.expect("s left; running 'sleep 1.4'\x1b[K");
         pty.expect("s left; waiting for ");
         pty.prompt();
@@ -250,9 +247,9 @@ signal.pause()\n";
         pty.line(&format!("{winddown} -t 30s python3 {}", place.write("server.py", SERVER)));
         pty.expect("accepted\r\n");
         let server = pty.number("pid");
-        term(server);
+        term(pty, server);
         pty.expect(&format!("; waiting for python3 (pid {server}), 2 connections\x1b[K"));
-        kill(Pid::from_raw(server), Signal::SIGKILL).unwrap();
+        pty.tag().signal(server, libc::SIGKILL);
         pty.prompt();
         assert_cleared(pty);
     });
@@ -268,7 +265,7 @@ fn names_do_not_command_the_terminal() {
             "{winddown} -t 30s --pre-stop \"$HOOK\" $WL --on TERM [ --exit 0 ] --say pid --print up --serve"
         ));
         pty.expect("\r\nup");
-        term(pty.number("pid"));
+        term(pty, pty.number("pid"));
         pty.expect("running 'sh -c 'sleep 1.4 # \\u{1b}[2J''\x1b[K");
         pty.prompt();
     });
@@ -284,7 +281,7 @@ fn only_a_stop_that_lasts_has_one() {
                 "{winddown} -t {limit} $WL --on TERM [ {on_term} ] --say pid --print up --serve"
             ));
             pty.expect("\r\nup");
-            term(pty.number("pid"));
+            term(pty, pty.number("pid"));
             pty.prompt();
             expect_status(pty, status);
             assert_eq!(shown(pty), Vec::<String>::new());
@@ -334,7 +331,7 @@ fn a_program_that_reads_single_keys_has_none() {
         let winddown = with_term(winddown);
         pty.line(&format!("{winddown} -t 1300ms $WL --on TERM [ ] --say pid --raw --print up --serve"));
         pty.expect("up");
-        term(pty.number("pid"));
+        term(pty, pty.number("pid"));
         pty.prompt();
         pty.command("stty sane");
         assert_eq!(shown(pty), Vec::<String>::new());
@@ -349,7 +346,7 @@ fn a_stopped_terminal_does_not_delay_sigkill() {
         let main = pty.number("pid");
         // winddown tries once more before it loses the first line of the log, which comes at half the limit.
         let asked = Instant::now();
-        term(main);
+        term(pty, main);
         pty.expect("\rstopping: ");
         pty.keys("\x13");
         eventually("the workload is killed though its terminal is stopped", || !processes::is_alive(main));

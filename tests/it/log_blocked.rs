@@ -9,8 +9,6 @@ use std::time::{Duration, Instant};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::openpty;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::support::builder::{Stream, Winddown};
@@ -127,7 +125,7 @@ fn a_terminal_stopped_by_ctrl_s_is_not_waited_for() {
         let winddown = winddown_of(main);
         pty.keys("\x13");
         let asked = Instant::now();
-        kill(Pid::from_raw(winddown), Signal::SIGTERM).unwrap();
+        pty.tag().signal(winddown, libc::SIGTERM);
         eventually("winddown ends though its terminal is stopped", || !processes::is_alive(winddown));
         assert!(asked.elapsed() >= Duration::from_millis(300) && asked.elapsed() < SOON);
         assert!(!processes::is_alive(main));
@@ -210,7 +208,7 @@ fn a_full_disk_loses_only_lines() {
     run.wait_out("up");
     let winddown = winddown_of(processes::children(run.number("ppid"))[0].pid);
     let asked = Instant::now();
-    kill(Pid::from_raw(winddown), Signal::SIGTERM).unwrap();
+    run.tag().signal(winddown, libc::SIGTERM);
     let ended = run.wait().expect_code(137).expect_nothing_left();
     assert!(asked.elapsed() >= Duration::from_millis(300) && asked.elapsed() < SOON, "{}", ended.told());
     assert!(ended.out_bytes().len() > 4000, "{}", ended.told());

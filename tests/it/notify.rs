@@ -44,11 +44,6 @@ fn supervisor(run: &Running, is_guarded: bool) -> i32 {
     if is_guarded { children(run.pid())[0].pid } else { run.pid() }
 }
 
-fn send(pid: i32, signal: i32) {
-    // SAFETY: a process of a run that this test waits for.
-    assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
-}
-
 fn a_socket_is_offered_when_it_is_wanted() {
     let name =
         |winddown: Winddown| winddown.workload("--say env:NOTIFY_SOCKET").run().fact("env:NOTIFY_SOCKET");
@@ -130,7 +125,7 @@ fn an_inner_process_that_was_killed_is_told_to_the_parent() {
         .workload("--spawn child a [ --on TERM [ --sleep 100 --exit 0 ] --serve ] --print up --serve")
         .start();
     run.wait_out("up");
-    send(supervisor(&run, true), libc::SIGKILL);
+    run.tag().signal(supervisor(&run, true), libc::SIGKILL);
     let (told, _) = manager.until("STOPPING=1\n");
     assert_eq!(told.pid, run.pid());
     run.wait().expect_nothing_left();
@@ -262,10 +257,10 @@ fn told_by_the_gone(winddown: Winddown, is_guarded: bool, sender: &str) -> Vec<S
         .start();
     run.wait_out("up");
     let supervisor = supervisor(&run, is_guarded);
-    send(supervisor, libc::SIGSTOP);
-    send(run.number("pid"), libc::SIGUSR2);
+    run.tag().signal(supervisor, libc::SIGSTOP);
+    run.tag().signal(run.number("pid"), libc::SIGUSR2);
     run.wait_out("sent");
-    send(supervisor, libc::SIGCONT);
+    run.tag().signal(supervisor, libc::SIGCONT);
     let (_, before) = manager.until("STATUS=own\n");
     run.signal(libc::SIGTERM);
     run.wait().expect_code(0);
@@ -300,10 +295,10 @@ fn an_id_that_is_anothers_by_now_is_not_believed() {
         .command(["sh", "-c", script])
         .start();
     run.wait_out("up");
-    send(run.pid(), libc::SIGSTOP);
+    run.tag().signal(run.pid(), libc::SIGSTOP);
     std::fs::write(&go, "").expect("room");
     run.wait_out("recycled");
-    send(run.pid(), libc::SIGCONT);
+    run.tag().signal(run.pid(), libc::SIGCONT);
     let (_, before) = manager.until("STATUS=own\n");
     assert!(before.is_empty(), "{before:?}");
     run.signal(libc::SIGTERM);

@@ -153,8 +153,7 @@ fn a_signal_like_the_kernels_is_passed_on() {
         let run = start(&options, &log, &flags);
         wait_file_line(&log, "up");
         let winddown = processes::children(run.pid())[0].pid;
-        // SAFETY: a process of a run that this test waits for.
-        assert_eq!(unsafe { libc::kill(winddown, libc::SIGIO) }, 0);
+        run.tag().signal(winddown, libc::SIGIO);
         eventually("it is heard", || file_lines(&log).iter().any(|line| line.starts_with("got 29 ")));
         kill_parent(&run);
         everybody_ends(&run, &log);

@@ -1,6 +1,6 @@
 //! PID 1 of a PID namespace: what the kernel does differently for this process.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::support::builder::{Winddown, workload_path};
 use crate::support::running::Running;
@@ -254,9 +254,7 @@ fn without_any_proc() {
         .start();
     run.wait_out("up");
     let inner = || processes::children(run.pid()).first().map(|process| process.pid);
-    let asked = Instant::now();
-    // SAFETY: a child of this test's own `unshare`, which is still running.
-    assert_eq!(unsafe { libc::kill(inner().expect("PID 1"), libc::SIGTERM) }, 0);
+    let asked = run.tag().signal(inner().expect("PID 1"), libc::SIGTERM);
     let ended = run.wait().expect_code(3).expect_nothing_left();
     assert!(ended.since(asked) >= Duration::from_secs(2), "{}", ended.told());
     assert_eq!(ended.count_out("d saved"), 1, "{}", ended.told());
@@ -286,8 +284,7 @@ fn many_deaths_of_one_signal_are_all_reaped() {
     let main = processes::children(pid_1)[0].pid;
     run.signal(libc::SIGSTOP);
     eventually("PID 1 is stopped", || processes::state(pid_1) == Some('T'));
-    // SAFETY: the main process of this test's own run.
-    assert_eq!(unsafe { libc::kill(main, libc::SIGUSR1) }, 0);
+    run.tag().signal(main, libc::SIGUSR1);
     run.wait_out("orphans 500");
     let zombies = || processes::children(pid_1).into_iter().filter(|process| process.state == 'Z').count();
     eventually("they wait for PID 1", || zombies() == 500);

@@ -460,9 +460,7 @@ fn winddown_killed_in_a_wait_ends_everything() {
             asked(Winddown::new(), &options, "--spawn session s [ --ignore TERM --serve ] --on TERM [ ]");
         run.wait_err("step 1 of 2");
         let victim = if outer { run.pid() } else { processes::children(run.pid())[0].pid };
-        let killed = Instant::now();
-        // SAFETY: a process of this run, which has not been reaped.
-        assert_eq!(unsafe { libc::kill(victim, libc::SIGKILL) }, 0);
+        let killed = run.tag().signal(victim, libc::SIGKILL);
         let gone = holds_within(Duration::from_secs(6), || run.tag().living().is_empty());
         assert!(gone, "{outer}: {:#?}", run.tag().living());
         assert!(killed.elapsed() >= Duration::from_millis(500), "it has its half second");

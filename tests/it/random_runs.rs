@@ -101,7 +101,7 @@ fn play(plan: &Plan, file: &str) -> Result<(), String> {
         act(&run, *event, &mut done);
     }
     for &pid in &done.stopped {
-        send(pid, libc::SIGCONT);
+        send(&run, pid, libc::SIGCONT);
     }
     if !holds_within(Duration::from_millis(plan.patience_ms), || has_ended(&run)) {
         act(&run, Event::Signal(libc::SIGTERM), &mut done);
@@ -143,27 +143,26 @@ fn act(run: &Running, event: Event, done: &mut Done) {
             run.signal(libc::SIGKILL);
         }
         Event::KillInner => {
-            done.inner_killed = inner().is_some_and(|pid| send(pid, libc::SIGKILL));
+            done.inner_killed = inner().is_some_and(|pid| send(run, pid, libc::SIGKILL));
         }
         Event::StopOuter | Event::StopInner => {
             let pid = if event == Event::StopOuter { Some(run.pid()) } else { inner() };
-            if let Some(pid) = pid.filter(|&pid| send(pid, libc::SIGSTOP)) {
+            if let Some(pid) = pid.filter(|&pid| send(run, pid, libc::SIGSTOP)) {
                 done.stopped.push(pid);
                 done.stopped_for += plan::STOP_MAX;
             }
         }
         Event::Continue => {
             for pid in std::mem::take(&mut done.stopped) {
-                send(pid, libc::SIGCONT);
+                send(run, pid, libc::SIGCONT);
             }
         }
     }
 }
 
 /// False if there is no such process any more.
-fn send(pid: i32, signal: i32) -> bool {
-    // SAFETY: takes numbers only; the id was seen a moment ago, in a run that is still in progress.
-    unsafe { libc::kill(pid, signal) == 0 }
+fn send(run: &Running, pid: i32, signal: i32) -> bool {
+    run.tag().find(pid).is_some_and(|process| process.try_signal(signal).is_ok())
 }
 
 fn list<'a>(record: &'a Value, name: &str) -> &'a [Value] {

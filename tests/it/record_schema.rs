@@ -2,13 +2,10 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use jsonschema::Validator;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use serde_json::{Value, json};
 
 use crate::job_control::program;
@@ -340,7 +337,7 @@ fn a_winddown_that_is_killed() {
         run.wait_out("up");
         run.wait_err("started");
         let victim = if inner { processes::children(run.pid())[0].pid } else { run.pid() };
-        kill(Pid::from_raw(victim), Signal::SIGKILL).unwrap();
+        run.tag().signal(victim, libc::SIGKILL);
         let ended = run.wait().expect_nothing_left();
         assert!(
             holds_within(Duration::from_secs(5), || fs::exists(&file).unwrap()),
@@ -420,5 +417,5 @@ fn a_process_that_may_not_be_killed() {
     assert!(refused.count() >= 1, "{record:#}");
     let left = ended.tag().living();
     assert_eq!(left.len(), 1, "{left:?}");
-    Command::new("kill").args(["-KILL", &left[0].pid.to_string()]).status().unwrap();
+    ended.tag().signal(left[0].pid, libc::SIGKILL);
 }

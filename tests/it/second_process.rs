@@ -24,12 +24,6 @@ trials![
     needs("bash", "ps") => ps_tells_the_two_processes_apart,
 ];
 
-#[track_caller]
-fn tell(pid: i32, signal: i32) {
-    // SAFETY: a process of a run that this test waits for.
-    assert_eq!(unsafe { libc::kill(pid, signal) }, 0, "{}", std::io::Error::last_os_error());
-}
-
 /// `process.kill(process.ppid, 'SIGTERM')`: its parent is the second process.
 fn at_a_terminal_the_workload_may_stop_its_parent() {
     for winddown in ["$WD", "$WD --no-guard"] {
@@ -51,11 +45,11 @@ fn at_a_terminal_a_signal_to_the_second_process_is_passed_on() {
     pty.expect("\r\nup");
     let inner = pty.number("ppid");
     for (count, signal) in [libc::SIGUSR2, libc::SIGHUP, libc::SIGIO].into_iter().enumerate() {
-        tell(inner, signal);
+        pty.tag().signal(inner, signal);
         let got = format!("got {signal} ");
         eventually("it is passed on", || pty.count(&got) == 1 && pty.count("got ") == count + 1);
     }
-    tell(inner, libc::SIGTERM);
+    pty.tag().signal(inner, libc::SIGTERM);
     pty.prompt();
     expect_status(&mut pty, 3);
     assert_eq!(pty.count("got 15 "), 1, "{}", pty.screen());
@@ -68,8 +62,8 @@ fn at_a_terminal_one_to_the_group_is_not_passed_on() {
     );
     pty.expect("up\r\n");
     let group = pty.number("pgid");
-    tell(-group, libc::SIGUSR2);
-    tell(-group, 40);
+    pty.tag().signal_group(group, libc::SIGUSR2);
+    pty.tag().signal_group(group, 40);
     eventually("both are logged", || pty.count("not passed on (it was sent to the whole group)") == 2);
     pty.command("kill %1");
     eventually("it ends", || pty.count("stopped in") == 1);
@@ -87,13 +81,13 @@ fn at_a_terminal_two_to_the_group_of_which_one_process_took_one() {
     let (main, inner, group) = (pty.number("pid"), pty.number("ppid"), pty.number("pgid"));
     let outer = winddown_of(main);
     for sent in [2, 4, 6, 8, 10] {
-        tell(outer, libc::SIGSTOP);
+        pty.tag().signal(outer, libc::SIGSTOP);
         eventually("the outer process takes nothing", || processes::state(outer) == Some('T'));
         for _ in 0..2 {
-            tell(-group, libc::SIGUSR2);
+            pty.tag().signal_group(group, libc::SIGUSR2);
             while [inner, main].into_iter().any(|pid| processes::has_pending(pid, libc::SIGUSR2)) {}
         }
-        tell(outer, libc::SIGCONT);
+        pty.tag().signal(outer, libc::SIGCONT);
         eventually("both are logged", || pty.count("not passed on (it was sent to the whole group)") == sent);
         assert_eq!(pty.count("got 12 "), sent, "{}", pty.screen());
     }
@@ -121,7 +115,7 @@ fn the_clock_of_a_stop_starts_with_the_first_copy() {
     pty.expect("up\r\n");
     let (main, inner) = (pty.number("pid"), pty.number("ppid"));
     let sent = Instant::now();
-    tell(inner, libc::SIGTERM);
+    pty.tag().signal(inner, libc::SIGTERM);
     let limit = std::time::Duration::from_millis(400);
     expect_soon("killed at the limit", sent, limit, || !processes::is_alive(main));
     assert_eq!(pty.count("got 15 "), 1, "{}", pty.screen());
@@ -134,10 +128,10 @@ fn without_a_terminal_the_second_process_is_heeded() {
     run.wait_out("up");
     let inner = run.number("ppid");
     for signal in [libc::SIGUSR1, libc::SIGHUP] {
-        tell(inner, signal);
+        run.tag().signal(inner, signal);
         run.wait_out(&format!("got {signal} "));
     }
-    tell(inner, libc::SIGTERM);
+    run.tag().signal(inner, libc::SIGTERM);
     let ended = run.wait().expect_code(3);
     assert_eq!(ended.count_out("got "), 3, "{}", ended.told());
 }
@@ -151,9 +145,10 @@ fn without_a_terminal_one_to_both_processes_is_passed_on_once() {
         run.wait_out("up");
         let both =
             if inner_first { [run.number("ppid"), run.pid()] } else { [run.pid(), run.number("ppid")] };
+        let both = both.map(|pid| run.tag().pin(pid));
         for signal in [libc::SIGUSR1, libc::SIGTERM] {
-            for pid in both {
-                tell(pid, signal);
+            for process in &both {
+                process.signal(signal);
             }
             run.wait_out(&format!("got {signal} "));
         }

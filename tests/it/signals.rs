@@ -240,16 +240,12 @@ fn a_hup_is_a_reload_as_long_as_the_terminal_is_there() {
     pty.line("$WD -- $WL --say ppid --on HUP [ ] --on TERM [ --exit 3 ] --print up --serve");
     pty.expect("up");
     let winddown = processes::children(pty.pid())[0].pid;
-    let tell = |signal| {
-        // SAFETY: winddown lives until it is asked to stop.
-        assert_eq!(unsafe { libc::kill(winddown, signal) }, 0);
-    };
-    tell(libc::SIGHUP);
+    pty.tag().signal(winddown, libc::SIGHUP);
     pty.expect("got 1 code 0");
-    tell(libc::SIGHUP);
+    pty.tag().signal(winddown, libc::SIGHUP);
     pty.expect("got 1 code 0");
     assert!(!pty.screen().contains("winddown: "), "{}", pty.screen());
-    tell(libc::SIGTERM);
+    pty.tag().signal(winddown, libc::SIGTERM);
     pty.expect("got 15");
     pty.prompt();
     assert_eq!(pty.command("echo code=$?").lines().last(), Some("code=3"));
@@ -291,8 +287,7 @@ fn a_stopped_workload_is_noted_and_goes_on() {
     let run = Winddown::new().workload("--on USR1 [ --exit 3 ] --say pid --print up --serve").start();
     run.wait_out("up");
     let main = run.number("pid");
-    // SAFETY: the workload lives until it is told to exit.
-    unsafe { libc::kill(main, libc::SIGSTOP) };
+    run.tag().signal(main, libc::SIGSTOP);
     run.wait_err("was stopped; SIGCONT resumes it");
     assert_eq!(processes::state(main), Some('T'));
     run.signal(libc::SIGCONT);
@@ -313,8 +308,7 @@ fn a_flood_does_not_hold_up_the_stop() {
         let flood = || {
             let end = Instant::now() + Duration::from_secs(10);
             while Instant::now() < end && !is_heard.load(Ordering::Relaxed) {
-                // SAFETY: a child that is reaped only after this thread has ended.
-                unsafe { libc::kill(run.pid(), libc::SIGUSR1) };
+                run.signal(libc::SIGUSR1);
             }
         };
         std::thread::scope(|scope| {

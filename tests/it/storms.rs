@@ -1,6 +1,6 @@
 //! Very many processes: reaped, asked and killed, while winddown's own memory stays flat.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -78,19 +78,12 @@ fn two_thousand_sessions_are_killed() {
     }
 }
 
-fn kill(pid: i32) -> Instant {
-    let before = Instant::now();
-    // SAFETY: a process of a run that the test waits for.
-    unsafe { libc::kill(pid, libc::SIGKILL) };
-    before
-}
-
 /// Kills winddown's outer process, or its inner one, and expects all of the workload to follow.
 fn follows(flags: &str) {
     for which in 0..2 {
         let run = Winddown::new().args(["-t", "20s"]).workload(flags).start();
         run.wait_out("up");
-        let killed = kill(processes::winddowns(run.pid())[which]);
+        let killed = run.tag().signal(processes::winddowns(run.pid())[which], libc::SIGKILL);
         let gone = holds_within(Duration::from_secs(10), || run.tag().living().is_empty());
         assert!(gone, "{} are left of {which}: {:#?}", run.tag().living().len(), run.err());
         assert!(killed.elapsed() >= Duration::from_millis(500), "{:?}", killed.elapsed());
@@ -119,11 +112,7 @@ fn storms_in_sessions_go_with_winddown() {
 /// mixed, the kernel would search through those of the second for each of the first.
 fn queue_both(run: &Running, times: usize) {
     for number in [2, 3].into_iter().flat_map(|number| std::iter::repeat_n(number, times)) {
-        let value = libc::sigval { sival_ptr: std::ptr::null_mut() };
-        // SAFETY: a child that is not reaped; EAGAIN means that the queue is full.
-        while unsafe { libc::sigqueue(run.pid(), libc::SIGRTMIN() + number, value) } != 0 {
-            std::thread::yield_now();
-        }
+        run.queue(libc::SIGRTMIN() + number, 0);
     }
 }
 
@@ -170,19 +159,7 @@ fn a_storm_of_signals_is_recorded_in_flat_memory() {
 /// Each signal seems to come from another process: the kernel lets any process forge the sender.
 fn queue_forged(run: &Running, times: i32) {
     for sender in 1..=times {
-        // SAFETY: `siginfo` is plain data.
-        let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
-        info.si_code = libc::SI_QUEUE;
-        // The sender's id is at this offset on every platform that this runs on.
-        // SAFETY: within the value, and aligned.
-        unsafe { (&raw mut info).cast::<i32>().add(4).write(4_000_000 + sender) };
-        // SAFETY: a child that is not reaped; EAGAIN means that the queue is full.
-        while unsafe {
-            libc::syscall(libc::SYS_rt_sigqueueinfo, run.pid(), libc::SIGRTMIN() + 2, &raw const info)
-        } != 0
-        {
-            std::thread::yield_now();
-        }
+        run.process().queue(libc::SIGRTMIN() + 2, 4_000_000 + sender, 0);
     }
 }
 

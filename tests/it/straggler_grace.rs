@@ -3,9 +3,6 @@
 
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-
 use crate::support::builder::{Stream, Winddown, guarded_or_not, workload_path};
 use crate::support::running::Ended;
 use crate::support::{Pty, TempDir, eventually, processes, read_json, trials};
@@ -172,7 +169,7 @@ fn either_killed_in_the_grace_the_rest_is_asked() {
         let run = in_the_grace(Winddown::new(), &[]);
         let straggler = run.number("s pid");
         let pid = if outer { run.pid() } else { processes::children(run.pid())[0].pid };
-        kill(Pid::from_raw(pid), Signal::SIGKILL).expect("a process of this run");
+        run.tag().signal(pid, libc::SIGKILL);
         run.wait_out("s got 15");
         eventually("it has ended", || !processes::is_alive(straggler));
         eventually("nothing is left", || run.tag().living().is_empty());

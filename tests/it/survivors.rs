@@ -131,8 +131,7 @@ fn an_infinite_kill_wait_goes_on_until_nobody_is_left() {
     run.signal(libc::SIGTERM);
     let main = run.number("pid");
     eventually("the main process is killed", || !processes::is_alive(main));
-    // SAFETY: a process of the test, which lives until it is killed here.
-    unsafe { libc::kill(run.number("r pid"), libc::SIGKILL) };
+    run.tag().signal(run.number("r pid"), libc::SIGKILL);
     run.wait().expect_code(137).expect_nothing_left();
     assert_eq!(place.record()["outcome"], "killed");
 }

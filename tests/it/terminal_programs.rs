@@ -3,9 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, kill};
 use nix::sys::termios::Termios;
-use nix::unistd::Pid;
 
 use crate::support::{Pty, TempDir, eventually, holds_within, processes, trials};
 use crate::terminal::{VARIANTS, expect_status, in_bash, winddown_of};
@@ -206,7 +204,7 @@ fn modes_are_put_back_after_a_kill() {
         let winddown = winddown_of(pty.number("pid"));
         pty.expect("raw");
         assert_ne!(&pty.modes(), before, "the program has made it raw");
-        kill(Pid::from_raw(winddown), Signal::SIGTERM).unwrap();
+        pty.tag().signal(winddown, libc::SIGTERM);
         expect_usable(pty, 137, before);
     });
 }
@@ -216,7 +214,7 @@ fn the_foreground_is_put_back_after_a_kill() {
         let main = pty.number("pid");
         pty.expect("raw");
         assert_eq!(pty.foreground(), main);
-        kill(Pid::from_raw(winddown_of(main)), Signal::SIGTERM).unwrap();
+        pty.tag().signal(winddown_of(main), libc::SIGTERM);
         expect_usable(pty, 137, before);
     });
 }
@@ -229,7 +227,7 @@ fn the_alternate_screen_is_left_after_a_kill() {
             pty.line(&format!("{winddown} -t 300ms $WL --ignore TERM --say pid {mode} --serve"));
             let winddown = winddown_of(pty.number("pid"));
             pty.expect(mode.trim_start_matches("--print").trim_start_matches("--").trim());
-            kill(Pid::from_raw(winddown), Signal::SIGTERM).unwrap();
+            pty.tag().signal(winddown, libc::SIGTERM);
             pty.prompt();
             let screen = pty.screen();
             assert_eq!(screen.contains("\x1b7\x1b[?1049l\x1b[?25h"), leaves, "{mode}: {screen:?}");
@@ -260,9 +258,9 @@ fn a_stopped_terminal_is_put_back_without_waiting() {
             !holds_within(Duration::from_millis(200), || shown() != before)
         });
         assert!(processes::is_alive(writer), "it has more to write");
-        kill(Pid::from_raw(winddown), Signal::SIGTERM).unwrap();
+        pty.tag().signal(winddown, libc::SIGTERM);
         eventually("winddown ends", || !processes::is_alive(winddown));
-        kill(Pid::from_raw(writer), Signal::SIGKILL).unwrap();
+        pty.tag().signal(writer, libc::SIGKILL);
         pty.keys("\x11");
         pty.expect("code=137");
         pty.prompt();
@@ -276,7 +274,7 @@ fn a_killed_shell_leaves_the_terminal_usable() {
         let inner = pty.command("trap '' HUP TERM; echo pid=$$");
         let inner: i32 = inner.trim_start_matches("pid=").parse().unwrap();
         assert_eq!(pty.foreground(), inner);
-        kill(Pid::from_raw(winddown_of(inner)), Signal::SIGTERM).unwrap();
+        pty.tag().signal(winddown_of(inner), libc::SIGTERM);
         expect_usable(pty, 137, before);
     });
 }
@@ -309,11 +307,11 @@ fn a_terminal_that_is_anothers_by_then_is_left_alone() {
         pty.line("$WL --raw --print full --serve");
         pty.expect("full");
         let (modes, foreground) = (pty.modes(), pty.foreground());
-        kill(Pid::from_raw(winddown), Signal::SIGTERM).unwrap();
+        pty.tag().signal(winddown, libc::SIGTERM);
         eventually("winddown has ended", || !processes::is_alive(winddown));
         assert_eq!(pty.modes(), modes);
         assert_eq!(pty.foreground(), foreground);
-        kill(Pid::from_raw(foreground), Signal::SIGINT).unwrap();
+        pty.tag().signal(foreground, libc::SIGINT);
         pty.prompt();
     });
 }

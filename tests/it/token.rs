@@ -249,11 +249,6 @@ fn there_is_one_more_descriptor_and_only_with_a_token() {
     });
 }
 
-fn kill(pid: i32) {
-    // SAFETY: a process of a run that this test waits for.
-    assert_eq!(unsafe { libc::kill(pid, libc::SIGKILL) }, 0);
-}
-
 fn either_killed_the_stop_is_told() {
     for outer in [true, false] {
         let place = TempDir::new();
@@ -266,7 +261,7 @@ fn either_killed_the_stop_is_told() {
         run.wait_out("a up");
         eventually("the inner process is there", || children(run.pid()).len() == 1);
         let inner = children(run.pid())[0].pid;
-        kill(if outer { run.pid() } else { inner });
+        run.tag().signal(if outer { run.pid() } else { inner }, libc::SIGKILL);
         appeared(&file);
         eventually("nothing is left", || run.tag().living().is_empty());
         let lines = file_lines(&log);
@@ -435,8 +430,7 @@ fn a_nested_run_has_its_own() {
     assert_eq!(run.fact("env:SHUTDOWN_SOCKET"), "");
     // Only the inner run is asked: its token becomes readable, the outer one does not.
     let middle = children(run.pid()).into_iter().flat_map(|one| children(one.pid)).next();
-    // SAFETY: a process of a run that this test waits for.
-    assert_eq!(unsafe { libc::kill(middle.expect("the nested run").pid, libc::SIGTERM) }, 0);
+    run.tag().signal(middle.expect("the nested run").pid, libc::SIGTERM);
     let ended = run.wait().expect_code(0).expect_nothing_left();
     assert_eq!(ended.count_out("readable true true"), 1, "{}", ended.told());
     // Only a process that the inner run left for a moment, such as its token's writer, can stop the outer run.

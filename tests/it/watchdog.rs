@@ -167,17 +167,13 @@ fn a_winddown_that_was_stopped_has_heard_nobody() {
         let between = children(run.pid()).into_iter().map(|child| child.pid).filter(|pid| *pid != main);
         // The workload is continued last: winddown checks the watchdog before the workload can send anything.
         let all: Vec<i32> = [run.pid()].into_iter().chain(between).chain([main]).collect();
-        let send = |pid: i32, signal| {
-            // SAFETY: a process of a run that this test waits for.
-            assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
-        };
         for pid in &all {
-            send(*pid, libc::SIGSTOP);
+            run.tag().signal(*pid, libc::SIGSTOP);
         }
         let stopped = Instant::now();
         eventually("it was silent for too long", || stopped.elapsed() > Duration::from_millis(1500));
         for pid in all {
-            send(pid, libc::SIGCONT);
+            run.tag().signal(pid, libc::SIGCONT);
             std::thread::sleep(Duration::from_millis(50));
         }
         let ended = run.wait().expect_code(3).expect_nothing_left();

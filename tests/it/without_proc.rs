@@ -158,13 +158,6 @@ fn inside(run: &Running) -> i32 {
     pid
 }
 
-fn tell(pid: i32, signal: i32) -> std::time::Instant {
-    let before = std::time::Instant::now();
-    // SAFETY: a descendant of the run, which waits for it.
-    assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
-    before
-}
-
 /// winddown has a small pid inside its namespace. Outside, that pid is a kernel thread or another process: its
 /// children don't belong to the run, and inside, their ids mean other processes.
 fn the_proc_of_another_namespace_is_not_believed() {
@@ -177,7 +170,7 @@ fn the_proc_of_another_namespace_is_not_believed() {
             .workload(TREE)
             .start();
         run.wait_out("up");
-        let asked = tell(inside(&run), libc::SIGTERM);
+        let asked = run.tag().signal(inside(&run), libc::SIGTERM);
         let ended = run.wait().expect_code(137).expect_nothing_left();
         assert!(ended.since(asked) < Duration::from_secs(10), "{}", ended.told());
         let record = read_json(&record);
@@ -197,6 +190,6 @@ fn without_its_own_proc_pid_1_kills_everybody() {
     let run =
         Winddown::new().prefix(["unshare", "--pid", "--fork"]).args(["-t", "300ms"]).workload(TREE).start();
     run.wait_out("up");
-    let asked = tell(inside(&run), libc::SIGTERM);
+    let asked = run.tag().signal(inside(&run), libc::SIGTERM);
     expect_killed(run.wait(), asked);
 }

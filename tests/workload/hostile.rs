@@ -56,8 +56,10 @@ impl Process {
     }
 }
 
-/// Queues signals with made-up senders, as fast as it can.
+/// Queues signals with made-up senders, as fast as it can. It may outlive the target, whose id others get then.
 fn forge(target: libc::pid_t, signal: i32) {
+    // SAFETY: takes numbers only.
+    let target = unsafe { libc::syscall(libc::SYS_pidfd_open, target, 0) };
     let end = life::now() + life::STORM;
     let own = std::process::id().cast_signed();
     for number in 0.. {
@@ -65,7 +67,7 @@ fn forge(target: libc::pid_t, signal: i32) {
         let queued =
             Queued { signal, error: 0, code: libc::SI_QUEUE, padding: 0, pid, uid: 0, rest: [0; 13] };
         // SAFETY: a live value, as large as the kernel's.
-        unsafe { libc::syscall(libc::SYS_rt_sigqueueinfo, target, signal, &raw const queued) };
+        unsafe { libc::syscall(libc::SYS_pidfd_send_signal, target, signal, &raw const queued, 0) };
         if number % 1000 == 999 && life::now() > end {
             return;
         }

@@ -214,6 +214,8 @@ impl Process {
             self.is_ready();
             reap(pid, 0)
         };
+        // Its id is free now.
+        self.children.retain(|(_, child)| *child != pid);
         let status = status.unwrap_or(0);
         if libc::WIFSIGNALED(status) {
             self.line(&format!("{name} ended signal {}", libc::WTERMSIG(status)));

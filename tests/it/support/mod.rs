@@ -7,6 +7,7 @@ pub(crate) mod lateness;
 pub(crate) mod manager;
 pub(crate) mod needs;
 mod output;
+pub(crate) mod pinned;
 pub(crate) mod processes;
 mod pty;
 pub(crate) mod running;

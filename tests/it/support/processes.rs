@@ -1,13 +1,13 @@
-//! The processes that belong to a test: found by a tag, and killed when the test ends.
+//! The processes that belong to a test: found by a tag, signalled by it, and killed when the test ends.
 
 use std::collections::HashSet;
 use std::fs;
 use std::io::Read as _;
-use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use super::pinned::Pinned;
 use super::{holds_within, unique};
 
 /// The environment variable that every process of a run inherits.
@@ -143,34 +143,10 @@ fn living_thread(pid: i32) -> Option<PathBuf> {
 }
 
 impl ProcessInfo {
-    fn is_same(&self, other: &Self) -> bool {
+    /// Whether both are lines of one process, and not of two that had the same pid.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
         (self.pid, self.start) == (other.pid, other.start)
     }
-}
-
-/// Sends SIGKILL to this process, never to a later one with the same pid: the pidfd pins the process
-/// that has the pid now, and the comparison comes after that.
-fn kill_exactly(process: &ProcessInfo) {
-    let Some(fd) = open_pidfd(process.pid) else {
-        return;
-    };
-    if !info(process.pid).is_some_and(|now| now.is_same(process)) {
-        return;
-    }
-    let nothing = std::ptr::null::<libc::siginfo_t>();
-    // SAFETY: the descriptor is open; without a siginfo the kernel makes one, as for kill.
-    unsafe {
-        libc::syscall(libc::SYS_pidfd_send_signal, fd.as_raw_fd(), libc::SIGKILL, nothing, 0);
-    }
-}
-
-/// A descriptor for the process that has this pid now.
-pub(super) fn open_pidfd(pid: i32) -> Option<OwnedFd> {
-    // SAFETY: takes numbers only.
-    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
-    let fd = i32::try_from(fd).ok().filter(|&fd| fd >= 0)?;
-    // SAFETY: the descriptor was just made and has no other owner.
-    Some(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 impl Tag {
@@ -234,6 +210,35 @@ impl Tag {
         fs::read_link(place.join("cwd")).is_ok_and(|place| place.starts_with(directory))
     }
 
+    /// Whether the process has a mark of the run, or descends from one that has.
+    fn owns(&self, process: &ProcessInfo) -> bool {
+        let above = std::iter::successors(Some(process.clone()), |one| info(one.parent));
+        above.take_while(|one| one.start >= self.since).any(|one| self.marks(&one))
+    }
+
+    /// The process of the run that has this pid; `None` if it is a stranger's, or nobody's.
+    pub(crate) fn find(&self, pid: i32) -> Option<Pinned> {
+        Pinned::new(pid, |process| self.owns(process))
+    }
+
+    /// The same, for a process that must be there.
+    #[track_caller]
+    pub(crate) fn pin(&self, pid: i32) -> Pinned {
+        self.find(pid).unwrap_or_else(|| panic!("{pid} is no process of this run"))
+    }
+
+    /// Sends a signal to a process of the run; returns the time before the call.
+    #[track_caller]
+    pub(crate) fn signal(&self, pid: i32, signal: i32) -> Instant {
+        self.pin(pid).signal(signal)
+    }
+
+    /// The same, to the process group that a process of the run leads.
+    #[track_caller]
+    pub(crate) fn signal_group(&self, leader: i32, signal: i32) -> Instant {
+        self.pin(leader).signal_group(signal)
+    }
+
     /// The run's live processes, whether or not their parents are alive.
     pub(crate) fn living(&self) -> Vec<ProcessInfo> {
         let own = std::process::id().cast_signed();
@@ -241,7 +246,10 @@ impl Tag {
         let mut found: HashSet<i32> = HashSet::new();
         // Checking every older process as well would be most of the work.
         let later = everything.iter().filter(|one| one.start >= self.since);
-        found.extend(later.filter(|one| self.marks(one)).map(|one| one.pid));
+        // Once more: the marks may be those of a later process with the same pid.
+        let is_marked =
+            |one: &&ProcessInfo| self.marks(one) && info(one.pid).is_none_or(|now| now.is_same(one));
+        found.extend(later.filter(is_marked).map(|one| one.pid));
         loop {
             let before = found.len();
             let heirs = everything.iter().filter(|one| found.contains(&one.parent));
@@ -270,7 +278,10 @@ impl Drop for Tag {
         let gone = holds_within(Duration::from_secs(20), || {
             let living = self.living();
             for process in &living {
-                kill_exactly(process);
+                if let Some(process) = Pinned::new(process.pid, |now| now.is_same(process)) {
+                    // It may end by itself at this moment.
+                    let _ = process.try_signal(libc::SIGKILL);
+                }
             }
             living.is_empty()
         });

@@ -9,8 +9,8 @@ use nix::sys::termios::{Termios, tcgetattr};
 
 use super::builder::{clean_start, winddown_path, workload_path};
 use super::output::{Output, fact};
+use super::pinned::Pinned;
 use super::processes::{TAG, Tag};
-use super::running::wait_for_end;
 use super::{PATIENCE, eventually};
 
 /// The shell's prompt.
@@ -181,7 +181,7 @@ impl Pty {
     /// Waits for the session leader's end.
     #[track_caller]
     pub(crate) fn wait(&mut self) -> ExitStatus {
-        assert!(wait_for_end(self.child.id()), "the session leader lives on");
+        assert!(Pinned::child(&self.child).ends(), "the session leader lives on");
         self.tag.forget_session();
         self.child.wait().expect("a child's status")
     }

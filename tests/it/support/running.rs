@@ -1,15 +1,13 @@
 //! A run in progress, and a run that has ended.
 
 use std::io::Write as _;
-use std::os::fd::AsFd as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, ChildStdin, ExitStatus};
 use std::time::{Duration, Instant};
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-
 use super::output::{Output, fact};
-use super::processes::{Tag, children, open_pidfd, state};
+use super::pinned::Pinned;
+use super::processes::{Tag, children, state};
 use super::{PATIENCE, eventually, lateness};
 
 /// Our ends of the streams that are pipes.
@@ -22,7 +20,8 @@ pub(super) struct Streams {
 /// A run in progress. Dropping it kills all its processes.
 pub(crate) struct Running {
     child: Child,
-    pid: i32,
+    /// winddown, which is a child of `child` in a PID namespace of its own.
+    process: Pinned,
     streams: Streams,
     started: Instant,
     tag: Tag,
@@ -58,22 +57,27 @@ impl Running {
         started: Instant,
         in_namespace: bool,
     ) -> Self {
-        let mut pid = child.id().cast_signed();
+        let outer = child.id().cast_signed();
+        let mut inner = None;
         if in_namespace {
-            let outer = pid;
             eventually("unshare has started its child", || {
-                let inner = children(outer).first().map(|inner| inner.pid);
-                pid = inner.unwrap_or(outer);
+                inner = children(outer).first().and_then(|inner| tag.find(inner.pid));
                 // A short run may be over already.
                 inner.is_some() || state(outer) == Some('Z')
             });
         }
-        Self { child, pid, streams, started, tag }
+        let process = inner.unwrap_or_else(|| Pinned::child(&child));
+        Self { child, process, streams, started, tag }
+    }
+
+    /// winddown, for signals of any kind.
+    pub(crate) fn process(&self) -> &Pinned {
+        &self.process
     }
 
     /// winddown's pid in the PID namespace of the tests.
     pub(crate) fn pid(&self) -> i32 {
-        self.pid
+        self.process.pid()
     }
 
     /// When the run was started.
@@ -89,20 +93,13 @@ impl Running {
     /// Sends winddown a signal; returns the time before the call.
     #[track_caller]
     pub(crate) fn signal(&self, signal: i32) -> Instant {
-        let before = Instant::now();
-        // SAFETY: the process is a child that has not been reaped.
-        let failed = unsafe { libc::kill(self.pid, signal) } != 0;
-        assert!(!failed, "can't send {signal}: {}", std::io::Error::last_os_error());
-        before
+        self.process.signal(signal)
     }
 
     /// Sends winddown a signal with a value.
     #[track_caller]
     pub(crate) fn queue(&self, signal: i32, value: usize) {
-        let value = libc::sigval { sival_ptr: std::ptr::without_provenance_mut(value) };
-        // SAFETY: the process is a child that has not been reaped; the value is only a number.
-        let failed = unsafe { libc::sigqueue(self.pid, signal, value) } != 0;
-        assert!(!failed, "can't queue {signal}: {}", std::io::Error::last_os_error());
+        self.process.queue(signal, std::process::id().cast_signed(), value);
     }
 
     /// Waits for the value of a fact on stdout, such as `pid` or `worker pid`.
@@ -182,7 +179,7 @@ impl Running {
     /// Waits for winddown's end.
     #[track_caller]
     pub(crate) fn wait(mut self) -> Ended {
-        let ended = wait_for_end(self.child.id());
+        let ended = Pinned::child(&self.child).ends();
         assert!(ended, "no end within {PATIENCE:?}\n{}", told(&self.streams));
         let end = Instant::now();
         self.tag.forget_session();
@@ -199,14 +196,6 @@ impl Running {
             tag: std::mem::replace(&mut self.tag, Tag::new()),
         }
     }
-}
-
-/// Waits on a pidfd: as exact as a wake-up, without a SIGCHLD handler, and before anything is reaped.
-pub(crate) fn wait_for_end(pid: u32) -> bool {
-    let fd = open_pidfd(pid.cast_signed()).expect("a process that has not been reaped");
-    let mut waiting = [PollFd::new(fd.as_fd(), PollFlags::POLLIN)];
-    let patience = PollTimeout::try_from(PATIENCE).expect("a short time");
-    matches!(poll(&mut waiting, patience), Ok(1))
 }
 
 impl Drop for Running {
