@@ -35,9 +35,7 @@ fn start(user: u32, options: &[&str], workload: &str) -> (Running, TempDir) {
 
 /// Queues a signal; false when there is no room.
 fn queue(run: &Running, value: usize) -> bool {
-    let value = libc::sigval { sival_ptr: std::ptr::without_provenance_mut(value) };
-    // SAFETY: a child that is not reaped.
-    unsafe { libc::sigqueue(run.pid(), libc::SIGRTMIN() + 2, value) == 0 }
+    run.process().try_queue(libc::SIGRTMIN() + 2, std::process::id().cast_signed(), value)
 }
 
 /// The place that winddown frees when it takes a signal is taken by the next one of the sender.

@@ -268,9 +268,13 @@ fn forwarded_signals_and_stopped_processes() {
         let inner = processes::inner(run.pid()).expect("the second process");
         let main = processes::children(inner)[0].pid;
         eventually("the main process is stopped", || processes::state(main) == Some('T'));
-        for signal in [libc::SIGUSR2, libc::SIGRTMIN() + 1, libc::SIGTERM] {
+        let real_time = libc::SIGRTMIN() + 1;
+        // One by one: of those that wait for winddown the kernel hands out the smallest number first.
+        for (signal, passed_on) in [(libc::SIGUSR2, libc::SIGUSR1), (real_time, real_time)] {
             run.signal(signal);
+            eventually("it is passed on", || processes::has_pending(main, passed_on));
         }
+        run.signal(libc::SIGTERM);
     });
     let signals = record["signals"].as_array().unwrap();
     let has = |signal: &str, purpose: &str| {

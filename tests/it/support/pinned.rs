@@ -72,11 +72,20 @@ impl Pinned {
     /// Queues a signal with a value, as `sigqueue` does, when the queue has room. The kernel believes any sender.
     #[track_caller]
     pub(crate) fn queue(&self, signal: i32, sender: i32, value: usize) {
+        while !self.try_queue(signal, sender, value) {
+            std::thread::yield_now();
+        }
+    }
+
+    /// The same, once: false if there is no room.
+    #[track_caller]
+    pub(crate) fn try_queue(&self, signal: i32, sender: i32, value: usize) -> bool {
         let (code, uid) = (libc::SI_QUEUE, nix::unistd::getuid().as_raw());
         let queued = Queued { signal, error: 0, code, padding: 0, pid: sender, uid, value, rest: [0; 12] };
-        while let Err(error) = self.send(signal, &raw const queued) {
-            assert_eq!(error.kind(), io::ErrorKind::WouldBlock, "can't queue {signal}: {error}");
-            std::thread::yield_now();
+        match self.send(signal, &raw const queued) {
+            Ok(()) => true,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => false,
+            Err(error) => panic!("can't queue {signal}: {error}"),
         }
     }
 
