@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 
 use crate::cli::{self, Request};
+#[cfg(feature = "completions")]
+use crate::completions;
 use crate::fact::Fact;
 use crate::fact::level::Level;
 use crate::lifecycle::exit::{Ending, WINDDOWN_FAILED};
@@ -44,6 +46,14 @@ pub fn main(mask: SignalSet, one_thread: OneThread) -> u8 {
         Ok(Request::Report) => {
             receive::set_mask(mask);
             match report::run(&arguments[1..]) {
+                Ok(text) => print(&text, 0, clock),
+                Err(error) => refuse(clock, error.to_string()),
+            }
+        }
+        #[cfg(feature = "completions")]
+        Ok(Request::Completions) => {
+            receive::set_mask(mask);
+            match completions::run(&arguments[1..]) {
                 Ok(text) => print(&text, 0, clock),
                 Err(error) => refuse(clock, error.to_string()),
             }

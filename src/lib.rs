@@ -12,6 +12,7 @@
 //! - [`postmortem`] explains why a workload did not stop.
 //! - `report` shows recorded runs.
 //! - `fuzzing` has the fuzz targets.
+//! - `completions` makes scripts for shells.
 //! - [`commands`] chooses the command; `run` puts a run together.
 //! - `platform` knows who signals every process.
 //! - `check` tests how a server shuts down.
@@ -24,6 +25,8 @@
 pub mod check;
 pub mod cli;
 pub mod commands;
+#[cfg(feature = "completions")]
+pub mod completions;
 pub mod fact;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;

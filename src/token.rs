@@ -43,7 +43,8 @@ Exit status: 0 while running, 1 once a stop is requested; with --extend, 0 if gr
 refused; 125 outside such a run.";
 
 /// The definition of its command line.
-pub(crate) fn definition() -> Command {
+#[must_use]
+pub fn definition() -> Command {
     Command::new("winddown token")
         .about("Tells the workload whether it should stop, and how much time is left")
         .override_usage("winddown token [--wait | --extend DURATION]")

@@ -7,8 +7,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::{env, fs};
 
-use clap_complete::Shell;
-
 #[cfg(feature = "check")]
 #[path = "docs/checks.rs"]
 mod checks;
@@ -19,9 +17,6 @@ mod man;
 #[path = "docs/table.rs"]
 mod table;
 
-const BASH: &str = "completions/winddown.bash";
-const ZSH: &str = "completions/_winddown";
-const FISH: &str = "completions/winddown.fish";
 const MAN: &str = "man/winddown.1";
 #[cfg(feature = "check")]
 const MAN_CHECK: &str = "man/winddown-check.1";
@@ -40,37 +35,6 @@ fn expect(name: &str, content: &str) {
     }
     let found = fs::read_to_string(&file).unwrap_or_default();
     assert!(found == content, "docs/{name} is not up to date: UPDATE_DOCS=1 cargo test --test docs");
-}
-
-fn completion(shell: Shell) -> String {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut definition::for_completions(), "winddown", &mut script);
-    String::from_utf8(script).expect("a script is text")
-}
-
-/// clap doesn't know about commands within a command line: after `winddown ls` it would offer winddown's
-/// own options.
-fn bash() -> String {
-    let own = completion(Shell::Bash);
-    let (functions, _) = own.split_once("\nif [[ \"${BASH_VERSINFO").expect("the script ends in its use");
-    let ours = include_str!("docs/completion.bash");
-    let with_value = definition::options_with_value().join(" | ");
-    format!("{functions}{}", ours.replace("@OPTIONS_WITH_VALUE@", &with_value))
-}
-
-/// `-A "-*"`: no options of winddown after the first word that is not an option.
-fn zsh() -> String {
-    let script = completion(Shell::Zsh);
-    let call = "_arguments \"${_arguments_options[@]}\" :";
-    assert!(script.contains(call), "the script looks as expected");
-    script.replacen(call, "_arguments \"${_arguments_options[@]}\" -A \"-*\" :", 1)
-}
-
-fn fish() -> String {
-    let own = completion(Shell::Fish)
-        .replace("complete -c winddown ", "complete -c winddown -n __winddown_no_command ");
-    let ours = include_str!("docs/completion.fish");
-    ours.replace("@OPTIONS@", &definition::options_for_fish().join(" ")) + &own
 }
 
 #[test]
@@ -114,19 +78,21 @@ fn the_page_of_checks_is_up_to_date() {
     expect("checks.md", &checks::page());
 }
 
+/// The scripts name every part, and not every build has all.
+#[cfg(all(feature = "check", feature = "completions", feature = "report"))]
 #[test]
-fn the_completion_for_bash_is_up_to_date() {
-    expect(BASH, &bash());
-}
-
-#[test]
-fn the_completion_for_zsh_is_up_to_date() {
-    expect(ZSH, &zsh());
-}
-
-#[test]
-fn the_completion_for_fish_is_up_to_date() {
-    expect(FISH, &fish());
+fn the_completions_are_up_to_date_and_valid() {
+    use winddown::completions::{InteractiveShell, script};
+    for (name, shell, program) in [
+        ("completions/winddown.bash", InteractiveShell::Bash, "bash"),
+        ("completions/_winddown", InteractiveShell::Zsh, "zsh"),
+        ("completions/winddown.fish", InteractiveShell::Fish, "fish"),
+    ] {
+        expect(name, &script(shell));
+        if let Some(output) = run(program, &["-n", "/dev/stdin"], &script(shell)) {
+            assert!(output.status.success(), "{program}: {}", text(&output.stderr));
+        }
+    }
 }
 
 /// Runs a program that may be missing, unless everything must be tested.
@@ -152,12 +118,6 @@ fn try_run(program: &str, arguments: &[&str], input: &str) -> io::Result<Output>
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
-}
-
-fn assert_accepts(shell: &str, script: &str) {
-    if let Some(output) = run(shell, &["-n", "/dev/stdin"], script) {
-        assert!(output.status.success(), "{shell}: {}", text(&output.stderr));
-    }
 }
 
 #[test]
@@ -199,61 +159,4 @@ fn the_manual_page_names_every_option_and_variable() {
     for section in ["NAME", "SYNOPSIS", "OPTIONS", "EXIT STATUS", "ENVIRONMENT", "EXAMPLES"] {
         assert!(plain.lines().any(|line| line == section), "{section} is missing");
     }
-}
-
-#[test]
-fn completions_are_valid_scripts() {
-    assert_accepts("bash", &bash());
-    assert_accepts("zsh", &zsh());
-    assert_accepts("fish", &fish());
-}
-
-#[test]
-fn fish_completes_options_and_then_commands() {
-    let script = "source -; for line in $argv; echo \"<$line>\"; complete -C \"winddown $line\"; end";
-    let lines = ["--to ", "-t 1s --stop", "prin", "--to=all -- prin", "printf --time"];
-    let Some(output) = run("fish", &[&["--no-config", "-c", script, "--"], &lines[..]].concat(), &fish())
-    else {
-        return;
-    };
-    let offers = text(&output.stdout);
-    let offered = |line: &str, word: &str| {
-        let start = offers.find(&format!("<{line}>\n")).expect("the line was tried");
-        let mut offers = offers[start..].lines().skip(1).take_while(|line| !line.starts_with('<'));
-        offers.any(|offer| offer.split('\t').next() == Some(word))
-    };
-    assert_eq!(text(&output.stderr), "");
-    assert!(offered("--to ", "all"), "{offers}");
-    assert!(offered("-t 1s --stop", "--stop-signal"), "{offers}");
-    assert!(offered("prin", "printf"), "{offers}");
-    assert!(offered("--to=all -- prin", "printf"), "{offers}");
-    assert!(!offered("printf --time", "--time-limit"), "{offers}");
-}
-
-/// The words that bash offers at the end of this command line without the bash-completion package.
-fn offered(words: &[&str]) -> Option<Vec<String>> {
-    let script = "eval \"$(cat)\"; COMP_WORDS=(\"$@\"); COMP_CWORD=$(($# - 1)); \
-                  _winddown_or_command winddown \"${!#}\" \"${COMP_WORDS[COMP_CWORD - 1]}\"; \
-                  printf '%s\\n' \"${COMPREPLY[@]}\"";
-    let output = run("bash", &[&["--norc", "-c", script, "bash"], words].concat(), &bash())?;
-    assert_eq!(text(&output.stderr).replace("compopt: not currently executing completion function", ""), "");
-    Some(text(&output.stdout).lines().map(str::to_owned).collect())
-}
-
-#[test]
-fn bash_completes_options_and_then_commands() {
-    let offers = |words: &[&str], word: &str| {
-        offered(words).is_none_or(|offered| offered.iter().any(|offer| offer == word))
-    };
-    assert!(offers(&["winddown", "--time"], "--time-limit"));
-    assert!(offers(&["winddown", "-t", "1s", "--stop"], "--stop-signal"));
-    assert!(offers(&["winddown", "--to", ""], "all"));
-    assert!(offers(&["winddown", "--to", "="], "all"));
-    assert!(offers(&["winddown", "--to", "=", "a"], "all"));
-    assert!(offers(&["winddown", "-s", "QU"], "QUIT"));
-    assert!(offers(&["winddown", "prin"], "printf"));
-    assert!(offers(&["winddown", "-t", "1s", "prin"], "printf"));
-    assert!(offers(&["winddown", "--to", "=", "all", "--", "prin"], "printf"));
-    assert!(!offers(&["winddown", "printf", "--time"], "--time-limit"));
-    assert!(!offers(&["winddown", "--", "--time"], "--time-limit"));
 }

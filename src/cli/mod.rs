@@ -107,13 +107,16 @@ pub enum Request {
     /// The subcommand `report`, the same way.
     #[cfg(feature = "report")]
     Report,
+    /// The subcommand `completions`, the same way.
+    #[cfg(feature = "completions")]
+    Completions,
     /// The subcommand `check`, the same way.
     #[cfg(feature = "check")]
     Check,
 }
 
 /// Subcommands that are not in every build.
-const SUBCOMMANDS: [&str; 2] = ["check", "report"];
+const SUBCOMMANDS: [&str; 3] = ["check", "completions", "report"];
 
 /// Reads the command line, and variables for the options that are not on it.
 ///
@@ -130,6 +133,10 @@ pub fn parse(
     #[cfg(feature = "report")]
     if arguments.get(1).is_some_and(|word| word == "report") {
         return Ok(Request::Report);
+    }
+    #[cfg(feature = "completions")]
+    if arguments.get(1).is_some_and(|word| word == "completions") {
+        return Ok(Request::Completions);
     }
     #[cfg(feature = "check")]
     if arguments.get(1).is_some_and(|word| word == "check") {

@@ -452,7 +452,11 @@ fn options_end_at_the_first_word_that_is_none() {
 #[test]
 fn subcommands_are_words_at_the_very_front_only() {
     for word in SUBCOMMANDS {
-        let built = [("check", cfg!(feature = "check")), ("report", cfg!(feature = "report"))];
+        let built = [
+            ("check", cfg!(feature = "check")),
+            ("completions", cfg!(feature = "completions")),
+            ("report", cfg!(feature = "report")),
+        ];
         let is_built = built.contains(&(word, true));
         for arguments in [[word].as_slice(), &[word, "--", "x"], &[word, "--help"]] {
             if is_built {

@@ -128,8 +128,8 @@ impl<T> Text<T> {
     }
 
     pub(crate) fn knows(self, known: fn() -> Vec<PossibleValue>) -> Self {
-        // Names are for completions and manuals, which the slim build makes none of.
-        if cfg!(feature = "report") { Self { known, ..self } } else { self }
+        // Names are for completions, which the slim build makes none of.
+        if cfg!(feature = "completions") { Self { known, ..self } } else { self }
     }
 }
 

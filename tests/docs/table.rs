@@ -21,6 +21,8 @@ Durations: `250ms`, `30s`, `1m30s`, plain seconds (`30`), `0`, and for limits `i
 `TERM`, `SIGTERM`, `15`, `RTMIN+3`. Lists are separated by commas. Less than a millisecond, months (`M`)
 and years are refused.
 
+bash, zsh and fish complete options and their values: [completions.md](completions.md).
+
 With `--run-limit` and without `-t` the time limit is at most half of the run limit: `--run-limit 10s`
 alone asks after 5 s. `--explain-plan` shows what is in force.
 

@@ -7,6 +7,7 @@
 mod activation;
 mod check;
 mod cli;
+mod completions;
 mod container_limits;
 mod containers;
 mod deadline;
@@ -79,6 +80,7 @@ fn main() {
         activation::trials(),
         check::trials(),
         cli::trials(),
+        completions::trials(),
         container_limits::trials(),
         containers::trials(),
         deadline::trials(),

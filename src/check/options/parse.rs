@@ -172,6 +172,7 @@ mod tests {
         assert_eq!(test_of("check -t 1s -t 2s server").0.limit, Duration::from_secs(2));
     }
 
+    #[cfg(feature = "completions")]
     #[test]
     fn names_of_values_are_known() {
         let definition = definition();
