@@ -1,6 +1,7 @@
 //! The parts of docs/ that are generated from the code: the manual pages, the completions, and the
 //! tables of options, checks and causes. `UPDATE_DOCS=1 cargo test --test docs` renews them.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -12,14 +13,11 @@ use std::{env, fs};
 mod checks;
 #[path = "docs/definition.rs"]
 mod definition;
-#[path = "docs/man.rs"]
+#[path = "docs/man/mod.rs"]
 mod man;
 #[path = "docs/table.rs"]
 mod table;
 
-const MAN: &str = "man/winddown.1";
-#[cfg(feature = "check")]
-const MAN_CHECK: &str = "man/winddown-check.1";
 const OPTIONS: &str = "options.md";
 
 fn docs() -> PathBuf {
@@ -38,14 +36,10 @@ fn expect(name: &str, content: &str) {
 }
 
 #[test]
-fn the_manual_page_is_up_to_date() {
-    expect(MAN, &man::page());
-}
-
-#[cfg(feature = "check")]
-#[test]
-fn the_manual_page_of_check_is_up_to_date() {
-    expect(MAN_CHECK, &man::check());
+fn the_manual_pages_are_up_to_date() {
+    for page in man::pages() {
+        expect(&format!("man/{}.1", page.name), &page.text);
+    }
 }
 
 /// Renews the part of a page between two marks.
@@ -120,43 +114,93 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
+/// Not even advice on style.
 #[test]
-fn the_manual_page_renders_without_complaints() {
-    assert_renders(&man::page());
+fn the_linter_of_manual_pages_is_silent() {
+    for page in man::pages() {
+        let Some(output) = run("mandoc", &["-T", "lint"], &page.text) else { return };
+        assert_eq!(text(&output.stdout) + &text(&output.stderr), "", "{}", page.name);
+    }
 }
 
-#[cfg(feature = "check")]
-#[test]
-fn the_manual_page_of_check_renders_without_complaints() {
-    assert_renders(&man::check());
-}
-
-fn assert_renders(page: &str) {
-    let Some(output) = run("mandoc", &["-T", "lint", "-W", "warning"], page) else { return };
-    let complaints = text(&output.stdout) + &text(&output.stderr);
-    // The page is renewed with each version, so it needs no date.
-    let others: Vec<&str> = complaints.lines().filter(|line| !line.contains("missing date")).collect();
-    assert!(others.is_empty(), "{others:#?}");
-}
-
-#[test]
-fn the_manual_page_names_every_option_and_variable() {
-    let Some(output) = run("mandoc", &["-T", "utf8", "-O", "width=200"], &man::page()) else { return };
-    let page: String = text(&output.stdout);
-    // Bold is overstruck: each character, a backspace, and the character again.
+/// As a reader sees it.
+fn rendered(page: &str) -> Option<String> {
+    let output = run("mandoc", &["-T", "utf8", "-O", "width=200"], page)?;
     let mut plain = String::new();
-    for character in page.chars() {
+    for character in text(&output.stdout).chars() {
+        // Bold is overstruck: each character, a backspace, and the character again.
         if character == '\u{8}' {
             let _ = plain.pop();
         } else {
             plain.push(character);
         }
     }
-    for (option, variable) in definition::options_and_variables() {
-        assert!(plain.contains(&option), "{option} is missing");
-        assert!(plain.contains(&variable), "{variable} is missing");
+    Some(plain)
+}
+
+#[test]
+fn each_manual_page_has_its_options_and_sections() {
+    for page in man::pages() {
+        let Some(plain) = rendered(&page.text) else { return };
+        for option in page.definition.get_arguments().filter_map(clap::Arg::get_long) {
+            assert!(plain.contains(&format!("--{option}")), "{}: --{option} is missing", page.name);
+        }
+        for section in
+            ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "EXAMPLES", "EXIT STATUS", "ENVIRONMENT"]
+        {
+            assert!(plain.lines().any(|line| line == section), "{}: {section} is missing", page.name);
+        }
     }
-    for section in ["NAME", "SYNOPSIS", "OPTIONS", "EXIT STATUS", "ENVIRONMENT", "EXAMPLES"] {
-        assert!(plain.lines().any(|line| line == section), "{section} is missing");
+}
+
+#[test]
+fn the_examples_of_the_manual_pages_are_understood() {
+    for page in man::pages() {
+        let others = man::pages();
+        let mut count = 0;
+        for words in page.examples() {
+            count += 1;
+            let subcommand = words.get(1).map(|word| format!("winddown-{word}"));
+            let of = others.iter().find(|page| Some(page.name) == subcommand.as_deref());
+            let (of, rest) = of.map_or((&others[0], &words[..]), |page| (page, &words[1..]));
+            // What it asks for is no error of the words.
+            if let Err(error) = of.definition.clone().try_get_matches_from(rest) {
+                assert!(!error.use_stderr(), "{words:?}: {error}");
+            }
+        }
+        assert!(count > 2, "{}: {count} examples", page.name);
+    }
+}
+
+/// Every `SHUTDOWN_` variable in the code.
+fn variables_of_the_workload() -> BTreeSet<String> {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut folders = vec![src];
+    let mut names = BTreeSet::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
+            if entry.is_dir() {
+                folders.push(entry);
+                continue;
+            }
+            let code = fs::read_to_string(entry).unwrap_or_default();
+            for (at, _) in code.match_indices("\"SHUTDOWN_") {
+                names.extend(code[at + 1..].split('"').next().map(str::to_owned));
+            }
+        }
+    }
+    names
+}
+
+#[test]
+fn the_manual_page_has_every_variable() {
+    let pages = man::pages();
+    let Some(page) = rendered(&pages[0].text) else { return };
+    let (_, environment) = page.split_once("\nENVIRONMENT\n").expect("the section");
+    let names = variables_of_the_workload();
+    assert!(names.contains("SHUTDOWN_TOKEN"), "{names:?}");
+    for variable in definition::options_and_variables().into_iter().map(|(_, variable)| variable).chain(names)
+    {
+        assert!(environment.contains(&variable), "{variable} is missing");
     }
 }
