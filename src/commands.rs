@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::io::{self, Write};
 
+#[cfg(feature = "check")]
+use crate::check;
 use crate::cli::{self, Request};
 #[cfg(feature = "completions")]
 use crate::completions;
@@ -59,8 +61,13 @@ pub fn main(mask: SignalSet, one_thread: OneThread) -> u8 {
             }
         }
         #[cfg(feature = "check")]
-        Ok(Request::Check) => match crate::check::run(&arguments[1..], clock) {
-            Ok((text, status)) => print(&text, status, clock),
+        Ok(Request::Check) => match check::run(&arguments[1..], clock) {
+            Ok(check::Answer { text, status, problems }) => {
+                let printed = print(&text, status, clock);
+                problems
+                    .into_iter()
+                    .fold(printed, |_, problem| refuse(clock, format!("check: cannot write {problem}")))
+            }
             Err(refusal) => {
                 refuse(clock, refusal.why);
                 refusal.status

@@ -56,15 +56,25 @@ impl From<UsageError> for Refusal {
     }
 }
 
-/// Runs `winddown check`; returns what to print, and the exit status.
+/// What a test, or a question about the tests, comes to.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// For stdout.
+    pub(crate) text: String,
+    pub(crate) status: u8,
+    /// What could not be written, a line each, for stderr.
+    pub(crate) problems: Vec<String>,
+}
+
+/// Runs `winddown check`.
 ///
 /// # Errors
 /// When the words are not understood, or nothing could be started.
-pub(crate) fn run(words: &[OsString], clock: Clock) -> Result<(String, u8), Refusal> {
+pub(crate) fn run(words: &[OsString], clock: Clock) -> Result<Answer, Refusal> {
     receive::set_ignored(Signal::CHLD, false);
     let (options, selection) = match parse(words)? {
         CheckRequest::Check(options, selection) => (options, selection),
-        CheckRequest::Print(text) => return Ok((text, 0)),
+        CheckRequest::Print(text) => return Ok(Answer { text, status: 0, problems: Vec::new() }),
     };
     if let Some(format) = options.trace {
         trace::begin(format, clock);
@@ -81,7 +91,7 @@ fn failed(error: &io::Error) -> Refusal {
 }
 
 /// The whole test, or its end by a signal.
-async fn whole(options: &Options, selection: &Selection, clock: Clock) -> Result<(String, u8), Refusal> {
+async fn whole(options: &Options, selection: &Selection, clock: Clock) -> Result<Answer, Refusal> {
     let mut interrupts = Interrupts::take().map_err(|error| failed(&error))?;
     let jobs = Jobs::new(Archive::open(options)?);
     let signal = tokio::select! {
@@ -92,10 +102,8 @@ async fn whole(options: &Options, selection: &Selection, clock: Clock) -> Result
         signal = interrupts.next() => signal,
     };
     let _ = tokio::time::timeout(CLEAN_UP_MOST, jobs.end_all()).await;
-    Ok((
-        format!("interrupted by {signal}: every process was ended, nothing was judged\n"),
-        signal.exit_status(),
-    ))
+    let why = format!("check: interrupted by {signal}: every process was ended, nothing was judged");
+    Err(Refusal { why, status: signal.exit_status() })
 }
 
 fn judge_and_report(
@@ -103,7 +111,7 @@ fn judge_and_report(
     selection: &Selection,
     seen: &AllRuns,
     kept: Vec<String>,
-) -> Result<(String, u8), Refusal> {
+) -> Result<Answer, Refusal> {
     if let Some((status, why)) = checks::not_run(&seen.plain) {
         return Err(Refusal { why: why.to_owned(), status });
     }
@@ -114,15 +122,14 @@ fn judge_and_report(
     let coloured = page::page(options, seen, &verdicts, failed_runs, may_colour(STDOUT));
     let results =
         Results { options, selection, seen, verdicts: &verdicts, page: &plain, status, failed_runs };
-    let (mut text, mut problems) = reports::write(&options.reports, &results, &coloured);
+    let (text, mut problems) = reports::write(&options.reports, &results, &coloured);
     problems.extend(kept);
     if let Some(path) = &options.save_baseline
         && let Err(error) = Baseline::of(&Times::of(seen)).write(path)
     {
         problems.push(format!("--save-baseline {}: {}", path.display(), reason(&error)));
     }
-    text.extend(problems.iter().map(|problem| format!("cannot write: {problem}\n")));
-    Ok((text, if problems.is_empty() { status } else { WINDDOWN_FAILED }))
+    Ok(Answer { text, status, problems })
 }
 
 /// Only parses the words.

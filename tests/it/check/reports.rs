@@ -5,6 +5,7 @@ use snapbox::str;
 use super::{check_in, expect, expect_verdicts, server};
 use crate::support::builder::{Winddown, winddown_path};
 use crate::support::json_schema::{expect_fits, read_schema};
+use crate::support::snapshot::expect_lines;
 use crate::support::{Pty, TempDir, needs, read_json, trials};
 
 trials![
@@ -240,13 +241,19 @@ fn a_report_that_cannot_be_written_is_told() {
     let server = server("good").join(" ");
     let ended =
         check_in(&place, words, &["sh", "-c", &format!("rmdir sub; exec {server}")].map(str::to_owned));
+    let ended = ended.expect_code(125);
     expect_verdicts(
-        &ended.expect_code(125),
+        &ended,
         str![[r#"
   ok  stops
 PASS 1 check
-cannot write: --report [DIR]/sub/a.xml: its directory was deleted
-cannot write: --save-baseline [DIR]/sub/b: its directory was deleted
+"#]],
+    );
+    expect_lines(
+        &ended.err(),
+        str![[r#"
+winddown: check: cannot write --report [DIR]/sub/a.xml: its directory was deleted
+winddown: check: cannot write --save-baseline [DIR]/sub/b: its directory was deleted
 "#]],
     );
 }
