@@ -53,12 +53,15 @@ pub(super) fn one_line(error: &clap::Error, definition: &Command) -> String {
     let option = context(ContextKind::InvalidArg);
     let value = context(ContextKind::InvalidValue);
     match error.kind() {
-        ErrorKind::UnknownArgument => unknown(&option, definition),
+        ErrorKind::UnknownArgument if option.starts_with('-') => unknown(&option, definition),
+        ErrorKind::UnknownArgument => format!("unexpected argument '{option}' (see --help)"),
         ErrorKind::TooManyValues => {
             format!("option '{option}' takes no value; leave out '{value}' (see --help)")
         }
         ErrorKind::ArgumentConflict => {
+            // clap shows `FILE` as `[FILE]...`.
             let other = context(ContextKind::PriorArg);
+            let other = other.strip_suffix("...").unwrap_or(&other).trim_matches(['[', ']']);
             format!("'{option}' does not go with '{other}'; leave one of them out (see --help)")
         }
         // The value is missing.

@@ -24,7 +24,8 @@ pub(super) fn list() -> String {
 
 fn describe(cause: &KnownCause) -> String {
     let head = format!("{} {}: {}", cause.code, cause.name, cause.title);
-    format!("{head}\n\n{}\nTry: {}", filled(cause.explanation), filled(cause.remedy))
+    let remedy = format!("Try: {}", cause.remedy);
+    format!("{head}\n\n{}\n{}", filled(cause.explanation), filled(&remedy))
 }
 
 /// Wraps the text at [`WIDTH`].
