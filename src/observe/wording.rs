@@ -295,8 +295,7 @@ fn stop_requested(fact: &Fact, limit_origin: &str) -> Option<String> {
             format!("no sign of life from the workload (--watchdog): {stopping}, {when}")
         }
         Cause::RunLimit => {
-            let left = kill_in.map(|left| format!(" in {}", short(left))).unwrap_or_default();
-            format!("the run limit is reached{left}: {stopping}, {when}")
+            format!("the run limit ends the run: {stopping}, {when}")
         }
         Cause::MainExited => {
             let how = main_exit.map(exit).unwrap_or_default();

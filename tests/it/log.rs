@@ -267,7 +267,7 @@ fn a_run_limit_says_when_it_is_reached() {
     expect_lines(
         &ended.expect_code(124),
         &[
-            "winddown: the run limit is reached in *ms: stopping workload (pid *), SIGKILL in *ms (-t)",
+            "winddown: the run limit ends the run: stopping workload (pid *), SIGKILL in *ms (-t)",
             "winddown: stopped in *ms of 500ms: workload (pid *) died of SIGTERM",
         ],
     );

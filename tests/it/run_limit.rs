@@ -21,7 +21,7 @@ fn the_run_limit_asks_early_enough() {
         .args(["--run-limit", "1s", "-t", "400ms", "--record", &record])
         .workload("--on TERM [ --exit 3 ] --print up --serve")
         .start();
-    let line = run.wait_err("the run limit is reached");
+    let line = run.wait_err("the run limit ends the run");
     assert!(line.contains(": stopping workload (pid "), "{line}");
     let ended = run.wait().expect_code(124).expect_nothing_left();
     ended.expect_time(ended.duration, Duration::from_millis(600));
