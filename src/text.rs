@@ -24,6 +24,13 @@ pub(crate) fn in_full(duration: Duration) -> String {
     humantime::format_duration(duration).to_string()
 }
 
+/// Two durations that differ: briefly, or exactly where they would look the same.
+#[cfg(feature = "check")]
+pub(crate) fn apart(one: Duration, other: Duration) -> [String; 2] {
+    let brief = [one, other].map(short);
+    if brief[0] == brief[1] { [one, other].map(in_full) } else { brief }
+}
+
 /// Milliseconds with three decimals: the kernel's clock has more, but nothing else is that exact.
 pub(crate) fn milliseconds(duration: Duration) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "exact for runs of up to 285 years")]

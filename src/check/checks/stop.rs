@@ -11,7 +11,7 @@ use crate::check::runs::scenario::Scenario;
 use crate::check::time::{ms, short};
 use crate::lifecycle::exit::Exit;
 use crate::lifecycle::signal::Signal;
-use crate::text::{self, in_full};
+use crate::text;
 
 /// In the order of the reports.
 pub(super) const CHECKS: &[Check] = &[STOPS, MARGIN, EXIT_STATUS];
@@ -57,11 +57,11 @@ pub(super) fn stops(options: &Options, seen: &Observed, record: &Record) -> Verd
     }
     match options.within {
         Some(within) if took > ms(within) && seen.is_starved() => starved(STOPS.id, seen, took),
-        Some(within) if took > ms(within) => Verdict::fail(
-            STOPS.id,
-            format!("in {}, longer than --within {}", in_full(Duration::from_millis(took)), in_full(within)),
-            "stop faster, or allow more: --within",
-        ),
+        Some(within) if took > ms(within) => {
+            let [took, within] = text::apart(Duration::from_millis(took), within);
+            let summary = format!("in {took}, longer than --within {within}");
+            Verdict::fail(STOPS.id, summary, "stop faster, or allow more: --within")
+        }
         _ => Verdict::pass(STOPS.id, format!("in {}", short(took))),
     }
 }
