@@ -3,8 +3,43 @@
 /// The chance that a statement is wrong: 5 %.
 const DOUBT: f64 = 0.05;
 
-/// Limits that are easy to remember, in seconds.
-const ROUND_S: [u64; 10] = [1, 2, 3, 5, 10, 15, 20, 30, 45, 60];
+const MINUTE_MS: u64 = 60_000;
+
+/// Limits that are easy to remember.
+const ROUND_MS: [u64; 10] = [1000, 2000, 3000, 5000, 10_000, 15_000, 20_000, 30_000, 45_000, MINUTE_MS];
+
+/// How long the stops of some runs took, and what that says of the next ones.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub(crate) struct StopTimes {
+    /// Of the runs that have one.
+    pub(crate) times_ms: Vec<f64>,
+    pub(crate) runs: usize,
+    /// How many of the runs failed.
+    pub(crate) failed: usize,
+}
+
+impl StopTimes {
+    pub(crate) fn summary(&self) -> Option<Summary> {
+        summary(&self.times_ms)
+    }
+
+    /// How many of the stops to come are within the longest of these.
+    pub(crate) fn covered_percent(&self) -> u32 {
+        covered_percent(self.runs)
+    }
+
+    /// Fewer of the stops to come fail; `None` where one has failed.
+    pub(crate) fn failure_bound_percent(&self) -> Option<f64> {
+        (self.failed == 0).then(|| failure_bound_percent(self.runs))
+    }
+
+    /// Twice the longest time, rounded up; `None` where a run has failed, or the runs are too few to say anything of
+    /// the next.
+    pub(crate) fn recommended_limit_ms(&self) -> Option<u64> {
+        let _ = self.failure_bound_percent().filter(|bound| *bound < 100.0)?;
+        self.summary().map(|found| round_ms(found.max * 2.0))
+    }
+}
 
 /// A sample in a few figures.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -17,7 +52,7 @@ pub(crate) struct Summary {
 }
 
 /// `None` without values.
-pub(crate) fn summary(values: &[f64]) -> Option<Summary> {
+fn summary(values: &[f64]) -> Option<Summary> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let middle = sorted.len() / 2;
@@ -32,7 +67,7 @@ pub(crate) fn summary(values: &[f64]) -> Option<Summary> {
 /// The quantile that the maximum of this many runs reaches with 95 % confidence, in percent: 86 for 20 runs.
 #[expect(clippy::cast_precision_loss, reason = "nobody counts that many runs")]
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is within 0 to 100")]
-pub(crate) fn covered_percent(runs: usize) -> u32 {
+fn covered_percent(runs: usize) -> u32 {
     if runs == 0 {
         return 0;
     }
@@ -41,21 +76,16 @@ pub(crate) fn covered_percent(runs: usize) -> u32 {
 
 /// The upper bound of the failure rate, with 95 % confidence, if none of this many runs failed; in percent.
 #[expect(clippy::cast_precision_loss, reason = "nobody counts that many runs")]
-pub(crate) fn failure_bound_percent(runs: usize) -> f64 {
+fn failure_bound_percent(runs: usize) -> f64 {
     if runs == 0 { 100.0 } else { (300.0 / runs as f64).min(100.0) }
 }
 
-/// Twice the largest stop time, rounded up to a limit that is easy to remember; in seconds.
-pub(crate) fn recommended_limit_s(max_ms: f64) -> u64 {
-    let wanted_s = max_ms * 2.0 / 1000.0;
-    #[expect(clippy::cast_precision_loss, reason = "they are small")]
-    let fits = |limit_s: &u64| *limit_s as f64 >= wanted_s;
-    ROUND_S.into_iter().find(fits).unwrap_or_else(|| whole_minutes(wanted_s))
-}
-
+/// The next limit that is easy to remember; from a minute on, whole minutes.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it saturates")]
-fn whole_minutes(seconds: f64) -> u64 {
-    ((seconds / 60.0).ceil() as u64).saturating_mul(60)
+fn round_ms(wanted_ms: f64) -> u64 {
+    let wanted_ms = wanted_ms.ceil() as u64;
+    let round = ROUND_MS.into_iter().find(|limit_ms| *limit_ms >= wanted_ms);
+    round.unwrap_or_else(|| wanted_ms.div_ceil(MINUTE_MS).saturating_mul(MINUTE_MS))
 }
 
 /// One bar of a histogram.
@@ -121,9 +151,20 @@ mod tests {
 
     #[test]
     fn the_limit_is_twice_the_maximum_and_round() {
-        let limits = [0.0, 499.0, 501.0, 1500.0, 2600.0, 30_000.0, 30_001.0, 1e300].map(recommended_limit_s);
-        assert_eq!(limits[..7], [1, 1, 2, 3, 10, 60, 120]);
-        assert_eq!(limits[7], u64::MAX);
+        let limit = |max_ms: f64| {
+            StopTimes { times_ms: vec![1.0, max_ms], runs: 4, failed: 0 }.recommended_limit_ms()
+        };
+        let limits = [0.0, 499.0, 501.0, 1500.0, 2600.0, 30_000.0, 30_001.0, 70_000.0].map(limit);
+        let expected = [1000, 1000, 2000, 3000, 10_000, 60_000, 120_000, 180_000];
+        assert_eq!(limits, expected.map(Some));
+        assert_eq!(limit(1e300), Some(u64::MAX));
+    }
+
+    #[test]
+    fn a_limit_is_recommended_only_where_the_runs_can_show_one() {
+        let limit =
+            |runs, failed| StopTimes { times_ms: vec![7.0; runs], runs, failed }.recommended_limit_ms();
+        assert_eq!([limit(4, 0), limit(3, 0), limit(0, 0), limit(5, 1)], [Some(1000), None, None, None]);
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! The stop times of runs that can be compared: of one command, stopped in one way.
 
+use std::time::Duration;
+
 use super::read::Named;
 use super::words;
 use crate::record::schema::Record;
-use crate::statistics::{Summary, covered_percent, failure_bound_percent, recommended_limit_s, summary};
-use crate::text::counted;
+use crate::statistics::StopTimes;
+use crate::text::{self, counted};
 
 /// Runs of one command that were stopped in one way.
 #[derive(Debug)]
@@ -53,7 +55,7 @@ pub(super) fn groups(records: &[Named]) -> Vec<Group<'_>> {
         }
     }
     for group in &mut groups {
-        group.times = StopTimes::of(group.runs.iter().map(|run| &run.record));
+        group.times = times(group.runs.iter().map(|run| &run.record));
     }
     groups
 }
@@ -72,78 +74,44 @@ pub(super) fn alone(groups: &[Group<'_>]) -> Option<String> {
     }
 }
 
-/// The stop times of the runs of a group.
-#[derive(Debug, Default)]
-pub(super) struct StopTimes {
-    /// Stop times of the runs that ended in time.
-    pub(super) ended_ms: Vec<f64>,
-    /// How many runs had to be killed or outlived SIGKILL: how long they would have taken is not known.
-    pub(super) killed: usize,
-}
-
-impl StopTimes {
-    fn of<'a>(records: impl Iterator<Item = &'a Record>) -> Self {
-        let mut times = Self::default();
-        for record in records {
-            let Some(stop_time_ms) = record.stop_time_ms() else { continue };
-            match words::outcome(record) {
-                "killed" | "stuck" => times.killed += 1,
-                _ => times.ended_ms.push(stop_time_ms),
-            }
+/// The stop times of those that ended in time: how long a run that had to be killed would have taken is not known.
+fn times<'a>(records: impl Iterator<Item = &'a Record>) -> StopTimes {
+    let mut times = StopTimes::default();
+    for record in records {
+        let Some(stop_time_ms) = record.stop_time_ms() else { continue };
+        times.runs += 1;
+        match words::outcome(record) {
+            "killed" | "stuck" => times.failed += 1,
+            _ => times.times_ms.push(stop_time_ms),
         }
-        times
     }
-
-    pub(super) fn summary(&self) -> Option<Summary> {
-        summary(&self.ended_ms)
-    }
-
-    /// The recommended limit; none as soon as one run had to be killed.
-    pub(super) fn recommended_limit_ms(&self) -> Option<f64> {
-        let found = self.summary().filter(|_| self.killed == 0)?;
-        Some(seconds_ms(recommended_limit_s(found.max)))
-    }
-
-    /// What this number of runs shows, and what it does not.
-    pub(super) fn sentences(&self) -> Vec<String> {
-        let count = self.ended_ms.len() + self.killed;
-        let Some(found) = self.summary() else {
-            return vec![format!(
-                "All {} that were asked to stop had to be killed.",
-                counted(count, "run", "s")
-            )];
-        };
-        let figures = format!(
-            "n = {}, min {}, median {}, max {}",
-            found.count,
-            words::short(found.min),
-            words::short(found.median),
-            words::short(found.max)
-        );
-        let Some(limit_ms) = self.recommended_limit_ms() else {
-            let killed = format!("{} of {count} runs had to be killed", self.killed);
-            let unknown = "how long they would have taken is not known, so no limit is recommended";
-            return vec![figures + " (runs that ended in time)", format!("{killed}: {unknown}.")];
-        };
-        vec![
-            figures,
-            format!(
-                "{}: the longest covers p{} with 95 % confidence, and less than {} of such stops fail.",
-                counted(count, "run", "s"),
-                covered_percent(count),
-                percent(failure_bound_percent(count))
-            ),
-            format!(
-                "Recommended limit: {} (twice the longest, on a machine under the same load).",
-                words::short(limit_ms)
-            ),
-        ]
-    }
+    times
 }
 
-#[expect(clippy::cast_precision_loss, reason = "it is for people")]
-fn seconds_ms(seconds: u64) -> f64 {
-    seconds as f64 * 1000.0
+/// What this number of runs shows, and what it does not.
+pub(super) fn sentences(times: &StopTimes) -> Vec<String> {
+    let runs = counted(times.runs, "run", "s");
+    let Some(found) = times.summary() else {
+        return vec![format!("All {runs} that were asked to stop had to be killed.")];
+    };
+    let [min, median, max] = [found.min, found.median, found.max].map(words::short);
+    let figures = format!("n = {}, min {min}, median {median}, max {max}", found.count);
+    let Some(bound) = times.failure_bound_percent() else {
+        let killed = format!("{} of {runs} had to be killed", times.failed);
+        let unknown = "how long they would have taken is not known, so no limit is recommended";
+        return vec![figures + " (runs that ended in time)", format!("{killed}: {unknown}.")];
+    };
+    let covered = times.covered_percent();
+    let longest = format!("{runs}: the longest covers p{covered} with 95 % confidence");
+    let Some(limit_ms) = times.recommended_limit_ms() else {
+        return vec![figures, format!("{longest}. No limit is recommended: that takes more runs.")];
+    };
+    let limit = text::short(Duration::from_millis(limit_ms));
+    vec![
+        figures,
+        format!("{longest}, and less than {} of such stops fail.", percent(bound)),
+        format!("Recommended limit: {limit} (twice the longest, on a machine under the same load)."),
+    ]
 }
 
 fn percent(value: f64) -> String {

@@ -7,7 +7,6 @@ use super::read::Named;
 use crate::record::schema::{
     ExitRecord, FindingRecord, LimitRecord, ProcessRecord, Record, StopRecord, SurvivorRecord,
 };
-use crate::statistics::{covered_percent, failure_bound_percent};
 
 /// Raised when a reader of the last version would misunderstand the next.
 const SCHEMA: u32 = 1;
@@ -75,7 +74,7 @@ struct Sums<'a> {
     max_ms: Option<f64>,
     covered_percent: Option<u32>,
     failure_bound_percent: Option<f64>,
-    recommended_limit_ms: Option<f64>,
+    recommended_limit_ms: Option<u64>,
 }
 
 impl<'a> Sums<'a> {
@@ -83,21 +82,21 @@ impl<'a> Sums<'a> {
     fn of(group: &Group<'a>) -> Option<Self> {
         let first: &'a Record = &group.runs.first()?.record;
         let stop = first.stop.as_ref()?;
-        let count = group.runs.len();
-        let found = group.times.summary();
-        let limit_ms = group.times.recommended_limit_ms();
+        let times = &group.times;
+        let found = times.summary();
+        let bound = times.failure_bound_percent();
         Some(Self {
             command: &first.command,
             cause: &stop.cause,
             signal: stop.signal.as_deref(),
             records: group.runs.iter().map(|run| run.name.as_str()).collect(),
-            killed: group.times.killed,
+            killed: times.failed,
             min_ms: found.map(|found| rounded(found.min)),
             median_ms: found.map(|found| rounded(found.median)),
             max_ms: found.map(|found| rounded(found.max)),
-            covered_percent: limit_ms.map(|_| covered_percent(count)),
-            failure_bound_percent: limit_ms.map(|_| failure_bound_percent(count)),
-            recommended_limit_ms: limit_ms,
+            covered_percent: bound.map(|_| times.covered_percent()),
+            failure_bound_percent: bound,
+            recommended_limit_ms: times.recommended_limit_ms(),
         })
     }
 }

@@ -1,6 +1,6 @@
 //! Several records: a table, and the distribution of their stop times.
 
-use super::groups::{Group, alone, groups};
+use super::groups::{Group, alone, groups, sentences};
 use super::read::Named;
 use super::{histogram, words};
 use crate::text::{Paint, printable};
@@ -23,14 +23,14 @@ pub(super) fn several(records: &[Named], paint: Paint) -> String {
 
 /// A group among several says which it is.
 fn summed_up(group: &Group<'_>, is_one_of_several: bool) -> Vec<String> {
-    let bars = histogram::lines(&group.times.ended_ms);
+    let bars = histogram::lines(&group.times.times_ms);
     let mut lines = match (is_one_of_several, bars.is_empty()) {
         (true, _) => vec![format!("Stop times of {}:", group.title())],
         (false, false) => vec!["Stop times:".to_owned()],
         (false, true) => Vec::new(),
     };
     lines.extend(bars);
-    lines.extend(group.times.sentences());
+    lines.extend(sentences(&group.times));
     lines
 }
 

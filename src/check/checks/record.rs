@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::check::time::whole_ms;
 use crate::record::schema::{EndRecord, ExitRecord, ProcessRecord, Record, StopRecord};
 
 /// Times in a record that are no further apart than this count as the same.
@@ -17,12 +18,12 @@ impl Record {
 
     /// The time from the stop request to the end of the main process.
     pub(in crate::check) fn stop_ms(&self) -> Option<u64> {
-        Some(rounded(self.main_end_ms()? - self.stop.as_ref()?.at_ms))
+        Some(whole_ms(self.main_end_ms()? - self.stop.as_ref()?.at_ms))
     }
 
     /// The time from the stop request to the end of the whole tree.
     pub(in crate::check) fn whole_ms(&self) -> Option<u64> {
-        self.stop_time_ms().map(rounded)
+        self.stop_time_ms().map(whole_ms)
     }
 
     /// Whether the main process ended before it was asked to stop.
@@ -53,11 +54,6 @@ impl Record {
         let others = asked.map(|sent| &sent.target).filter(move |target| Some(target.pid) != main);
         others.map(|target| (target, self.ends.iter().find(|end| end.pid == target.pid)))
     }
-}
-
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the cast saturates")]
-fn rounded(ms: f64) -> u64 {
-    ms.max(0.0).round() as u64
 }
 
 impl fmt::Display for ExitRecord {

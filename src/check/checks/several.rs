@@ -5,15 +5,15 @@ use std::fmt::Write;
 use serde::Serialize;
 
 use crate::check::observed::{AllRuns, Noise, Observed};
-use crate::check::time::short;
+use crate::check::time::{short, whole_ms};
 use crate::report::histogram;
-use crate::statistics::{Summary, covered_percent, failure_bound_percent, recommended_limit_s, summary};
+use crate::statistics::StopTimes;
 use crate::text::counted;
 
 /// The stop times of all plain runs, and how busy the machine was meanwhile.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::check) struct Times {
-    times_ms: Vec<u64>,
+    times: StopTimes,
     /// The worst of all runs.
     pub(in crate::check) noise: Noise,
 }
@@ -31,7 +31,7 @@ pub(in crate::check) struct Figures {
     /// How many of the stops to come are within the longest of these.
     covered_percent: u32,
     /// Nothing where the runs can show none.
-    recommended_limit_s: Option<u64>,
+    recommended_limit_ms: Option<u64>,
     /// The worst that a stop met.
     cpu_wait_ms: u64,
     cpu_pressure: Option<f64>,
@@ -40,108 +40,86 @@ pub(in crate::check) struct Figures {
 impl Times {
     pub(in crate::check) fn of(seen: &AllRuns) -> Self {
         let noise = seen.plain_runs().map(|run| run.noise).fold(Noise::default(), Noise::or);
-        Self::new(seen.plain_runs().filter_map(Observed::stop_ms).collect(), noise)
+        Self::new(seen.plain_runs().filter_map(Observed::stop_ms), noise)
     }
 
-    fn new(times_ms: Vec<u64>, noise: Noise) -> Self {
-        Self { times_ms, noise }
+    /// Whole milliseconds stay exact as numbers for statistics.
+    #[expect(clippy::cast_precision_loss, reason = "exact for runs of up to 285,000 years")]
+    fn new(times_ms: impl Iterator<Item = u64>, noise: Noise) -> Self {
+        let times_ms: Vec<f64> = times_ms.map(|time| time as f64).collect();
+        Self { times: StopTimes { runs: times_ms.len(), times_ms, failed: 0 }, noise }
+    }
+
+    /// So many of the runs have failed a check.
+    pub(in crate::check) fn with_failed(mut self, failed: usize) -> Self {
+        self.times.failed = failed;
+        self
     }
 
     pub(in crate::check) fn count(&self) -> usize {
-        self.times_ms.len()
+        self.times.runs
     }
 
-    /// The median, rounded up to whole milliseconds.
     pub(in crate::check) fn median(&self) -> u64 {
-        whole(self.summary().map(|found| found.median))
+        whole(self.times.summary().map(|found| found.median))
     }
 
     pub(in crate::check) fn max(&self) -> u64 {
-        whole(self.summary().map(|found| found.max))
+        whole(self.times.summary().map(|found| found.max))
     }
 
     fn min(&self) -> u64 {
-        whole(self.summary().map(|found| found.min))
+        whole(self.times.summary().map(|found| found.min))
     }
 
-    fn summary(&self) -> Option<Summary> {
-        summary(&self.values())
-    }
-
-    /// The times as numbers for statistics. Whole milliseconds stay exact.
-    #[expect(clippy::cast_precision_loss, reason = "exact for runs of up to 285,000 years")]
-    fn values(&self) -> Vec<f64> {
-        self.times_ms.iter().map(|time| *time as f64).collect()
-    }
-
-    fn recommended_s(&self) -> u64 {
-        recommended_limit_s(self.summary().map_or(0.0, |found| found.max))
-    }
-
-    /// The same as numbers, where so many of the runs have failed.
-    pub(in crate::check) fn figures(&self, failed: usize) -> Figures {
-        let count = self.count();
+    /// The same as numbers.
+    pub(in crate::check) fn figures(&self) -> Figures {
         Figures {
-            runs: count,
-            failed,
-            failure_bound_percent: (failed == 0).then(|| failure_bound_percent(count)),
+            runs: self.count(),
+            failed: self.times.failed,
+            failure_bound_percent: self.times.failure_bound_percent(),
             min_ms: self.min(),
             median_ms: self.median(),
             max_ms: self.max(),
-            covered_percent: covered_percent(count),
-            recommended_limit_s: self.recommends(failed).then(|| self.recommended_s()),
+            covered_percent: self.times.covered_percent(),
+            recommended_limit_ms: self.times.recommended_limit_ms(),
             cpu_wait_ms: self.noise.waited_ms,
             cpu_pressure: self.noise.pressure,
         }
     }
 
-    /// Whether the runs can show a limit: none failed, and they are enough to say anything of the next.
-    fn recommends(&self, failed: usize) -> bool {
-        failed == 0 && failure_bound_percent(self.count()) < 100.0
-    }
-
-    fn recommendation(&self, failed: usize) -> String {
-        if self.recommends(failed) {
-            format!("recommended limit: -t {}s (twice the longest)", self.recommended_s())
-        } else if failed > 0 {
-            "no limit is recommended as long as runs fail".to_owned()
-        } else {
-            "no limit is recommended: that takes more runs (--runs)".to_owned()
+    fn recommendation(&self) -> String {
+        match self.times.recommended_limit_ms() {
+            Some(limit_ms) => format!("recommended limit: -t {} (twice the longest)", short(limit_ms)),
+            None if self.times.failed > 0 => "no limit is recommended as long as runs fail".to_owned(),
+            None => "no limit is recommended: that takes more runs (--runs)".to_owned(),
         }
     }
 
     /// The range, a plot, and what it is worth.
-    pub(in crate::check) fn describe(&self, failed: usize) -> String {
+    pub(in crate::check) fn describe(&self) -> String {
         let mut text = String::new();
-        let count = self.count();
-        let runs = counted(count, "run", "s");
+        let runs = counted(self.count(), "run", "s");
         let [min, median, max] = [self.min(), self.median(), self.max()].map(short);
         let _ = writeln!(text, "  stops  {runs}: {min} to {max}, median {median}");
-        for bar in histogram::lines(&self.values()) {
+        for bar in histogram::lines(&self.times.times_ms) {
             let _ = writeln!(text, "  {bar}");
         }
-        let rate = if failed == 0 {
-            let bound = failure_bound_percent(count);
-            format!("no failure in {runs}: up to {bound:.0} % may still fail")
-        } else {
-            format!("{failed} of {runs} failed")
+        let rate = match self.times.failure_bound_percent() {
+            Some(bound) => format!("no failure in {runs}: up to {bound:.0} % may still fail"),
+            None => format!("{} of {runs} failed", self.times.failed),
         };
-        let covered = covered_percent(count);
+        let covered = self.times.covered_percent();
         let _ = writeln!(text, "  {rate}; {covered} % of stops are within {max} (95 % confidence)");
-        let _ = writeln!(text, "  {}", self.recommendation(failed));
+        let _ = writeln!(text, "  {}", self.recommendation());
         let _ = writeln!(text, "  the worst stop {}", self.noise);
         text
     }
 }
 
-/// Rounded up; 0 if there is none.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "it is one of the times, or between two"
-)]
+/// 0 if there is none.
 fn whole(ms: Option<f64>) -> u64 {
-    ms.unwrap_or_default().ceil() as u64
+    whole_ms(ms.unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -150,15 +128,19 @@ mod tests {
 
     use super::*;
 
+    fn times(times_ms: &[u64], failed: usize) -> Times {
+        Times::new(times_ms.iter().copied(), Noise::default()).with_failed(failed)
+    }
+
     #[test]
     fn the_median_is_that_of_the_report() {
-        let median = |times: &[u64]| Times::new(times.to_vec(), Noise::default()).median();
+        let median = |times_ms: &[u64]| times(times_ms, 0).median();
         assert_eq!([median(&[]), median(&[9, 1, 2]), median(&[9, 1, 2, 4]), median(&[1, 2])], [0, 2, 3, 2]);
     }
 
     #[test]
     fn no_failure_is_no_proof() {
-        let text = Times::new(vec![7; 5], Noise::default()).describe(0);
+        let text = times(&[7; 5], 0).describe();
         assert_data_eq!(
             text,
             str![[r#"
@@ -176,15 +158,9 @@ mod tests {
 
     #[test]
     fn a_limit_is_recommended_only_where_the_runs_can_show_one() {
-        let recommended = |runs, failed| Times::new(vec![7; runs], Noise::default()).recommendation(failed);
+        let recommended = |runs, failed| times(&vec![7; runs], failed).recommendation();
         assert_eq!(recommended(5, 0), "recommended limit: -t 1s (twice the longest)");
         assert_eq!(recommended(3, 0), "no limit is recommended: that takes more runs (--runs)");
         assert_eq!(recommended(5, 1), "no limit is recommended as long as runs fail");
-    }
-
-    #[test]
-    fn the_limit_is_twice_the_longest_and_round() {
-        let limit = |max: u64| Times::new(vec![1, max], Noise::default()).recommended_s();
-        assert_eq!([0, 400, 600, 2600, 31_000, 70_000].map(limit), [1, 1, 2, 10, 120, 180]);
     }
 }

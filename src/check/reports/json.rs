@@ -118,7 +118,7 @@ pub(super) fn report(results: &Results<'_>) -> String {
         exit_status: results.status,
         machine: Machine { cores: machine::cores(), kernel: machine::kernel() },
         checks: verdicts.iter().map(Check::from).collect(),
-        times: (!seen.again.is_empty()).then(|| Times::of(seen).figures(results.failed_runs)),
+        times: (!seen.again.is_empty()).then(|| Times::of(seen).with_failed(results.failed_runs).figures()),
         runs: seen.runs().map(|(scenario, run)| Run::of(scenario, run, &signal)).collect(),
     };
     let text = serde_json::to_string(&report).unwrap_or_default();

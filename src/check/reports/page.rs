@@ -44,7 +44,7 @@ pub(in crate::check) fn page(
         }
     }
     if !all.again.is_empty() {
-        page.push_str(&Times::of(all).describe(failed_runs));
+        page.push_str(&Times::of(all).with_failed(failed_runs).describe());
     }
     let is_told = |verdict: &Verdict| verdict.word() != Word::Pass || verdict.details().next().is_some();
     for (ids, verdict) in alike(verdicts).filter(|(_, verdict)| is_told(verdict)) {

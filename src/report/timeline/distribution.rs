@@ -1,10 +1,10 @@
 //! How long the stops of several runs took, as a histogram.
 
-use super::super::groups::StopTimes;
+use super::super::groups::sentences;
 use super::super::words;
 use super::canvas::{Anchor, Canvas, picture};
 use super::scale::{LEFT, RIGHT};
-use crate::statistics::{histogram, tallest};
+use crate::statistics::{StopTimes, histogram, tallest};
 
 const BARS_MAX: usize = 20;
 const HEIGHT: f64 = 90.0;
@@ -12,10 +12,10 @@ const BASE: f64 = 112.0;
 
 /// Empty with fewer than two stop times.
 pub(super) fn svg(times: &StopTimes, id: &str, title: &str) -> String {
-    if times.ended_ms.len() < 2 {
+    if times.times_ms.len() < 2 {
         return String::new();
     }
-    let bars = histogram(&times.ended_ms, BARS_MAX.min(times.ended_ms.len()));
+    let bars = histogram(&times.times_ms, BARS_MAX.min(times.times_ms.len()));
     let most = tallest(&bars);
     let mut canvas = Canvas::default();
     canvas.text("lane", (8.0, BASE - 4.0), Anchor::Start, "stop times");
@@ -41,5 +41,5 @@ pub(super) fn svg(times: &StopTimes, id: &str, title: &str) -> String {
         canvas.text("time", (LEFT, BASE + 15.0), Anchor::Start, &words::short(first.from));
         canvas.text("time", (RIGHT, BASE + 15.0), Anchor::End, &words::short(last.to));
     }
-    picture(id, 132.0, title, &times.sentences().join(" "), &canvas.finish())
+    picture(id, 132.0, title, &sentences(times).join(" "), &canvas.finish())
 }

@@ -1,6 +1,6 @@
 //! What comes before the runs: the verdict of a test, how long the stops took, and a table.
 
-use super::super::groups::{alone, groups};
+use super::super::groups::{alone, groups, sentences};
 use super::super::judgement::{Judgement, Test, verdict};
 use super::super::read::Named;
 use super::super::several::{HEAD, NUMBERS_FROM, row};
@@ -89,7 +89,7 @@ fn distributions(records: &[Named], is_judged: bool) -> String {
     let told = summed_up.enumerate().map(|(index, group)| {
         let title = format!("Stop times of {}", group.title());
         let sentences =
-            group.times.sentences().into_iter().map(|text| format!("<p>{}</p>\n", escaped(&text)));
+            sentences(&group.times).into_iter().map(|text| format!("<p>{}</p>\n", escaped(&text)));
         format!(
             "<h2>{}</h2>\n<div class=\"wide\" role=\"region\" aria-label=\"Distribution\" tabindex=\"0\">\n{}</div>\n{}",
             escaped(&title),
