@@ -14,6 +14,7 @@ use crate::os::process::tree::{Process, Sent};
 use crate::postmortem::judge::PostMortem;
 
 pub mod level;
+pub(crate) mod parts;
 
 /// A sender, with a name that is read after the signal has been acted on.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -63,6 +63,11 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// The signal, if one is the cause.
+    pub(crate) const fn signal(&self) -> Option<Signal> {
+        if let Self::Signal(received) = self { Some(received.signal) } else { None }
+    }
+
     /// `signal`, `run-limit` and so on, as in the record.
     pub(crate) const fn name(&self) -> &'static str {
         match self {

@@ -4,6 +4,7 @@ use std::io;
 
 use serde::Serialize;
 
+use crate::fact::parts::errno_name;
 use crate::fact::{Fact, Sender};
 use crate::lifecycle::outcome::Outcome;
 use crate::lifecycle::routing::Reason;
@@ -11,8 +12,7 @@ use crate::lifecycle::signal::Signal;
 use crate::os::process::tree::Process;
 use crate::postmortem::judge::Progress;
 use crate::record::schema::{
-    ExitRecord, FindingRecord, ProcessRecord, SenderRecord, StepRecord, SurvivorRecord, asked_by, errno_name,
-    list,
+    ExitRecord, FindingRecord, ProcessRecord, SenderRecord, StepRecord, SurvivorRecord, list,
 };
 use crate::text::milliseconds as ms;
 
@@ -161,7 +161,7 @@ impl<'a> StopRequest<'a> {
         };
         Some(Self {
             cause: cause.name(),
-            signal: asked_by(cause).map(Signal::name),
+            signal: cause.signal().map(Signal::name),
             sender: sender.as_ref().map(SenderRecord::from),
             process: main.into(),
             exit: main_exit.map(ExitRecord::from),

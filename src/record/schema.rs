@@ -4,19 +4,17 @@
 //! Reading is lenient: missing fields get their default, unknown ones are skipped, and every word is a string, since
 //! another version may have more words.
 
-use std::io;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use crate::fact::{Fact, Purpose, Sender, Survivor};
-use crate::lifecycle::cause::Cause;
-use crate::lifecycle::exit::Exit;
+use crate::fact::parts::errno_name;
+pub(crate) use crate::fact::parts::{ExitRecord, ProcessRecord, SenderRecord, SurvivorRecord};
+use crate::fact::{Fact, Purpose};
 use crate::lifecycle::plan::{Action, Dump};
-use crate::lifecycle::signal::{Origin, Signal};
+use crate::lifecycle::signal::Signal;
 use crate::os::process::reap::Usage;
-use crate::os::process::tree::Process;
 use crate::postmortem::judge::Finding;
 use crate::postmortem::look::Look;
 use crate::text::milliseconds;
@@ -83,21 +81,6 @@ pub(crate) struct LimitRecord {
     pub(crate) origin: String,
 }
 
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub(crate) struct ProcessRecord {
-    pub(crate) pid: i32,
-    /// Not known for every process.
-    pub(crate) name: Option<String>,
-}
-
-impl From<&Process> for ProcessRecord {
-    fn from(process: &Process) -> Self {
-        let name = Some(process.name.clone()).filter(|name| !name.is_empty());
-        Self { pid: process.pid, name }
-    }
-}
-
 /// Converts a whole list.
 pub(crate) fn list<'a, T, Part: From<&'a T>>(all: &'a [T]) -> Vec<Part> {
     all.iter().map(Part::from).collect()
@@ -127,46 +110,10 @@ impl StopRecord {
         Some(Self {
             at_ms: milliseconds(at),
             cause: cause.name().to_owned(),
-            signal: asked_by(cause).map(Signal::name),
+            signal: cause.signal().map(Signal::name),
             sender: sender.as_ref().map(SenderRecord::from),
             deadline_ms: kill_in.map(|left| milliseconds(at.saturating_add(left))),
         })
-    }
-}
-
-/// The signal that began a stop, if one did.
-pub(crate) const fn asked_by(cause: &Cause) -> Option<Signal> {
-    if let Cause::Signal(received) = cause { Some(received.signal) } else { None }
-}
-
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub(crate) struct SenderRecord {
-    pub(crate) kind: String,
-    /// `None` if the kernel sent it.
-    #[serde(flatten)]
-    pub(crate) process: Option<Sending>,
-}
-
-/// A process that sent a signal.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Sending {
-    pub(crate) pid: i32,
-    #[serde(default)]
-    pub(crate) uid: u32,
-    #[serde(default)]
-    pub(crate) name: Option<String>,
-}
-
-impl From<&Sender> for SenderRecord {
-    fn from(sender: &Sender) -> Self {
-        match sender.origin {
-            Origin::Kernel => Self { kind: "kernel".to_owned(), process: None },
-            Origin::Process { pid, uid } => Self {
-                kind: "process".to_owned(),
-                process: Some(Sending { pid, uid, name: sender.name.clone() }),
-            },
-        }
     }
 }
 
@@ -279,7 +226,7 @@ impl ReceivedRecord {
     pub(crate) fn of(at: Duration, fact: &Fact) -> Option<Self> {
         let (signal, sender, forwarded) = match fact {
             Fact::StopRequested { cause, sender, asked_with, .. } => {
-                (asked_by(cause)?, sender.as_ref()?, *asked_with)
+                (cause.signal()?, sender.as_ref()?, *asked_with)
             }
             Fact::Forwarded { signal, sender, forwarded, .. } => (*signal, sender, forwarded.ok()),
             Fact::Repeated { received, sender, forwarded } => (received.signal, sender, forwarded.ok()),
@@ -383,39 +330,6 @@ impl EndRecord {
     }
 }
 
-/// Either a code or a signal.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub(crate) struct ExitRecord {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) code: Option<i32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) signal: Option<String>,
-}
-
-impl From<Exit> for ExitRecord {
-    fn from(exit: Exit) -> Self {
-        match exit {
-            Exit::Code(code) => Self { code: Some(code.into()), signal: None },
-            Exit::Signal(signal) => Self { code: None, signal: Some(signal.name()) },
-        }
-    }
-}
-
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub(crate) struct SurvivorRecord {
-    #[serde(flatten)]
-    pub(crate) process: ProcessRecord,
-    pub(crate) reason: String,
-}
-
-impl From<&Survivor> for SurvivorRecord {
-    fn from(survivor: &Survivor) -> Self {
-        Self { process: (&survivor.process).into(), reason: survivor.reason.clone() }
-    }
-}
-
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct FindingRecord {
@@ -469,12 +383,6 @@ pub(crate) struct LineRecord {
     pub(crate) at_ms: f64,
     pub(crate) level: String,
     pub(crate) message: String,
-}
-
-/// `ENOSPC`.
-pub(crate) fn errno_name(error: &io::Error) -> String {
-    let errno = error.raw_os_error().map(nix::errno::Errno::from_raw);
-    errno.map_or_else(|| error.to_string(), |errno| format!("{errno:?}"))
 }
 
 #[cfg(test)]

@@ -215,7 +215,7 @@ fn size(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::schema::Sending;
+    use crate::fact::parts::Sending;
 
     #[test]
     fn offsets_have_a_sign_and_a_zero() {
