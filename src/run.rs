@@ -173,7 +173,7 @@ impl<'a> Launch<'a> {
                 let tree = self.tree(Spawned { pid: end.inner, descriptor: None });
                 let contact = self.contact_by_file(relay);
                 let mut supervisor = self.supervisor(tree, None, contact);
-                supervisor.observer.tell(supervisor.clock.now(), &Fact::NoGuard(error));
+                supervisor.observer.tell(supervisor.clock.now(), &Fact::NoGuard { error });
                 return supervisor.run();
             }
         }
@@ -218,10 +218,10 @@ impl<'a> Launch<'a> {
                 let advice = &self.settings.advice;
                 let mut supervisor = self.supervisor(tree, channel, contact);
                 for text in advice {
-                    supervisor.observer.tell(supervisor.clock.now(), &Fact::Advice(text.clone()));
+                    supervisor.observer.tell(supervisor.clock.now(), &Fact::Advice { text: text.clone() });
                 }
                 if let Some(error) = no_guard {
-                    supervisor.observer.tell(supervisor.clock.now(), &Fact::NoGuard(error));
+                    supervisor.observer.tell(supervisor.clock.now(), &Fact::NoGuard { error });
                 }
                 supervisor.run()
             }
@@ -274,7 +274,7 @@ impl<'a> Launch<'a> {
 
     fn not_started(&self, why: String, status: u8) -> Ending {
         let mut observer = self.observer();
-        observer.tell(self.clock.now(), &Fact::NotStarted(why));
+        observer.tell(self.clock.now(), &Fact::NotStarted { why });
         if let Some(record) = &mut observer.record {
             record.not_started();
         }

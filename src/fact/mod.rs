@@ -3,6 +3,8 @@
 use std::io;
 use std::time::Duration;
 
+use serde::Serialize;
+
 use crate::lifecycle::cause::{Cause, Received};
 use crate::lifecycle::exit::Exit;
 use crate::lifecycle::outcome::Outcome;
@@ -12,13 +14,14 @@ use crate::lifecycle::routing::Reason;
 use crate::lifecycle::signal::{Origin, Signal};
 use crate::os::process::tree::{Process, Sent};
 use crate::postmortem::judge::PostMortem;
+use level::Level;
 
 pub mod level;
 pub(crate) mod parts;
 
 /// A sender, with a name that is read after the signal has been acted on.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Sender {
+pub(crate) struct Sender {
     /// Where the signal came from.
     pub(crate) origin: Origin,
     /// The name of the process; `None` if it is gone, or if /proc does not show it.
@@ -29,7 +32,7 @@ pub struct Sender {
 
 /// Why a signal was sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Purpose {
+pub(crate) enum Purpose {
     /// To pass on a signal that winddown received.
     Forward,
     /// To ask the process to stop.
@@ -44,175 +47,194 @@ pub enum Purpose {
 
 /// A process that outlived SIGKILL.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Survivor {
+pub(crate) struct Survivor {
     /// Which one.
     pub(crate) process: Process,
     /// Why, as far as is known.
     pub(crate) reason: String,
 }
 
-/// Something that happened, with names and numbers for people.
-#[derive(Debug)]
-pub enum Fact {
-    /// The run entered this phase.
+/// Something that happened, with names and numbers for people. Serialized, it is the event of a line of the JSON log:
+/// what a program would otherwise have to parse out of the message.
+#[derive(Debug, Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub(crate) enum Fact {
+    /// The run entered this phase. It has no line.
+    #[serde(skip)]
     Phase(Phase),
     /// The main process was started.
-    Started(Process),
+    Started { process: Process },
     /// The command could not be started.
-    NotStarted(String),
+    NotStarted {
+        #[serde(skip)]
+        why: String,
+    },
     /// A setting is probably not what the user meant.
-    Advice(String),
+    Advice {
+        #[serde(skip)]
+        text: String,
+    },
     /// The watchdog's time, which starts at the workload's first message.
-    WatchdogWaits(Duration),
+    WatchdogWaits {
+        #[serde(skip)]
+        length: Duration,
+    },
     /// A signal was received for the workload.
     Forwarded {
-        /// The signal as received.
         signal: Signal,
-        /// The sender.
         sender: Sender,
         /// The signal that the main process got, or why it got none.
+        #[serde(flatten, serialize_with = "parts::forwarded")]
         forwarded: Result<Signal, Reason>,
         /// It would be a stop request if winddown had not been started with it ignored.
+        #[serde(skip)]
         was_ignored: bool,
     },
-    /// A signal was sent.
-    Sent(Sent, Purpose),
+    /// A signal was sent. Only a failure has a line.
+    #[serde(rename = "not-sent")]
+    Sent {
+        #[serde(flatten)]
+        sent: Sent,
+        /// Why it was sent.
+        #[serde(skip)]
+        purpose: Purpose,
+    },
     /// A child was reaped.
-    Reaped(Process, Exit),
+    Reaped { process: Process, exit: Exit },
     /// The main process was stopped, and not from a terminal.
-    MainStopped(Process),
+    MainStopped { process: Process },
     /// A stop began.
     StopRequested {
-        /// Why.
+        #[serde(flatten)]
         cause: Cause,
         /// The sender, if a signal is the cause.
         sender: Option<Sender>,
-        /// The main process.
+        #[serde(rename = "process")]
         main: Process,
         /// How it ended, if that is the cause.
+        #[serde(rename = "exit")]
         main_exit: Option<Exit>,
         /// The signal that the main process was asked with, if winddown asked it.
         asked_with: Option<Signal>,
         /// The other processes that were asked.
         asked: Vec<Process>,
         /// The time until SIGKILL.
+        #[serde(rename = "kill_in_ms", serialize_with = "parts::ms")]
         kill_in: Option<Duration>,
         /// The main process ended at once, and left a process in a session of its own.
+        #[serde(skip)]
         in_background: bool,
     },
     /// A further stop request.
     Repeated {
-        /// As received.
+        #[serde(rename = "signal", serialize_with = "parts::its_signal")]
         received: Received,
-        /// The sender.
         sender: Sender,
         /// The signal that the main process got, or why it got none.
+        #[serde(flatten, serialize_with = "parts::forwarded")]
         forwarded: Result<Signal, Reason>,
     },
     /// winddown itself was killed during a stop; SIGKILL comes soon.
     Abandoned {
-        /// Until SIGKILL.
+        #[serde(rename = "kill_in_ms", serialize_with = "parts::ms")]
         kill_in: Duration,
     },
     /// A step of the stop plan began.
     Step {
-        /// Its number, from 1.
+        /// From 1.
         number: usize,
-        /// The number of steps.
-        count: usize,
-        /// What it does.
+        #[serde(flatten)]
         action: Action,
-        /// The command, if it is one.
         hook: Option<String>,
         /// How long it may last.
+        #[serde(rename = "share_ms", serialize_with = "parts::ms")]
         share: Option<Duration>,
+        /// How many steps there are.
+        count: usize,
     },
     /// These processes were made to dump their state.
-    Dumped(Vec<Process>),
+    Dumped { processes: Vec<Process> },
     /// A hook ended.
     HookEnded {
-        /// The command.
         hook: String,
-        /// How.
         exit: Exit,
         /// Why it could not be executed, if it could not.
+        #[serde(skip)]
         why_not: Option<String>,
     },
     /// A hook could not be started.
     HookFailed {
-        /// The command.
         hook: String,
-        /// Why.
+        #[serde(serialize_with = "parts::errno")]
         error: io::Error,
     },
     /// A hook was killed: its share was over.
-    HookOverran {
-        /// The command.
-        hook: String,
-    },
+    HookOverran { hook: String },
     /// The deadline was moved for the workload.
     Extended {
-        /// By how much.
+        #[serde(rename = "by_ms", serialize_with = "parts::ms")]
         by: Duration,
         /// The request was for more than there is.
+        #[serde(skip)]
         is_last: bool,
-        /// Until SIGKILL.
+        #[serde(rename = "kill_in_ms", serialize_with = "parts::ms")]
         kill_in: Option<Duration>,
-        /// The process that asked.
+        #[serde(rename = "process")]
         requester: Option<Process>,
     },
     /// The workload asked for more time than it may have.
     NotExtended {
         /// How much from now.
+        #[serde(rename = "wanted_ms", serialize_with = "parts::ms")]
         wanted: Duration,
-        /// The process that asked.
+        #[serde(rename = "process")]
         requester: Option<Process>,
     },
     /// The second process could not be started.
-    NoGuard(io::Error),
+    NoGuard {
+        #[serde(serialize_with = "parts::errno")]
+        error: io::Error,
+    },
     /// Ctrl+C again.
-    KillAsked(Sender),
+    KillAsked { sender: Sender },
     /// Half of the limit has passed.
     HalfTime {
-        /// Until SIGKILL.
+        #[serde(rename = "left_ms", serialize_with = "parts::ms")]
         left: Duration,
-        /// The processes that are still there.
         there: Vec<Process>,
     },
     /// The main process is still there a second after Ctrl+C.
-    InterruptOutlived(Process),
+    InterruptOutlived { process: Process },
     /// A shell waits for a foreground child that was not asked.
-    ShellWaits {
-        /// The shell.
-        shell: Process,
-        /// Its child.
-        child: Process,
-    },
+    ShellWaits { shell: Process, child: Process },
     /// The main process ended by itself; the stragglers may do so, too.
-    Grace {
-        /// The main process.
+    StragglerGrace {
+        #[serde(rename = "process")]
         main: Process,
         /// How long the stragglers have for that.
+        #[serde(rename = "grace_ms", serialize_with = "parts::ms")]
         grace: Duration,
     },
     /// The main process ended during a stop.
     MainExited {
-        /// The main process.
+        #[serde(rename = "process")]
         main: Process,
-        /// How it ended.
         exit: Exit,
         /// The time since the stop request.
+        #[serde(rename = "after_ms", serialize_with = "parts::ms")]
         after: Duration,
         /// The processes that were asked now.
         asked: Vec<Process>,
         /// The processes that may still read the last lines of others.
         readers: Vec<Process>,
         /// Only a hook is left.
+        #[serde(skip)]
         is_last: bool,
     },
     /// SIGKILL was sent.
     Killing {
         /// The time since the stop request.
+        #[serde(rename = "after_ms", serialize_with = "parts::ms")]
         after: Duration,
         /// The processes that got it.
         victims: Vec<Process>,
@@ -222,46 +244,74 @@ pub enum Fact {
     /// Processes outlived SIGKILL.
     GaveUp {
         /// How long winddown waited after SIGKILL.
+        #[serde(skip)]
         waited: Duration,
-        /// The processes.
         survivors: Vec<Survivor>,
     },
     /// The main process or another one died of a SIGKILL that winddown did not send.
     KilledByOthers {
         /// The main process, if it died.
+        #[serde(rename = "process")]
         main: Option<Process>,
         /// How many processes the kernel has OOM-killed meanwhile, if it says.
         oom_kills: Option<u64>,
         /// That number is for the whole machine, not for the control group.
+        #[serde(skip)]
         of_machine: bool,
         /// The CPU time limit that it used up.
+        #[serde(rename = "cpu_limit_ms", serialize_with = "parts::ms")]
         cpu_limit: Option<Duration>,
     },
     /// The run is over.
     Ended {
         /// In one word.
         outcome: Outcome,
-        /// The main process.
+        #[serde(rename = "process")]
         main: Process,
-        /// How it ended.
+        #[serde(rename = "exit")]
         main_exit: Option<Exit>,
         /// The time since the stop request, if there was one.
+        #[serde(rename = "took_ms", serialize_with = "parts::ms")]
         took: Option<Duration>,
-        /// The limit of the stop.
+        #[serde(skip)]
         limit: Limit,
     },
     /// The token could not be written.
     TokenFailed {
-        /// The file.
         file: String,
-        /// Why.
+        #[serde(serialize_with = "parts::errno")]
         error: io::Error,
     },
     /// The record could not be written.
     RecordFailed {
-        /// The file.
         file: String,
-        /// Why.
+        #[serde(serialize_with = "parts::errno")]
         error: io::Error,
     },
+}
+
+impl Fact {
+    /// How important its line is.
+    pub(crate) const fn level(&self) -> Level {
+        match self {
+            Self::NotStarted { .. }
+            | Self::GaveUp { .. }
+            | Self::RecordFailed { .. }
+            | Self::TokenFailed { .. }
+            | Self::Sent { .. } => Level::Error,
+            Self::Killing { .. }
+            | Self::KillAsked { .. }
+            | Self::PostMortem(_)
+            | Self::KilledByOthers { .. } => Level::Warn,
+            Self::Phase(_)
+            | Self::Started { .. }
+            | Self::Forwarded { .. }
+            | Self::Reaped { .. }
+            | Self::StragglerGrace { .. }
+            | Self::NoGuard { .. }
+            | Self::WatchdogWaits { .. }
+            | Self::HookEnded { exit: Exit::Code(0), .. } => Level::Detail,
+            _ => Level::Info,
+        }
+    }
 }

@@ -5,12 +5,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::json::JsonEvent;
 use super::live::{Live, LiveLine};
 use super::wording;
 use crate::fact::Fact;
 use crate::fact::level::Level;
-use crate::lifecycle::exit::Exit;
 use crate::lifecycle::phase::Phase;
 use crate::os::clock::Clock;
 use crate::os::io::sink::Sink;
@@ -28,7 +26,9 @@ struct JsonLine<'a> {
     phase: Phase,
     message: &'a str,
     #[serde(flatten)]
-    event: JsonEvent<'a>,
+    event: &'a Fact,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit_origin: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     lost_lines: Option<usize>,
 }
@@ -120,7 +120,11 @@ impl Log {
         if let Fact::Phase(phase) = fact {
             self.phase = *phase;
         }
-        let level = self.level_of(fact);
+        let level = match fact {
+            // The end of a quiet run is not worth a line.
+            Fact::Ended { .. } if !self.told => Level::Detail,
+            _ => fact.level(),
+        };
         if !self.wants(level) {
             return None;
         }
@@ -129,9 +133,9 @@ impl Log {
             return None;
         }
         // Advice is not an event, and the line about a kill says how the main process ended.
-        let needs_no_end = matches!(fact, Fact::KilledByOthers { main: Some(_), .. } | Fact::Advice(_));
+        let needs_no_end = matches!(fact, Fact::KilledByOthers { main: Some(_), .. } | Fact::Advice { .. });
         self.told |= level <= Level::Info && !needs_no_end;
-        let is_last = matches!(fact, Fact::Ended { .. } | Fact::NotStarted(_));
+        let is_last = matches!(fact, Fact::Ended { .. } | Fact::NotStarted { .. });
         let is_terminal = self.sink.is_some_and(Sink::is_terminal);
         let tries = match is_last {
             true => LAST_TRIES,
@@ -144,29 +148,6 @@ impl Log {
             Format::Json => self.write(&self.json(at, level, fact, &told.join("\n")), tries),
         }
         Some((level, told))
-    }
-
-    fn level_of(&self, fact: &Fact) -> Level {
-        match fact {
-            Fact::NotStarted(_)
-            | Fact::GaveUp { .. }
-            | Fact::RecordFailed { .. }
-            | Fact::TokenFailed { .. }
-            | Fact::Sent(..) => Level::Error,
-            Fact::Killing { .. } | Fact::KillAsked(_) | Fact::PostMortem(_) | Fact::KilledByOthers { .. } => {
-                Level::Warn
-            }
-            Fact::Phase(_)
-            | Fact::Started(_)
-            | Fact::Forwarded { .. }
-            | Fact::Reaped(..)
-            | Fact::Grace { .. }
-            | Fact::NoGuard(_)
-            | Fact::WatchdogWaits(_)
-            | Fact::HookEnded { exit: Exit::Code(0), .. } => Level::Detail,
-            Fact::Ended { .. } if !self.told => Level::Detail,
-            _ => Level::Info,
-        }
     }
 
     fn text(&self, level: Level, text: &str) -> String {
@@ -193,7 +174,8 @@ impl Log {
             level: level.name(),
             phase: self.phase,
             message: text,
-            event: JsonEvent::of(fact, &self.limit_origin),
+            event: fact,
+            limit_origin: Some(&*self.limit_origin).filter(|_| matches!(fact, Fact::StopRequested { .. })),
             lost_lines: Some(self.lost).filter(|lost| *lost > 0),
         };
         // Everything in it has a form in JSON.

@@ -6,7 +6,6 @@ use crate::fact::Fact;
 use crate::fact::level::Level;
 use crate::record::collect::{Collector, RunEnd};
 
-mod json;
 pub(crate) mod live;
 pub mod log;
 pub(crate) mod wording;

@@ -75,18 +75,20 @@ pub(crate) fn lines(fact: &Fact, limit_origin: &str) -> Vec<String> {
 fn line(fact: &Fact, limit_origin: &str) -> Option<String> {
     Some(match fact {
         Fact::Phase(_) | Fact::PostMortem(_) => return None,
-        Fact::Started(main) => format!("started {}", process(main)),
-        Fact::NotStarted(text) | Fact::Advice(text) => text.clone(),
-        Fact::WatchdogWaits(length) => {
+        Fact::Started { process: main } => format!("started {}", process(main)),
+        Fact::NotStarted { why: text } | Fact::Advice { text } => text.clone(),
+        Fact::WatchdogWaits { length } => {
             format!("--watchdog {} begins with the first READY=1 or WATCHDOG=1", short(*length))
         }
         Fact::Forwarded { .. } => forwarded(fact)?,
-        Fact::Sent(sent, _) => {
+        Fact::Sent { sent, .. } => {
             let error = sent.error.as_ref().filter(|error| error.raw_os_error() != Some(libc::ESRCH))?;
             format!("{} could not be sent to {}: {}", sent.signal, process(&sent.target), reason(error))
         }
-        Fact::Reaped(child, how) => format!("reaped {}, which {}", process(child), exit(*how)),
-        Fact::MainStopped(main) => format!("{} was stopped; SIGCONT resumes it", process(main)),
+        Fact::Reaped { process: child, exit: how } => {
+            format!("reaped {}, which {}", process(child), exit(*how))
+        }
+        Fact::MainStopped { process: main } => format!("{} was stopped; SIGCONT resumes it", process(main)),
         Fact::StopRequested { .. } => stop_requested(fact, limit_origin)?,
         Fact::Repeated { received, sender: by, forwarded } => {
             let what = signal_from(received.signal, by);
@@ -103,10 +105,10 @@ fn line(fact: &Fact, limit_origin: &str) -> Option<String> {
             let lasts = share.map(|share| format!(", {}", short(share))).unwrap_or_default();
             format!("step {number} of {count}: {}{lasts}", step(*action, hook.as_deref()))
         }
-        Fact::Dumped(targets) if targets.is_empty() => {
+        Fact::Dumped { processes: targets } if targets.is_empty() => {
             "nothing to dump: no JVM and no Go program is left (--dump-signal auto)".to_owned()
         }
-        Fact::Dumped(targets) => format!("dump requested from {}", processes(targets)),
+        Fact::Dumped { processes: targets } => format!("dump requested from {}", processes(targets)),
         Fact::HookEnded { hook, exit: how, why_not } => {
             let why_not = why_not.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
             format!("hook '{hook}' {}{why_not}", exit(*how))
@@ -118,16 +120,16 @@ fn line(fact: &Fact, limit_origin: &str) -> Option<String> {
             let wanted = short(*wanted);
             format!("{} asked for {wanted}: not granted (--extend-max)", asker(requester.as_ref()))
         }
-        Fact::NoGuard(error) => {
+        Fact::NoGuard { error } => {
             format!("no guard: {}; if winddown is killed, the workload may live on", reason(error))
         }
-        Fact::KillAsked(by) => {
+        Fact::KillAsked { sender: by } => {
             format!("{} again {}: killing at once", Signal::INT, from(Signal::INT, by))
         }
         Fact::HalfTime { left, there } => {
             format!("{} left; still there: {}", short(*left), processes(there))
         }
-        Fact::InterruptOutlived(main) => format!(
+        Fact::InterruptOutlived { process: main } => format!(
             "{} is still there after Ctrl+C: use --stop-on TERM for a program that keeps running on Ctrl+C",
             process(main)
         ),
@@ -136,7 +138,7 @@ fn line(fact: &Fact, limit_origin: &str) -> Option<String> {
             process(shell),
             process(child)
         ),
-        Fact::Grace { main, grace } => format!(
+        Fact::StragglerGrace { main, grace } => format!(
             "{} has ended; what it left has {} to end by itself (--straggler-grace)",
             process(main),
             short(*grace)
@@ -153,16 +155,7 @@ fn line(fact: &Fact, limit_origin: &str) -> Option<String> {
                 processes(victims)
             )
         }
-        Fact::KilledByOthers { main, cpu_limit: Some(limit), .. } => {
-            format!(
-                "{}; its CPU limit of {} is used up (ulimit -t)",
-                killed_by_others(main.as_ref()),
-                short(*limit)
-            )
-        }
-        Fact::KilledByOthers { main, oom_kills, of_machine, .. } => {
-            format!("{}; {}", killed_by_others(main.as_ref()), oom(*oom_kills, *of_machine))
-        }
+        Fact::KilledByOthers { .. } => killed_by_others(fact)?,
         Fact::GaveUp { waited, survivors } => gave_up(*waited, survivors),
         Fact::Ended { .. } => ended(fact)?,
         Fact::TokenFailed { file, error } => {
@@ -203,9 +196,14 @@ fn passed_on(signal: Signal, by: &Sender, forwarded: Result<Signal, Reason>) -> 
     }
 }
 
-fn killed_by_others(main: Option<&Process>) -> String {
-    let who = main.map_or_else(|| "a process".to_owned(), process);
-    format!("{who} died of SIGKILL, not by winddown")
+fn killed_by_others(fact: &Fact) -> Option<String> {
+    let Fact::KilledByOthers { main, oom_kills, of_machine, cpu_limit } = fact else { return None };
+    let who = main.as_ref().map_or_else(|| "a process".to_owned(), process);
+    let why = match cpu_limit {
+        Some(limit) => format!("its CPU limit of {} is used up (ulimit -t)", short(*limit)),
+        None => oom(*oom_kills, *of_machine),
+    };
+    Some(format!("{who} died of SIGKILL, not by winddown; {why}"))
 }
 
 /// What the kernel's count of OOM kills says about a SIGKILL.

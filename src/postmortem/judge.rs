@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use serde::Serialize;
+
 use super::evidence::Evidence;
 use super::look::{Look, SeenProcess};
 use super::progress;
@@ -19,7 +21,7 @@ const FINDINGS_MAX: usize = 4;
 const SOCKETS_MAX: usize = 3;
 
 /// Why one process did not stop.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Finding {
     /// `W09`.
     pub code: &'static str,
@@ -36,13 +38,14 @@ pub struct Finding {
 }
 
 /// Why the workload did not stop.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
 pub struct PostMortem {
     /// The whole workload in one word; `None` with fewer than two looks.
     pub progress: Option<Progress>,
     /// The findings, the main process first.
     pub findings: Vec<Finding>,
     /// The facts behind the findings, for people.
+    #[serde(skip)]
     pub facts: Vec<String>,
 }
 

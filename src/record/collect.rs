@@ -85,7 +85,7 @@ impl Collector {
             Fact::Phase(phase) => {
                 record.phases.push(PhaseRecord { phase: phase.to_string(), at_ms: milliseconds(at) });
             }
-            Fact::Started(main) => record.main = Some(main.into()),
+            Fact::Started { process: main } => record.main = Some(main.into()),
             Fact::StopRequested { .. } => {
                 record.stop = StopRecord::of(at, fact);
                 // The fact is reported during the stop, when lists may be longer.
@@ -97,7 +97,7 @@ impl Collector {
                     most,
                 );
             }
-            Fact::Forwarded { .. } | Fact::Repeated { .. } | Fact::KillAsked(_) => {
+            Fact::Forwarded { .. } | Fact::Repeated { .. } | Fact::KillAsked { .. } => {
                 push_or_share(
                     &mut record.received,
                     &mut left_out.received,
@@ -105,13 +105,13 @@ impl Collector {
                     most,
                 );
             }
-            Fact::Sent(_, Purpose::Forward) => {
+            Fact::Sent { purpose: Purpose::Forward, .. } => {
                 push_or_share(&mut record.signals, &mut left_out.signals, SentRecord::of(at, fact), most);
             }
-            Fact::Sent(..) => {
+            Fact::Sent { .. } => {
                 push(&mut record.signals, &mut left_out.signals, SentRecord::of(at, fact), ENTRIES_MAX);
             }
-            Fact::Reaped(child, _) => {
+            Fact::Reaped { process: child, .. } => {
                 let is_main = record.main.as_ref().is_some_and(|main| main.pid == child.pid);
                 let most = if is_main { usize::MAX } else { most };
                 push(&mut record.ends, &mut left_out.ends, EndRecord::of(at, fact), most);

@@ -1,4 +1,4 @@
-//! The fields of a record, and how each is made from the facts: one definition for the collector, the JSON log,
+//! The fields of a record, and how each is made from the facts: one definition for the collector,
 //! `winddown report` and `winddown check`. `docs/record.schema.json` is the contract; a new field goes into both.
 //!
 //! Reading is lenient: missing fields get their default, unknown ones are skipped, and every word is a string, since
@@ -9,10 +9,9 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use crate::fact::parts::errno_name;
+use crate::fact::parts::{ActionRecord, errno_name};
 pub(crate) use crate::fact::parts::{ExitRecord, ProcessRecord, SenderRecord, SurvivorRecord};
 use crate::fact::{Fact, Purpose};
-use crate::lifecycle::plan::{Action, Dump};
 use crate::lifecycle::signal::Signal;
 use crate::os::process::reap::Usage;
 use crate::postmortem::judge::Finding;
@@ -147,19 +146,12 @@ pub(crate) struct StepRecord {
 impl StepRecord {
     pub(crate) fn of(fact: &Fact) -> Option<Self> {
         let Fact::Step { number, action, hook, share, .. } = fact else { return None };
-        let (what, signal, to) = match action {
-            Action::Wait => ("wait", None, None),
-            Action::Run(_) => ("run", None, None),
-            Action::Signal(signal, to) => ("signal", *signal, Some(to.name().to_owned())),
-            Action::Dump(Dump::Auto) => ("dump", None, None),
-            Action::Dump(Dump::Signal(signal)) => ("dump", Some(*signal), None),
-            Action::Kill => ("kill", None, None),
-        };
+        let ActionRecord { action, signal, to } = action.into();
         Some(Self {
             number: *number,
-            action: what.to_owned(),
+            action: action.to_owned(),
             signal: signal.map(Signal::name),
-            to,
+            to: to.map(str::to_owned),
             hook: hook.clone(),
             share_ms: share.map(milliseconds),
         })
@@ -230,7 +222,7 @@ impl ReceivedRecord {
             }
             Fact::Forwarded { signal, sender, forwarded, .. } => (*signal, sender, forwarded.ok()),
             Fact::Repeated { received, sender, forwarded } => (received.signal, sender, forwarded.ok()),
-            Fact::KillAsked(sender) => (Signal::INT, sender, None),
+            Fact::KillAsked { sender } => (Signal::INT, sender, None),
             _ => return None,
         };
         Some(Self {
@@ -260,7 +252,7 @@ pub(crate) struct SentRecord {
 
 impl SentRecord {
     pub(crate) fn of(at: Duration, fact: &Fact) -> Option<Self> {
-        let Fact::Sent(sent, purpose) = fact else { return None };
+        let Fact::Sent { sent, purpose } = fact else { return None };
         let purpose = match purpose {
             Purpose::Forward => "forward",
             Purpose::Ask => "ask",
@@ -324,7 +316,7 @@ pub(crate) struct EndRecord {
 
 impl EndRecord {
     pub(crate) fn of(at: Duration, fact: &Fact) -> Option<Self> {
-        let Fact::Reaped(child, how) = fact else { return None };
+        let Fact::Reaped { process: child, exit: how } = fact else { return None };
         let ProcessRecord { pid, name } = child.into();
         Some(Self { at_ms: milliseconds(at), pid, name, exit: (*how).into() })
     }

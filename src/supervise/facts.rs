@@ -29,7 +29,7 @@ impl Supervisor {
         let main = self.tree.main().clone();
         let after = self.machine.stop_at().map_or(Duration::ZERO, |at| now.saturating_sub(at));
         Some(match note {
-            Note::Started => Fact::Started(main),
+            Note::Started => Fact::Started { process: main },
             // Logging our own SIGPIPE, to the broken pipe, would raise the next one.
             Note::MainStopped | Note::Stopped | Note::Forwarded(_, Err(Reason::Own)) => return None,
             Note::Forwarded(received, forwarded) => Fact::Forwarded {
@@ -43,15 +43,15 @@ impl Supervisor {
                 Fact::Repeated { received, sender: sender(received.origin), forwarded }
             }
             Note::Abandoned => Fact::Abandoned { kill_in: self.kill_in(now).unwrap_or_default() },
-            Note::KillAsked(received) => Fact::KillAsked(sender(received.origin)),
+            Note::KillAsked(received) => Fact::KillAsked { sender: sender(received.origin) },
             Note::HalfTime => {
                 Fact::HalfTime { left: self.kill_in(now).unwrap_or_default(), there: self.tree.there() }
             }
             Note::StillThere => match self.tree.waiting_shell() {
                 Some((shell, child)) => Fact::ShellWaits { shell, child },
-                None => self.has_pressed_key().then_some(Fact::InterruptOutlived(main))?,
+                None => self.has_pressed_key().then_some(Fact::InterruptOutlived { process: main })?,
             },
-            Note::Grace => Fact::Grace { main, grace: self.machine.plan().straggler_grace },
+            Note::Grace => Fact::StragglerGrace { main, grace: self.machine.plan().straggler_grace },
             Note::MainExited { exit, is_last } => Fact::MainExited {
                 main,
                 exit,
@@ -66,7 +66,7 @@ impl Supervisor {
                 waited: self.machine.plan().kill_wait.length().unwrap_or_default(),
                 survivors: self.survivors(),
             },
-            Note::Dumped => Fact::Dumped(std::mem::take(&mut self.pending.targets)),
+            Note::Dumped => Fact::Dumped { processes: std::mem::take(&mut self.pending.targets) },
             Note::Step(index) => self.step(index)?,
             Note::HookEnded(Some(exit)) => {
                 Fact::HookEnded { hook: self.hooks.last_text(), exit, why_not: self.hooks.why_not() }

@@ -114,7 +114,7 @@ impl Supervisor {
     pub(crate) fn run(&mut self) -> Ending {
         self.handle(Event::Started, None);
         if let Some(length) = self.machine.plan().watchdog {
-            self.observer.tell(self.clock.now(), &Fact::WatchdogWaits(length));
+            self.observer.tell(self.clock.now(), &Fact::WatchdogWaits { length });
         }
         self.supervise()
     }
@@ -285,7 +285,7 @@ impl Supervisor {
         }
         if self.observer.wants_details() {
             let name = if self.tree.is_main(pid) { self.tree.main().name.clone() } else { String::new() };
-            self.observer.tell(self.clock.now(), &Fact::Reaped(Process { pid, name }, exit));
+            self.observer.tell(self.clock.now(), &Fact::Reaped { process: Process { pid, name }, exit });
         }
     }
 

@@ -74,7 +74,7 @@ impl Supervisor {
         // The usual case, for every signal: build nothing that is not going to be read.
         if result.is_err() || self.observer.record.is_some() {
             let sent = Sent { target: self.tree.main().clone(), signal, error: result.err() };
-            self.pending.facts.push(Fact::Sent(sent, Purpose::Forward));
+            self.pending.facts.push(Fact::Sent { sent, purpose: Purpose::Forward });
         }
     }
 
@@ -92,7 +92,7 @@ impl Supervisor {
             if counts && sent.error.is_none() {
                 self.pending.targets.push(sent.target.clone());
             }
-            self.pending.facts.push(Fact::Sent(sent, purpose));
+            self.pending.facts.push(Fact::Sent { sent, purpose });
         }
     }
 
@@ -109,7 +109,7 @@ impl Supervisor {
         }
         self.forget_suspension();
         if !self.pending.resumed {
-            self.pending.facts.push(Fact::MainStopped(main));
+            self.pending.facts.push(Fact::MainStopped { process: main });
         }
     }
 }

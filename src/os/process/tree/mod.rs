@@ -28,7 +28,7 @@ use asking::Asked;
 use reading::PipeReaders;
 
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Process {
+pub(crate) struct Process {
     pub(crate) pid: i32,
     /// The name of its main thread.
     pub(crate) name: String,
@@ -53,7 +53,7 @@ pub(crate) enum StillThere {
 
 /// A signal that was sent, and the result.
 #[derive(Debug)]
-pub struct Sent {
+pub(crate) struct Sent {
     pub(crate) target: Process,
     pub(crate) signal: Signal,
     /// Why it could not be sent, if so.
