@@ -84,7 +84,7 @@ fn what_cannot_be_kept_is_told() {
     place.write("records/001-plain.json", "theirs\n");
     let ended =
         check_in(&place, "--only ready --ready log:300 --record records", &sh(LINES)).expect_code(125);
-    assert!(ended.told().contains("cannot write: --record records/001-plain.json: "), "{}", ended.told());
+    assert!(ended.told().contains("cannot write --record records/001-plain.json: "), "{}", ended.told());
     assert_eq!(read(&place, "records/001-plain.json"), "theirs\n");
     let ended = check_in(&place, "--record records/001-plain.json", &sh(LINES)).expect_code(125);
     assert!(ended.told().contains("a directory is needed"), "{}", ended.told());
