@@ -62,7 +62,7 @@ pub fn main(mask: SignalSet, one_thread: OneThread) -> u8 {
         }
         #[cfg(feature = "check")]
         Ok(Request::Check) => match check::run(&arguments[1..], clock) {
-            Ok(check::Answer { text, status, problems }) => {
+            Ok(check::Tested { text, status, problems }) => {
                 let printed = print(&text, status, clock);
                 problems
                     .into_iter()

@@ -58,7 +58,7 @@ impl From<UsageError> for Refusal {
 
 /// What a test, or a question about the tests, comes to.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Tested {
     /// For stdout.
     pub(crate) text: String,
     pub(crate) status: u8,
@@ -70,11 +70,11 @@ pub(crate) struct Answer {
 ///
 /// # Errors
 /// When the words are not understood, or nothing could be started.
-pub(crate) fn run(words: &[OsString], clock: Clock) -> Result<Answer, Refusal> {
+pub(crate) fn run(words: &[OsString], clock: Clock) -> Result<Tested, Refusal> {
     receive::set_ignored(Signal::CHLD, false);
     let (options, selection) = match parse(words)? {
         CheckRequest::Check(options, selection) => (options, selection),
-        CheckRequest::Print(text) => return Ok(Answer { text, status: 0, problems: Vec::new() }),
+        CheckRequest::Print(text) => return Ok(Tested { text, status: 0, problems: Vec::new() }),
     };
     if let Some(format) = options.trace {
         trace::begin(format, clock);
@@ -91,7 +91,7 @@ fn failed(error: &io::Error) -> Refusal {
 }
 
 /// The whole test, or its end by a signal.
-async fn whole(options: &Options, selection: &Selection, clock: Clock) -> Result<Answer, Refusal> {
+async fn whole(options: &Options, selection: &Selection, clock: Clock) -> Result<Tested, Refusal> {
     let mut interrupts = Interrupts::take().map_err(|error| failed(&error))?;
     let jobs = Jobs::new(Archive::open(options)?);
     let signal = tokio::select! {
@@ -111,7 +111,7 @@ fn judge_and_report(
     selection: &Selection,
     seen: &AllRuns,
     kept: Vec<String>,
-) -> Result<Answer, Refusal> {
+) -> Result<Tested, Refusal> {
     if let Some((status, why)) = checks::not_run(&seen.plain) {
         return Err(Refusal { why: why.to_owned(), status });
     }
@@ -129,7 +129,7 @@ fn judge_and_report(
     {
         problems.push(format!("--save-baseline {}: {}", path.display(), reason(&error)));
     }
-    Ok(Answer { text, status, problems })
+    Ok(Tested { text, status, problems })
 }
 
 /// Only parses the words.
