@@ -19,7 +19,7 @@ function __winddown_command
         case run
             set options t/time-limit= s/stop-signal= to= stop= stop-delay= pre-stop= post-stop= hook-limit= kill-wait= dump-signal= on-timeout= explain-plan run-limit= leave-stragglers straggler-grace= stop-with-parent no-guard stop-on= map= remap-exit= token= extend-max= notify watchdog= log-format= v/verbose q/quiet record= h/help V/version
         case check
-            set options t/time-limit= s/stop-signal= to= within= env= cwd= port= stdin= ready= ready-timeout= probe= url= slow= stream= drive= break= profile= only= skip= warn= deny= strict expect-exit= allow= settle= watch= runs= until-fail baseline= save-baseline= name= report= log= record= v/verbose log-format= list explain= h/help
+            set options config= t/time-limit= s/stop-signal= to= within= env= cwd= port= stdin= ready= ready-timeout= probe= url= slow= stream= drive= break= profile= only= skip= warn= deny= strict expect-exit= allow= settle= watch= runs= until-fail baseline= save-baseline= name= report= log= record= v/verbose log-format= list explain= h/help
         case '*'
             return 1
     end
@@ -111,6 +111,7 @@ complete -c winddown -n '__winddown_is run' -s v -l verbose -d 'Also log starts,
 complete -c winddown -n '__winddown_is run' -s q -l quiet -d 'Log only a kill with its cause, and errors'
 complete -c winddown -n '__winddown_is run' -s h -l help -d 'Print help'
 complete -c winddown -n '__winddown_is run' -s V -l version -d 'Print version'
+complete -c winddown -n '__winddown_is check' -l config -d 'Options and servers from this file [default: winddown-check.toml, if it is there]' -r -F
 complete -c winddown -n '__winddown_is check' -s t -l time-limit -d 'From the signal to SIGKILL [default: 10s]' -r -f
 complete -c winddown -n '__winddown_is check' -s s -l stop-signal -d 'Ask with this signal [default: TERM]' -r -f -a "HUP\t''
 INT\t''

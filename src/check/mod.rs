@@ -6,22 +6,20 @@ use std::time::Duration;
 
 use tokio::runtime::Builder;
 
+use crate::check::options::parse::{CheckRequest, parse};
 use crate::cli::UsageError;
 use crate::lifecycle::exit::WINDDOWN_FAILED;
 use crate::lifecycle::signal::Signal;
 use crate::os::clock::Clock;
-use crate::os::io::terminal::may_colour;
 use crate::os::reason;
 use crate::os::signal::receive;
-use checks::selection::Selection;
 use checks::several::Times;
 use checks::verdict;
 use interrupts::Interrupts;
 use observed::AllRuns;
-use options::Options;
 use options::baseline::Baseline;
-use options::parse::{CheckRequest, parse};
-use reports::{Results, page};
+use options::server_test::ServerTest;
+use reports::Results;
 use runs::archive::Archive;
 use runs::job::Jobs;
 use runs::schedule;
@@ -35,8 +33,6 @@ mod reports;
 mod runs;
 mod time;
 mod trace;
-
-const STDOUT: i32 = 1;
 
 /// How long the clean-up after an interrupt may take.
 const CLEAN_UP_MOST: Duration = Duration::from_secs(5);
@@ -72,15 +68,16 @@ pub(crate) struct Tested {
 /// When the words are not understood, or nothing could be started.
 pub(crate) fn run(words: &[OsString], clock: Clock) -> Result<Tested, Refusal> {
     receive::set_ignored(Signal::CHLD, false);
-    let (options, selection) = match parse(words)? {
-        CheckRequest::Check(options, selection) => (options, selection),
+    let tests = match parse(words)? {
+        CheckRequest::Check(tests) => tests,
         CheckRequest::Print(text) => return Ok(Tested { text, status: 0, problems: Vec::new() }),
     };
-    if let Some(format) = options.trace {
+    // It is the same for all.
+    if let Some(format) = tests.iter().find_map(|test| test.options.trace) {
         trace::begin(format, clock);
     }
     let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| failed(&error))?;
-    let result = runtime.block_on(whole(&options, &selection, clock));
+    let result = runtime.block_on(whole(&tests, clock));
     // Does not wait for helper threads that hang.
     runtime.shutdown_background();
     result
@@ -91,45 +88,55 @@ fn failed(error: &io::Error) -> Refusal {
 }
 
 /// The whole test, or its end by a signal.
-async fn whole(options: &Options, selection: &Selection, clock: Clock) -> Result<Tested, Refusal> {
+async fn whole(tests: &[ServerTest], clock: Clock) -> Result<Tested, Refusal> {
     let mut interrupts = Interrupts::take().map_err(|error| failed(&error))?;
-    let jobs = Jobs::new(Archive::open(options)?);
+    let jobs: Vec<Jobs> = Archive::open_all(tests)?.into_iter().map(Jobs::new).collect();
     let signal = tokio::select! {
-        seen = schedule::play(options, selection, &jobs, clock) => {
-            let seen = seen.map_err(|error| failed(&error))?;
-            return judge_and_report(options, selection, &seen, jobs.archive.problems());
-        }
+        seen = play(tests, &jobs, clock) => return Ok(judge_and_report(tests, &seen?, &jobs)),
         signal = interrupts.next() => signal,
     };
-    let _ = tokio::time::timeout(CLEAN_UP_MOST, jobs.end_all()).await;
+    let end = async {
+        for jobs in &jobs {
+            jobs.end_all().await;
+        }
+    };
+    let _ = tokio::time::timeout(CLEAN_UP_MOST, end).await;
     let why = format!("check: interrupted by {signal}: every process was ended, nothing was judged");
     Err(Refusal { why, status: signal.exit_status() })
 }
 
-fn judge_and_report(
-    options: &Options,
-    selection: &Selection,
-    seen: &AllRuns,
-    kept: Vec<String>,
-) -> Result<Tested, Refusal> {
-    if let Some((status, why)) = checks::not_run(&seen.plain) {
-        return Err(Refusal { why: why.to_owned(), status });
+/// One server after another: what each has shown.
+async fn play(tests: &[ServerTest], jobs: &[Jobs], clock: Clock) -> Result<Vec<AllRuns>, Refusal> {
+    let mut all = Vec::new();
+    for (test, jobs) in tests.iter().zip(jobs) {
+        let seen = schedule::play(&test.options, &test.selection, jobs, clock).await;
+        let seen = seen.map_err(|error| failed(&error))?;
+        if let Some((status, why)) = checks::not_run(&seen.plain) {
+            let server = test.options.name.as_ref().filter(|_| tests.len() > 1);
+            let server = server.map(|name| format!("check: {name}: ")).unwrap_or_default();
+            return Err(Refusal { why: format!("{server}{why}"), status });
+        }
+        all.push(seen);
     }
-    let verdicts = checks::judge(options, selection, seen);
-    let status = verdict::status(&verdicts);
-    let failed_runs = checks::failed_runs(options, selection, seen);
-    let plain = page::page(options, seen, &verdicts, failed_runs, false);
-    let coloured = page::page(options, seen, &verdicts, failed_runs, may_colour(STDOUT));
-    let results =
-        Results { options, selection, seen, verdicts: &verdicts, page: &plain, status, failed_runs };
-    let (text, mut problems) = reports::write(&options.reports, &results, &coloured);
-    problems.extend(kept);
-    if let Some(path) = &options.save_baseline
-        && let Err(error) = Baseline::of(&Times::of(seen)).write(path)
-    {
-        problems.push(format!("--save-baseline {}: {}", path.display(), reason(&error)));
+    Ok(all)
+}
+
+fn judge_and_report(tests: &[ServerTest], seen: &[AllRuns], jobs: &[Jobs]) -> Tested {
+    let results: Vec<Results<'_>> =
+        tests.iter().zip(seen).map(|(test, seen)| Results::of(test, seen)).collect();
+    let (text, mut problems) = reports::write(&results);
+    problems.extend(jobs.iter().flat_map(|jobs| jobs.archive.problems()));
+    // Servers may share a log.
+    problems.dedup();
+    for (test, seen) in tests.iter().zip(seen) {
+        if let Some(path) = &test.options.save_baseline
+            && let Err(error) = Baseline::of(&Times::of(seen)).write(path)
+        {
+            problems.push(format!("--save-baseline {}: {}", path.display(), reason(&error)));
+        }
     }
-    Ok(Tested { text, status, problems })
+    let status = verdict::worst_status(results.iter().map(|results| results.status));
+    Tested { text, status, problems }
 }
 
 /// Only parses the words.

@@ -8,13 +8,17 @@ use crate::check::observed::{
 };
 use crate::check::options::Options;
 use crate::check::options::parse::{CheckRequest, parse};
+use crate::check::options::server_test::ServerTest;
 use crate::record::schema::{EndRecord, ExitRecord, PhaseRecord, StopRecord};
 
 /// The options and checks that these words choose.
 pub(in crate::check) fn chosen(words: &[&str]) -> (Options, Selection) {
     let words = ["check"].iter().chain(words).chain(&["server"]).map(Into::into).collect::<Vec<_>>();
     match parse(&words) {
-        Ok(CheckRequest::Check(options, selection)) => (*options, selection),
+        Ok(CheckRequest::Check(mut tests)) => {
+            let ServerTest { options, selection } = tests.remove(0);
+            (options, selection)
+        }
         other => panic!("{other:?}"),
     }
 }

@@ -203,6 +203,12 @@ pub(in crate::check) fn overall(verdicts: &[Verdict]) -> Word {
     tested.max().unwrap_or(Word::Inconclusive)
 }
 
+/// The exit status for several servers.
+pub(in crate::check) fn worst_status(statuses: impl Iterator<Item = u8>) -> u8 {
+    let statuses: Vec<u8> = statuses.collect();
+    [FAILED, INCONCLUSIVE].into_iter().find(|status| statuses.contains(status)).unwrap_or_default()
+}
+
 /// The exit status for the worst verdict.
 pub(in crate::check) fn status(verdicts: &[Verdict]) -> u8 {
     match overall(verdicts) {

@@ -5,6 +5,7 @@ use clap::{Arg, ArgAction, Command};
 
 use super::archive;
 use super::baseline::Baseline;
+use super::config::Source;
 use super::port::PortChoice;
 use super::probing::Probing;
 use super::ready::Ready;
@@ -71,10 +72,19 @@ pub fn definition() -> Command {
         .hide(true);
     Command::new("winddown check")
         .about("Starts a server, stops it, and judges how it stopped")
-        .override_usage("winddown check [OPTIONS] [--] COMMAND [ARG]...")
+        .override_usage(
+            "winddown check [OPTIONS] [--] COMMAND [ARG]...\n       \
+             winddown check [OPTIONS] [SERVER]...   servers of winddown-check.toml, by default all",
+        )
         .after_help(EXAMPLES)
         .args_override_self(true)
         .max_term_width(100)
+        .arg(value(
+            "config",
+            "FILE",
+            Text::of(Source::read).exact(),
+            "Options and servers from this file [default: winddown-check.toml, if it is there]",
+        ))
         .next_help_heading("Stopping")
         .args(stopping())
         .next_help_heading("Starting")

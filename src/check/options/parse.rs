@@ -3,10 +3,12 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use super::given::{Given, Words};
+use super::config::FILE;
+use super::given::{self, Given, GivenWords};
 use super::probing::Probing;
 use super::ready::Ready;
-use super::{Options, useless};
+use super::server_test::ServerTest;
+use super::{Options, outputs, useless};
 use crate::check::checks::catalogue;
 use crate::check::checks::check::Check;
 use crate::check::checks::selection::Selection;
@@ -20,33 +22,31 @@ const DEFAULT_SETTLE: Duration = Duration::from_millis(500);
 /// What the words request.
 #[derive(Debug)]
 pub(in crate::check) enum CheckRequest {
-    /// A test.
-    Check(Box<Options>, Selection),
+    /// A test of each of these, at least one.
+    Check(Vec<ServerTest>),
     /// A text on stdout.
     Print(String),
 }
 
-/// Parses the words from `check` on.
+/// Parses the words from `check` on, and the configuration file.
 pub(in crate::check) fn parse(words: &[OsString]) -> Result<CheckRequest, UsageError> {
-    let given = match Given::read(words)? {
-        Words::Given(given) => given,
-        Words::Print(text) => return Ok(CheckRequest::Print(text)),
+    let servers = match given::read(words)? {
+        GivenWords::Servers(servers) => servers,
+        GivenWords::Print(text) => return Ok(CheckRequest::Print(text)),
     };
-    if let Some(text) = given.one("explain") {
-        return Ok(CheckRequest::Print(text));
+    let test = |given: &Given| test(given).map_err(|why| given.refuse(&why));
+    let tests = servers.iter().map(test).collect::<Result<Vec<_>, _>>()?;
+    match outputs::spoilt(&tests) {
+        Some((server, why)) => Err(servers[server].refuse(&why)),
+        None => Ok(CheckRequest::Check(tests)),
     }
-    if given.switch("list") {
-        return Ok(CheckRequest::Print(catalogue::list()));
-    }
-    test(&given)
 }
 
-fn test(given: &Given) -> Result<CheckRequest, UsageError> {
-    let command = given.each::<OsString>("command");
-    if command.is_empty() {
-        let text =
-            "check: no command given; usage: winddown check [OPTIONS] [--] COMMAND [ARG]... (see --help)";
-        return Err(UsageError::Invalid(text.to_owned()));
+fn test(given: &Given) -> Result<ServerTest, String> {
+    if given.command.is_empty() {
+        return Err(format!(
+            "no command given; usage: winddown check [OPTIONS] [--] COMMAND [ARG]..., or a server in {FILE} (see --help)"
+        ));
     }
     let [only, skip, warn, deny] = ["only", "skip", "warn", "deny"].map(|long| given.each::<&Check>(long));
     let profile = given.one("profile").unwrap_or_default();
@@ -60,7 +60,7 @@ fn test(given: &Given) -> Result<CheckRequest, UsageError> {
     };
     let checks: Vec<&'static Check> = catalogue::checks().filter(is_wanted).collect();
     if checks.is_empty() && only.iter().all(|check| skip.contains(check)) {
-        return Err(UsageError::Invalid("check: --skip leaves no check to run; skip fewer".to_owned()));
+        return Err("--skip leaves no check to run; skip fewer".to_owned());
     }
     let until_fail = given.switch("until-fail");
     let runs = given.one("runs").unwrap_or(if until_fail { usize::MAX } else { 1 });
@@ -95,25 +95,23 @@ fn test(given: &Given) -> Result<CheckRequest, UsageError> {
         log: given.one("log"),
         records: given.one("record"),
         trace,
-        command,
+        command: given.command.clone(),
         port: given.port.clone(),
-        name: given.one("name"),
-        variables: given.each("env"),
+        name: given.one("name").or_else(|| given.table.clone()),
+        variables: given.of_all("env"),
         directory: given.one("cwd"),
     };
     let selection = Selection { checks, warn, deny, strict: given.switch("strict") };
     useless::refuse(&options, &selection, &only)?;
-    Ok(CheckRequest::Check(Box::new(options), selection))
+    Ok(ServerTest { options, selection })
 }
 
 /// The format of the log of each step; `None` without one.
-fn trace(given: &Given) -> Result<Option<Format>, UsageError> {
+fn trace(given: &Given) -> Result<Option<Format>, String> {
     match (given.switch("verbose"), given.one("log-format")) {
         (true, format) => Ok(Some(format.unwrap_or_default())),
         (false, None) => Ok(None),
-        (false, Some(_)) => {
-            Err(UsageError::Invalid("check: --log-format is the format of -v; add -v".to_owned()))
-        }
+        (false, Some(_)) => Err("--log-format is the format of -v; add -v".to_owned()),
     }
 }
 
@@ -139,14 +137,17 @@ mod tests {
 
     fn test_of(words: &str) -> (Options, Selection) {
         match parsed(words) {
-            Ok(CheckRequest::Check(options, selection)) => (*options, selection),
+            Ok(CheckRequest::Check(mut tests)) => {
+                let ServerTest { options, selection } = tests.remove(0);
+                (options, selection)
+            }
             other => panic!("{words}: {other:?}"),
         }
     }
 
     #[test]
     fn each_value_is_read_as_what_it_is_taken_for() {
-        let elsewhere = ["baseline", "strict", "list", "explain", "help"];
+        let elsewhere = ["baseline", "strict", "list", "explain", "help", "config"];
         for option in definition().get_arguments().filter_map(clap::Arg::get_long) {
             let is_given = WORDS.contains(&format!("--{option} "));
             assert!(is_given || elsewhere.contains(&option), "--{option} is not tried");

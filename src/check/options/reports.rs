@@ -10,7 +10,7 @@ use crate::os::io::own_file::FileKind as Content;
 use crate::report::PAGE_KIND;
 
 /// A kind of report.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(in crate::check) enum Kind {
     /// The page for people.
     Human,
@@ -40,6 +40,11 @@ impl Kind {
     /// Their names on the command line.
     pub(in crate::check) fn names() -> Vec<PossibleValue> {
         named(Self::ALL.map(Self::name))
+    }
+
+    /// Whether a program reads it, so that nothing else may be in it.
+    pub(in crate::check) fn is_for_programs(self) -> bool {
+        !matches!(self, Self::Human | Self::Github)
     }
 
     /// How to recognise a file with such a report.
@@ -107,11 +112,6 @@ pub(in crate::check) struct Report {
 }
 
 impl Report {
-    /// Whether a program reads it, so that nothing else may be in it.
-    pub(in crate::check) fn is_for_programs(&self) -> bool {
-        !matches!(self.kind, Kind::Human | Kind::Github)
-    }
-
     /// `junit=FILE`, `json`.
     pub(in crate::check) fn parse(text: &str) -> Result<Self, String> {
         let (kind, file) =

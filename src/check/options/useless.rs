@@ -1,16 +1,11 @@
 //! Options that would do nothing, contradict each other, or are missing for a named check.
 
-use std::collections::HashSet;
-
 use super::Options;
 use super::probing::Probing;
-use super::reports::Report;
 use crate::check::checks::catalogue;
 use crate::check::checks::check::Check;
 use crate::check::checks::selection::Selection;
 use crate::check::runs::scenario::Scenario;
-use crate::cli::UsageError;
-use crate::os::io::destination::Destination;
 
 /// An option that serves some checks.
 struct Aid {
@@ -74,15 +69,14 @@ pub(super) fn refuse(
     options: &Options,
     selection: &Selection,
     only: &[&'static Check],
-) -> Result<(), UsageError> {
+) -> Result<(), String> {
     let problem = needs(options, only)
         .or_else(|| serves(options, selection))
         .or_else(|| severities(selection))
         .or_else(|| times(options, selection))
         .or_else(|| port(options))
-        .or_else(|| probes(options, only))
-        .or_else(|| reports(options));
-    problem.map_or(Ok(()), |text| Err(UsageError::Invalid(format!("check: {text}"))))
+        .or_else(|| probes(options, only));
+    problem.map_or(Ok(()), Err)
 }
 
 fn needs(options: &Options, only: &[&'static Check]) -> Option<String> {
@@ -158,18 +152,4 @@ fn probes(options: &Options, only: &[&'static Check]) -> Option<String> {
     let check = only.iter().find(|check| catalogue::needs_probes(check))?;
     let is_none = options.probing == Probing::None;
     is_none.then(|| format!("'--only {}' needs probes; leave out --probe none", check.id))
-}
-
-/// Refuses two outputs in one file: neither could be read.
-fn reports(options: &Options) -> Option<String> {
-    let on_stdout: Vec<&Report> = options.reports.iter().filter(|report| report.file.is_none()).collect();
-    if on_stdout.len() > 1 && on_stdout.iter().any(|report| report.is_for_programs()) {
-        return Some("two reports would share stdout; give one a file, e.g. --report json=FILE".to_owned());
-    }
-    let reports = options.reports.iter().filter_map(|report| report.file.clone());
-    let others = [&options.log, &options.save_baseline].into_iter().flatten().cloned();
-    let mut seen = HashSet::new();
-    let mut files = reports.chain(others.map(Destination::File));
-    let twice = files.find(|file| !seen.insert(file.clone()));
-    twice.map(|file| format!("two outputs go to {file}; give each a file of its own"))
 }

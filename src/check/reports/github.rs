@@ -16,7 +16,7 @@ const ANNOTATIONS_MAX: usize = 10;
 pub(super) fn annotations(results: &Results<'_>) -> String {
     let name = name(results.options);
     let of = |words: &[Word], level| {
-        let found = alike(results.verdicts).filter(|(_, verdict)| words.contains(&verdict.word()));
+        let found = alike(&results.verdicts).filter(|(_, verdict)| words.contains(&verdict.word()));
         let annotations = found.take(ANNOTATIONS_MAX);
         annotations.map(|(ids, verdict)| annotation(level, &name, &ids, verdict)).collect::<String>()
     };
@@ -45,11 +45,11 @@ pub(super) fn summary(results: &Results<'_>) -> String {
     let cell = |text: &str| text.replace('|', "\\|").replace('\n', " ");
     let mut text = format!("### winddown check: `{}`\n\n", name(results.options).replace('`', "'"));
     text.push_str("| check | verdict | |\n|---|---|---|\n");
-    for (ids, verdict) in alike(results.verdicts) {
+    for (ids, verdict) in alike(&results.verdicts) {
         let word = verdict.word().name();
         let _ = writeln!(text, "| {} | {word} | {} |", ids.join(", "), cell(&verdict.summary));
     }
-    let _ = writeln!(text, "\n```\n{}```", results.page.replace("```", "'''"));
+    let _ = writeln!(text, "\n```\n{}```", results.page(false).replace("```", "'''"));
     text
 }
 

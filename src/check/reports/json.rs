@@ -106,7 +106,7 @@ struct File<'a> {
 }
 
 pub(super) fn report(results: &Results<'_>) -> String {
-    let Results { options, seen, verdicts, .. } = *results;
+    let Results { options, seen, verdicts, .. } = results;
     let signal = options.stop_signal().name();
     let report = Report {
         schema: SCHEMA,

@@ -4,9 +4,7 @@ use serde_json::Value;
 use snapbox::{Data, assert_data_eq, file};
 
 use super::*;
-use crate::check::checks::failed_runs;
-use crate::check::checks::made_up::{changed, chosen, judged, killed, process};
-use crate::check::checks::verdict::status;
+use crate::check::checks::made_up::{changed, chosen, killed, process};
 use crate::check::observed::Observed;
 use crate::check::observed::{LeftFile, Missing, Readiness};
 use crate::check::runs::scenario::Scenario;
@@ -15,25 +13,14 @@ use crate::record::schema::FindingRecord;
 /// The report of a test with these words that has seen this.
 fn report(words: &[&str], seen: &AllRuns, kind: impl Fn(&Results<'_>) -> String) -> String {
     let (options, selection) = chosen(words);
-    let verdicts = judged(words, seen);
-    let failed_runs = failed_runs(&options, &selection, seen);
-    let page = page::page(&options, seen, &verdicts, failed_runs, false);
-    let status = status(&verdicts);
-    let results = Results {
-        options: &options,
-        selection: &selection,
-        seen,
-        verdicts: &verdicts,
-        page: &page,
-        status,
-        failed_runs,
-    };
+    let test = ServerTest { options, selection };
+    let results = Results::of(&test, seen);
     kind(&results).replace(env!("CARGO_PKG_VERSION"), "[VERSION]")
 }
 
 #[track_caller]
 fn expect_page(words: &[&str], seen: &AllRuns, snapshot: Data) {
-    assert_data_eq!(report(words, seen, |results| results.page.to_owned()), snapshot.raw());
+    assert_data_eq!(report(words, seen, |results| results.page(false)), snapshot.raw());
 }
 
 fn ready() -> Readiness {
@@ -122,7 +109,7 @@ fn readable_json(results: &Results<'_>) -> String {
 fn the_reports_for_programs() {
     for (kind, snapshot) in [
         (readable_json as fn(&Results<'_>) -> String, file!["snapshots/mixed.json"]),
-        (junit::report, file!["snapshots/mixed.junit.xml"]),
+        (|results| junit::report(&[results]), file!["snapshots/mixed.junit.xml"]),
         (github::annotations, file!["snapshots/mixed.annotations.txt"]),
         (github::summary, file!["snapshots/mixed.summary.md"]),
     ] {

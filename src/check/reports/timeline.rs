@@ -10,41 +10,49 @@ use crate::report::clients::{Attempt, Clients, Connection, Met};
 use crate::report::judgement::{Grade, Judgement, Test};
 use crate::report::read::Named;
 
-pub(super) fn report(results: &Results<'_>) -> String {
+pub(super) fn report(who: &[&Results<'_>]) -> String {
+    // Of several servers, each run and each check says whose it is.
+    let prefix = |results: &Results<'_>| match who {
+        [_] => String::new(),
+        _ => format!("{}: ", name(results.options)),
+    };
+    let shown: Vec<Named> = who.iter().flat_map(|results| runs(results, &prefix(results))).collect();
+    let names: Vec<String> = who.iter().map(|results| name(results.options)).collect();
+    let all = who.iter().flat_map(|results| judgements(&results.verdicts, &prefix(results)));
+    report::page(&shown, &Test { name: names.join(", "), judgements: all.collect() })
+}
+
+/// Every run of a server that left a record.
+fn runs(results: &Results<'_>, prefix: &str) -> Vec<Named> {
     let all = results.seen;
     let runs: Vec<(Scenario, &Observed)> = all.runs().collect();
-    let mut played: Vec<Scenario> = Vec::new();
-    let shown = runs.iter().filter_map(|(scenario, run)| {
-        played.push(*scenario);
-        let count = |list: &mut dyn Iterator<Item = Scenario>| list.filter(|one| one == scenario).count();
-        let (number, several) =
-            (count(&mut played.iter().copied()), count(&mut runs.iter().map(|(one, _)| *one)) > 1);
+    let count = |scenario: Scenario, runs: &[(Scenario, &Observed)]| {
+        runs.iter().filter(|(one, _)| *one == scenario).count()
+    };
+    let shown = runs.iter().enumerate().filter_map(|(at, (scenario, run))| {
         let record = run.record.clone()?;
-        let name = scenario.name();
-        let name = if several { format!("{name} {number}") } else { name.to_owned() };
+        let number = count(*scenario, &runs[..=at]);
+        let is_alone = count(*scenario, &runs) == 1;
+        let name = format!("{prefix}{}", scenario.name());
+        let name = if is_alone { name } else { format!("{name} {number}") };
+        let verdicts = checks::judge_run(results.options, results.selection, all, (*scenario, run));
+        let kind = if *scenario == Scenario::Plain { format!("{prefix}plain runs") } else { name.clone() };
         Some(Named {
             // Of the others each is asked at another moment, or has another standard input.
-            kind: Some(if *scenario == Scenario::Plain { "plain runs".to_owned() } else { name.clone() }),
+            kind: Some(kind),
             name,
             about: scenario.about().to_owned(),
             clients: clients(record.zero_ms(), *scenario, run),
             record,
-            judgements: judgements(&checks::judge_run(
-                results.options,
-                results.selection,
-                all,
-                (*scenario, run),
-            )),
+            judgements: judgements(&verdicts, ""),
         })
     });
-    let shown: Vec<Named> = shown.collect();
-    let test = Test { name: name(results.options), judgements: judgements(results.verdicts) };
-    report::page(&shown, &test)
+    shown.collect()
 }
 
-fn judgements(verdicts: &[Verdict]) -> Vec<Judgement> {
+fn judgements(verdicts: &[Verdict], prefix: &str) -> Vec<Judgement> {
     let judgement = |verdict: &Verdict| Judgement {
-        check: verdict.id.to_owned(),
+        check: format!("{prefix}{}", verdict.id),
         grade: match verdict.word() {
             Word::Pass => Grade::Passed,
             Word::Skip => Grade::Skipped,

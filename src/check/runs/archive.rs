@@ -10,6 +10,7 @@ use crate::check::Refusal;
 use crate::check::observed::Record;
 use crate::check::options::Options;
 use crate::check::options::archive::{LOG, LOG_HEAD};
+use crate::check::options::server_test::ServerTest;
 use crate::lifecycle::exit::WINDDOWN_FAILED;
 use crate::os::io::destination::Destination;
 use crate::os::io::own_file;
@@ -35,18 +36,28 @@ pub(in crate::check) struct RunId {
 }
 
 impl Archive {
-    /// Begins the log, and makes the directory.
-    pub(in crate::check) fn open(options: &Options) -> Result<Self, Refusal> {
+    /// One for each server. Begins the logs, which servers may share, and makes the directories.
+    pub(in crate::check) fn open_all(tests: &[ServerTest]) -> Result<Vec<Self>, Refusal> {
+        let mut logs = Vec::new();
+        tests.iter().map(|test| Self::open(&test.options, &mut logs)).collect()
+    }
+
+    fn open(options: &Options, logs: &mut Vec<Arc<Log>>) -> Result<Self, Refusal> {
         let refuse = |option: &str, path: &PathBuf, error: &io::Error| Refusal {
             why: format!("check: {option} {}: {}", path.display(), reason(error)),
             status: WINDDOWN_FAILED,
         };
-        let begin = |path: &PathBuf| Log::begin(path.clone()).map_err(|error| refuse("--log", path, &error));
         if let Some(path) = &options.records {
             std::fs::create_dir_all(path).map_err(|error| refuse("--record", path, &error))?;
         }
+        let log = |path: &PathBuf| match logs.iter().find(|log| log.path == *path) {
+            Some(log) => Ok(log.clone()),
+            None => Log::begin(path.clone()).map(Arc::new).map_err(|error| refuse("--log", path, &error)),
+        };
+        let log = options.log.as_ref().map(log).transpose()?;
+        logs.extend(log.clone());
         Ok(Self {
-            log: options.log.as_ref().map(begin).transpose()?.map(Arc::new),
+            log,
             records: options.records.clone(),
             name: options.name.clone(),
             problems: Mutex::default(),

@@ -19,10 +19,11 @@ impl ProgressLine {
     }
 
     /// Shows that the next run begins, and returns its number.
-    pub(super) fn begins(&mut self, name: &str) -> usize {
+    pub(super) fn begins(&mut self, name: &str, server: Option<&str>) -> usize {
         self.number += 1;
         let of = if self.count == usize::MAX { String::new() } else { format!("/{}", self.count) };
-        self.tell(&format!("[{}{of}] {name} ", self.number));
+        let server = server.map(|server| format!("{server}: ")).unwrap_or_default();
+        self.tell(&format!("[{}{of}] {server}{name} ", self.number));
         self.number
     }
 

@@ -4,6 +4,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::time::Duration;
 
+use tracing::field::Empty;
 use tracing::{Instrument, info_span};
 
 use super::job::Jobs;
@@ -35,8 +36,11 @@ pub(in crate::check) async fn play(
         .collect();
     let mut progress = ProgressLine::new(options.runs.saturating_add(others.len()), options.trace.is_some());
     let play = async |scenario: Scenario, variant: Variant, progress: &mut ProgressLine| {
-        let number = progress.begins(scenario.name());
-        let span = info_span!("scenario", id = %scenario.name(), run = number);
+        let number = progress.begins(scenario.name(), options.name.as_deref());
+        let span = info_span!("scenario", id = %scenario.name(), run = number, server = Empty);
+        if let Some(name) = &options.name {
+            span.record("server", name);
+        }
         let variant = Variant { number, ..variant };
         let run = run::run(options, scenario, variant, jobs, clock).instrument(span).await?;
         progress.ends(&run);

@@ -35,7 +35,7 @@ const EXIT_STATUS: [(&str, &str); 6] = [
 ];
 
 const ENVIRONMENT: [(&str, &str); 5] = [
-    ("WINDDOWN_*", "Not read: a test is what its command line says."),
+    ("WINDDOWN_*", "Not read: a test is what its command line and its configuration file say."),
     ("PORT", "With *--port*: set for the server, and for *--drive* and *--break*."),
     ("URL", "Set for *--drive* and *--break*: where the server was found."),
     (
@@ -44,6 +44,13 @@ const ENVIRONMENT: [(&str, &str); 5] = [
     ),
     ("NO_COLOR, TERM", "No colours if NO_COLOR is set and not empty, or TERM is *dumb*."),
 ];
+
+const FILES: [(&str, &str); 1] = [(
+    "winddown-check.toml",
+    "In the current directory, or what *--config* names: options by their names, *command* as a list of words, and a \
+     table *[server.NAME]* for each server. Without arguments all of these are checked, and SERVER is one of them; \
+     COMMAND comes after *--* then. The nearest value counts: command line, table, top of the file.",
+)];
 
 pub(super) fn page() -> Page {
     let definition = definition();
@@ -55,6 +62,7 @@ pub(super) fn page() -> Page {
         checks(),
         entries("EXIT STATUS", EXIT_STATUS),
         entries("ENVIRONMENT", ENVIRONMENT),
+        entries("FILES", FILES),
     ];
     let examples = [
         ("One stop, and a verdict:", "winddown check -- ./server"),

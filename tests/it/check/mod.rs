@@ -10,6 +10,7 @@ use crate::support::trial::Test;
 
 mod archive;
 mod command_line;
+mod config;
 mod documents;
 mod full;
 mod probes;
@@ -26,6 +27,7 @@ pub(crate) fn trials() -> Vec<Test> {
     [
         archive::trials(),
         command_line::trials(),
+        config::trials(),
         documents::trials(),
         full::trials(),
         probes::trials(),
