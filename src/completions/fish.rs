@@ -51,9 +51,12 @@ fn options(line: &CommandLine) -> String {
     let mut definition = line.definition.clone();
     definition.build();
     let option = |option: &Arg| {
-        let short = option.get_short().map_or_else(String::new, |short| format!("{short}/"));
+        let short = option.get_short().map(|short| format!("{short}/")).unwrap_or_default();
         let value = if option.get_action().takes_values() { "=" } else { "" };
-        Some(format!("{short}{}{value}", option.get_long()?))
+        let longs = option.get_long_and_visible_aliases().unwrap_or_default();
+        let (first, others) = longs.split_first()?;
+        let others = others.iter().map(|long| format!(" {long}{value}"));
+        Some(format!("{short}{first}{value}{}", others.collect::<String>()))
     };
     definition.get_arguments().filter_map(option).collect::<Vec<_>>().join(" ")
 }

@@ -6,6 +6,7 @@ use std::process::Command;
 use snapbox::str;
 
 use crate::support::builder::Winddown;
+use crate::support::needs::program;
 use crate::support::snapshot::expect_lines;
 use crate::support::{Pty, TempDir, trials};
 
@@ -105,7 +106,8 @@ const PRINT: &str = "offers() { printf 'OFF''ERS<'; printf '%s|' \"$@\"; printf 
 fn shell(words: &[&str], place: &TempDir, setup: &[&str]) -> Pty {
     let mut shell = Pty::program(words);
     shell.prompt();
-    let go = format!("cd {0} && PATH={0}:$PATH", place.path().display());
+    // No other command has a name that begins like ours.
+    let go = format!("cd {0} && PATH={0}", place.path().display());
     for line in [go.as_str(), PRINT].iter().chain(setup) {
         shell.keys(&format!("{line}\r"));
         shell.prompt();
@@ -200,10 +202,9 @@ fn zsh_leaves_a_command_to_its_own_completion() {
 /// What fish offers at the end of a command line.
 fn fish(place: &TempDir, line: &str) -> Vec<String> {
     let setup = format!("set -p fish_complete_path {}; complete -c unlike-any -l flag;", folder());
-    let mut fish = Command::new("fish");
+    let mut fish = Command::new(program("fish").expect("it is needed"));
     fish.args(["--no-config", "-c", &format!("{setup} complete -C $argv[1]"), &format!("winddown {line}")]);
-    let path = std::env::var("PATH").unwrap_or_default();
-    fish.current_dir(place.path()).env("PATH", format!("{}:{path}", place.path().display()));
+    fish.current_dir(place.path()).env("PATH", place.path());
     let output = fish.output().expect("fish");
     assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{line}");
     let offers = String::from_utf8_lossy(&output.stdout);
