@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::builder::{Stream, Winddown, workload_path};
 use crate::support::lateness::{Machine, TOLERANCE, Verdict};
+use crate::support::trial::summary;
 use crate::support::{Pty, TempDir, eventually, needs, processes, read_json, trials};
 
 trials![
@@ -18,6 +19,7 @@ trials![
     alone => storms_end_with_their_run,
     the_life_of_every_process_is_limited,
     an_unmet_need_has_its_reason,
+    a_failure_is_summed_up_in_one_line,
     the_machine_is_watched,
     what_is_late_is_judged_by_how_late_the_machine_was,
 ];
@@ -201,6 +203,12 @@ fn an_unmet_need_has_its_reason() {
     let reason = needs::missing("a-program-nobody-has");
     assert_eq!(reason.as_deref(), Some("needs a-program-nobody-has, which is not installed"));
     assert_eq!(needs::missing("sh"), None);
+}
+
+fn a_failure_is_summed_up_in_one_line() {
+    assert_eq!(summary("no end\n--- stdout"), "no end");
+    let snapshot = "\n---- expected: tests/it/x.rs:5:9\n++++ actual:   In-memory\n   1    1 | a\n   2      - x\n        2 + b\n";
+    assert_eq!(summary(snapshot), "expected: tests/it/x.rs:5:9: - x + b");
 }
 
 fn the_machine_is_watched() {

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use crate::support::builder::{Winddown, guarded_or_not};
 use crate::support::manager::Manager;
-use crate::support::processes::{children, winddowns};
+use crate::support::processes::{children, is_alive, winddowns};
 use crate::support::running::Running;
-use crate::support::{eventually, holds_within, trials};
+use crate::support::{TempDir, eventually, holds_within, trials};
 
 trials![
     a_socket_is_offered_when_it_is_wanted,
@@ -280,7 +280,7 @@ fn a_sender_that_is_gone_is_known_by_its_user() {
 /// Another user's process sends a message and ends, and a process of the workload gets its id before it is read.
 fn an_id_that_is_anothers_by_now_is_not_believed() {
     let manager = Manager::new();
-    let place = crate::support::TempDir::new();
+    let place = TempDir::new();
     let go = place.file("go");
     let script = "trap 'exit 0' TERM; echo up; while [ ! -e \"$GO\" ]; do sleep 0.01; done\n\
          sent=$($WORKLOAD --spawn child a [ --setuid 65534 --tell STATUS=gone --exit 0 ] --wait a)\n\
@@ -385,16 +385,24 @@ fn a_storm_of_messages_delays_no_signal() {
 
 fn who_is_named_by_mainpid_is_asked_first_and_alone() {
     guarded_or_not(|winddown| {
+        let place = TempDir::new();
+        let go = place.file("go");
+        // Once the named process has ended, the started one may be asked: so it ends last.
         let run = winddown
             .args(["--notify"])
-            .workload(
-                "--spawn child leader [ --tell MAINPID=SELF --barrier --on TERM [ --exit 0 ] --serve ] \
+            .workload(&format!(
+                "--spawn child leader [ --tell MAINPID=SELF --barrier \
+                   --on TERM [ --kill parent USR1 --until {go} --exit 0 ] --serve ] \
                  --spawn child other [ --on TERM [ --exit 0 ] --on USR1 [ --exit 0 ] --serve ] \
-                 --on TERM [ --exit 9 ] --print up --wait leader --kill other USR1 --wait other --exit 6",
-            )
+                 --on TERM [ --exit 9 ] --on USR1 [ --kill other USR1 --wait other --exit 6 ] \
+                 --say pid --print up --serve"
+            ))
             .start();
         run.wait_out("up");
+        let main = run.number("pid");
         run.signal(libc::SIGTERM);
+        eventually("the started process has ended", || !is_alive(main));
+        place.write("go", "");
         let ended = run.wait().expect_code(6).expect_nothing_left();
         assert_eq!(ended.count_out("leader got 15"), 1, "{}", ended.told());
         assert_eq!(ended.count_out("got 15"), 1, "{}", ended.told());
@@ -464,7 +472,7 @@ fn switches(pid: i32) -> String {
 
 fn idle_costs_no_wake_up_with_a_token_and_messages() {
     let manager = Manager::new();
-    let place = crate::support::TempDir::new();
+    let place = TempDir::new();
     let run = under(&manager, Winddown::new())
         .args(["--token", &place.file("token"), "--extend-max", "5s", "--stop-with-parent"])
         .workload("--tell READY=1 --on TERM [ --exit 0 ] --print up --serve")

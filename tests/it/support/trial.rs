@@ -153,7 +153,9 @@ impl Test {
                 Ok(busy) => busy.0,
                 Err(panic) if !machine.is_starved() => resume_unwind(panic),
                 Err(panic) if !self.timed && attempt == ATTEMPTS => resume_unwind(panic),
-                Err(panic) => format!("{}: {}", NotJudged::new(&machine).0, first_line(panic.as_ref())),
+                Err(panic) => {
+                    format!("{}: {}", NotJudged::new(&machine).0, summary(&text_of(panic.as_ref())))
+                }
             });
         }
         busy
@@ -164,10 +166,22 @@ impl Test {
 /// alone, and fails like any other if that happens each time.
 pub(crate) struct Unseen(pub(crate) String);
 
-fn first_line(panic: &(dyn Any + Send)) -> String {
+fn text_of(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().cloned();
-    let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-    text.unwrap_or_default().lines().next().unwrap_or_default().to_owned()
+    text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
+}
+
+/// The first line of a failure; of a snapshot's, the place and the first line that differs.
+pub(crate) fn summary(failure: &str) -> String {
+    let mut lines = failure.lines().filter(|line| !line.trim().is_empty());
+    let first = lines.next().unwrap_or_default();
+    let Some(snapshot) = first.strip_prefix("---- ") else {
+        return first.to_owned();
+    };
+    let changes = lines.map(|line| line.trim_start_matches(|one: char| one == ' ' || one.is_ascii_digit()));
+    let changes = changes.filter(|line| line.starts_with("- ") || line.starts_with("+ "));
+    let changes: Vec<&str> = changes.take(2).map(str::trim_end).collect();
+    format!("{snapshot}: {}", changes.join(" "))
 }
 
 /// Prints at the end what was not tested, and why, and what was repeated.
