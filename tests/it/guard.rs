@@ -4,11 +4,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use snapbox::str;
 
 use crate::support::builder::Winddown;
 use crate::support::lateness::{expect_soon, expect_within};
 use crate::support::pinned::Pinned;
 use crate::support::running::Running;
+use crate::support::snapshot::expect_log;
 use crate::support::{
     Pty, TempDir, eventually, holds_within, processes, read_json, short_or_long, trials, two_at_a_time,
 };
@@ -157,7 +159,10 @@ fn inner_killed_the_rest_is_asked_and_then_killed() {
     ended.expect_at(killed, GRACE);
     // a to d; the kernel killed the main process.
     assert_eq!(ended.count_out("got 15"), 4, "{}", ended.told());
-    assert!(ended.err()[1].contains("winddown itself was killed"), "{}", ended.told());
+    expect_log(
+        &ended.err()[1..2],
+        str!["winddown: winddown itself was killed: stopping workload (pid [PID]), SIGKILL in 500ms"],
+    );
     let record = read_json(&file);
     assert_eq!(record["stop"]["cause"], "winddown-killed");
     // It started only once.

@@ -72,8 +72,12 @@ fn a_proc_that_hides_others_hides_no_descendant() {
         .start();
     let ended = stop_deaf(run);
     // The log names the sender by its id: the name is hidden.
-    let sender = format!("SIGTERM from a process (pid {}, uid ", std::process::id());
-    assert!(ended.err()[0].contains(&sender), "{}", ended.told());
+    expect_lines(
+        &ended.err()[..1],
+        str![
+            "winddown: SIGTERM from a process (pid [PID], uid 0): stopping workload (pid [PID]), SIGKILL in 300ms (-t)"
+        ],
+    );
 }
 
 /// Makes every mount read-only.

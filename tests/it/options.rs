@@ -3,7 +3,10 @@
 use std::os::fd::AsRawFd as _;
 use std::time::Duration;
 
+use snapbox::str;
+
 use crate::support::builder::Winddown;
+use crate::support::snapshot::expect_log;
 use crate::support::{TempDir, processes, read_json, trials};
 
 trials![
@@ -149,7 +152,13 @@ fn stop_on_takes_the_place_of_term_and_int() {
         assert!(run.err().is_empty(), "{:?}", run.err());
         run.signal(libc::SIGUSR2);
         let ended = run.wait().expect_code(3).expect_nothing_left();
-        assert!(ended.err()[0].contains("SIGUSR2"), "{}", ended.told());
+        expect_log(
+            &ended.err(),
+            str![[r#"
+winddown: SIGUSR2 from [TEST]: stopping workload (pid [PID]), SIGKILL in 10s (default)
+winddown: stopped in [TIME] of 10s: workload (pid [PID]) exited with 3
+"#]],
+        );
     });
 }
 
@@ -228,7 +237,10 @@ fn quiet_tells_a_kill_and_errors_only() {
         run.wait_out("up");
         run.signal(libc::SIGTERM);
         let ended = run.wait().expect_code(137);
-        assert!(ended.err()[0].contains("SIGKILL after "), "{}", ended.told());
+        expect_log(
+            &ended.err()[..1],
+            str!["winddown: SIGKILL after [TIME] to 1 process: workload (pid [PID])"],
+        );
     });
     let ended = Winddown::new().args(["-q", "/no/such/command"]).run().expect_code(127);
     assert_eq!(ended.err().len(), 1, "{}", ended.told());

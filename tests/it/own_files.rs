@@ -251,7 +251,12 @@ fn what_has_come_there_meanwhile_stays() {
     nix::unistd::mkfifo(fifo.as_str(), Mode::from_bits_truncate(0o600)).expect("a FIFO");
     let script = "rm $0 && echo mine > $0";
     let ended = Winddown::new().args(["--record", &fifo]).command(["sh", "-c", script, &fifo]).run();
-    assert!(ended.expect_code(0).err()[0].contains("the run is not recorded"));
+    expect_lines(
+        &ended.expect_code(0).err(),
+        str![
+            "winddown: --record [DIR]/fifo: it is neither empty nor a record; name another file; the run is not recorded"
+        ],
+    );
     assert_eq!(fs::read_to_string(&fifo).expect("still there"), "mine\n");
 }
 

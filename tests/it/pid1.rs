@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use snapbox::str;
+
 use crate::support::builder::{Winddown, workload_path};
-use crate::support::running::Running;
+use crate::support::running::{Ended, Running};
+use crate::support::snapshot::expect_log;
 use crate::support::{Pty, TempDir, eventually, holds_within, processes, read_json, trials};
 
 trials![
@@ -40,8 +43,14 @@ fn stop_signals_reach_pid_1() {
         run.signal(number);
         let ended = run.wait().expect_code(3).expect_nothing_left();
         assert_eq!(ended.count_out(&format!("got {number} code 0 pid 1 ")), 1, "{}", ended.told());
-        let told = format!("{signal} from outside the container (pid 0, uid 0): stopping");
-        assert!(ended.err()[0].contains(&told), "{}", ended.told());
+        let log: Vec<String> = ended.err().iter().map(|line| line.replace(signal, "[SIGNAL]")).collect();
+        expect_log(
+            &log,
+            str![[r#"
+winddown: [SIGNAL] from outside the container (pid [PID], uid 0): stopping workload (pid [PID]), SIGKILL in 8s (default)
+winddown: stopped in [TIME] of 8s: workload (pid [PID]) exited with 3
+"#]],
+        );
         let record = read_json(&record);
         assert_eq!(record["stop"]["sender"]["pid"], 0, "{record}");
         assert_eq!(record["outcome"], "stopped", "{record}");
@@ -51,18 +60,36 @@ fn stop_signals_reach_pid_1() {
 /// Inside the namespace winddown is PID 1, and the child has a pid of its own.
 const ASKER: &str = "--on TERM [ --exit 3 ] --spawn child asker [ --kill 1 TERM --serve ] --serve";
 
+/// Its log; its own pid there is `[ASKER]`.
+fn asked_by(ended: &Ended) -> Vec<String> {
+    let pid = format!("pid {},", ended.fact("asker pid"));
+    ended.err().iter().map(|line| line.replace(&pid, "pid [ASKER],")).collect()
+}
+
 fn a_stop_from_inside_has_a_name() {
     let ended = Winddown::new().pid_1().workload(ASKER).run().expect_code(3).expect_nothing_left();
-    let sender = format!("SIGTERM from asker (pid {}, uid 0): stopping", ended.fact("asker pid"));
-    assert!(ended.err()[0].contains(&sender), "{}", ended.told());
+    expect_log(
+        &asked_by(&ended),
+        str![[r#"
+winddown: SIGTERM from asker (pid [ASKER], uid 0): stopping workload (pid [PID]), SIGKILL in 8s (default)
+winddown: workload (pid [PID]) exited with 3 after [TIME]; asking 1 straggler: asker (pid [PID])
+winddown: stopped in [TIME] of 8s: workload (pid [PID]) exited with 3
+"#]],
+    );
 }
 
 /// In the caller's /proc the same pid belongs to a stranger.
 fn a_name_is_not_taken_from_another_namespace() {
     let run = Winddown::new().prefix(["unshare", "--pid", "--fork"]).workload(ASKER);
     let ended = run.run().expect_code(3).expect_nothing_left();
-    let sender = format!("SIGTERM from a process (pid {}, uid 0): stopping", ended.fact("asker pid"));
-    assert!(ended.err()[0].contains(&sender), "{}", ended.told());
+    expect_log(
+        &asked_by(&ended),
+        str![[r#"
+winddown: SIGTERM from a process (pid [ASKER], uid 0): stopping workload (pid [PID]), SIGKILL in 8s (default)
+winddown: workload (pid [PID]) exited with 3 after [TIME]; asking 1 straggler: pid [PID]
+winddown: stopped in [TIME] of 8s: workload (pid [PID]) exited with 3
+"#]],
+    );
 }
 
 /// Every signal that can be forwarded and is no stop request, except those that stop a process.
@@ -187,7 +214,13 @@ fn who_came_from_outside_is_neither_asked_nor_waited_for() {
     let asked = run.signal(libc::SIGTERM);
     let ended = run.wait().expect_code(3).expect_nothing_left();
     assert!(ended.since(asked) < Duration::from_secs(7), "{}", ended.told());
-    assert!(ended.err().last().unwrap().contains("stopped in "), "{}", ended.told());
+    expect_log(
+        &ended.err(),
+        str![[r#"
+winddown: SIGTERM from outside the container (pid [PID], uid 0): stopping workload (pid [PID]), SIGKILL in 8s (default)
+winddown: stopped in [TIME] of 8s: workload (pid [PID]) exited with 3
+"#]],
+    );
     let joined = joined.wait().expect_nothing_left();
     assert_eq!(joined.count_out("got "), 0, "{}", joined.told());
 }
@@ -258,7 +291,14 @@ fn without_any_proc() {
     let ended = run.wait().expect_code(3).expect_nothing_left();
     assert!(ended.since(asked) >= Duration::from_secs(2), "{}", ended.told());
     assert_eq!(ended.count_out("d saved"), 1, "{}", ended.told());
-    assert!(ended.err()[0].contains("SIGTERM from outside the container"), "{}", ended.told());
+    expect_log(
+        &ended.err()[..3],
+        str![[r#"
+winddown: SIGTERM from outside the container (pid [PID], uid 0): stopping workload (pid [PID]), SIGKILL in 2s (-t)
+winddown: workload (pid [PID]) exited with 3 after [TIME]; asking 2 stragglers: pid [PID], pid [PID]
+winddown: [TIME] left; still there: pid [PID]
+"#]],
+    );
     assert!(ended.err().iter().any(|line| line.contains("SIGKILL after ")), "{}", ended.told());
 }
 

@@ -2,9 +2,11 @@
 
 use roxmltree::{Document, Node, ParsingOptions};
 use serde_json::Value;
+use snapbox::str;
 
 use crate::report::{IGNORES, report, stopped};
 use crate::support::builder::Winddown;
+use crate::support::snapshot::expect_exactly;
 use crate::support::{TempDir, read_json, trials};
 
 trials![
@@ -138,7 +140,18 @@ fn a_run_of_hours_does_not_press_the_stop_together() {
     let zero = 2.0f64.mul_add(half, -limit);
     assert!(zero - from < 150.0 && limit - zero > 600.0, "{from} {zero} {limit}");
     assert!(is_near(to, (limit - zero).mul_add(1000.0 / 1200.0, zero)), "{to}");
-    assert!(text.contains("● exited with 0"), "{text}");
+    expect_exactly(
+        &text,
+        str![[r#"
+
+server (pid 7): -1h 59m 59s to +1s, exited with 0
+server 7
+
+
+● exited with 0
+
+"#]],
+    );
 }
 
 fn names_are_no_markup() {
@@ -278,7 +291,20 @@ fn a_process_whose_end_was_not_seen_ends_hatched() {
     let page = page(&[&file]);
     let document = parsed(&page);
     let (_, to, text) = bar(&document, &8.into());
-    assert!(text.contains("end not seen"), "{text}");
+    expect_exactly(
+        &text,
+        str![[r#"
+
+child (pid 8): +100ms to +100ms, end not seen
+child 8
+
+
+
+
+end not seen
+
+"#]],
+    );
     let hatched = all(&document, "rect", "hatched");
     assert_eq!(hatched.len(), 1, "only that of the child");
     assert!(is_near(number(&hatched[0], "x"), to.min(number(&hatched[0], "x"))));

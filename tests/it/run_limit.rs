@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use snapbox::str;
+
 use crate::limits::milliseconds;
 use crate::support::builder::Winddown;
+use crate::support::snapshot::expect_without_times;
 use crate::support::{TempDir, eventually, read_json, trials};
 
 trials![
@@ -22,7 +25,10 @@ fn the_run_limit_asks_early_enough() {
         .workload("--on TERM [ --exit 3 ] --print up --serve")
         .start();
     let line = run.wait_err("the run limit ends the run");
-    assert!(line.contains(": stopping workload (pid "), "{line}");
+    expect_without_times(
+        &[line],
+        str!["winddown: the run limit ends the run: stopping workload (pid [PID]), SIGKILL in [TIME] (-t)"],
+    );
     let ended = run.wait().expect_code(124).expect_nothing_left();
     ended.expect_time(ended.duration, Duration::from_millis(600));
     assert_eq!(ended.count_out("got 15"), 1, "{}", ended.told());

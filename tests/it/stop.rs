@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use serde_json::Value;
+use snapbox::str;
 
 use crate::support::builder::{Winddown, workload_path};
 use crate::support::running::{Ended, Running};
+use crate::support::snapshot::expect_log;
 use crate::support::{TempDir, eventually, holds_within, processes, read_json, trials};
 
 trials![
@@ -124,8 +126,14 @@ fn a_server_behind_a_shell_keeps_its_work() {
     each_got_term_once(&ended, &[""]);
     assert_eq!(ended.count_out("saved"), 1, "{}", ended.told());
     assert_eq!(ended.count_out("done"), 0, "{}", ended.told());
-    let straggler = |line: &String| line.contains("died of SIGTERM") && line.contains("asking 1 straggler");
-    assert_eq!(ended.err().iter().filter(|line| straggler(line)).count(), 1, "{}", ended.told());
+    expect_log(
+        &ended.err(),
+        str![[r#"
+winddown: SIGTERM from [TEST]: stopping sh (pid [PID]), SIGKILL in 10s (default)
+winddown: sh (pid [PID]) died of SIGTERM after [TIME]; asking 1 straggler: workload (pid [PID])
+winddown: stopped in [TIME] of 10s: sh (pid [PID]) died of SIGTERM
+"#]],
+    );
 }
 
 /// npm passes TERM on to the shell that it runs the script with, and exits when that has died.
@@ -305,8 +313,12 @@ fn expect_hint(run: Running, place: &TempDir, shell: &str) {
     let asked = run.signal(libc::SIGTERM);
     let hint = run.wait_err("waits for");
     assert!(asked.elapsed() >= Duration::from_secs(1), "after {:?}", asked.elapsed());
-    assert!(hint.contains(&format!("{shell} (pid ")), "{hint}");
-    assert!(hint.contains("workload (pid ") && hint.contains("exec") && hint.contains("--to all"), "{hint}");
+    expect_log(
+        &[hint.replace(shell, "[SHELL]")],
+        str![
+            "winddown: [SHELL] (pid [PID]) waits for workload (pid [PID]), which was not asked: start it with `exec` in the script, or use --to all"
+        ],
+    );
     // Several more scans of the tree follow.
     assert!(!holds_within(Duration::from_millis(700), || run.err().len() > 2), "{:?}", run.err());
     place.write("gate", "");
@@ -339,5 +351,11 @@ fn a_shell_whose_child_was_asked_is_not_told_of() {
     run.wait_out("up");
     run.signal(libc::SIGTERM);
     let ended = run.wait().expect_code(5).expect_nothing_left();
-    assert!(!ended.err().iter().any(|line| line.contains("waits for")), "{}", ended.told());
+    expect_log(
+        &ended.err(),
+        str![[r#"
+winddown: SIGTERM from [TEST]: stopping sh (pid [PID]), SIGKILL in 20s (-t)
+winddown: stopped in [TIME] of 20s: sh (pid [PID]) exited with 5
+"#]],
+    );
 }

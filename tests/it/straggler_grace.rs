@@ -3,8 +3,11 @@
 
 use std::time::Duration;
 
+use snapbox::str;
+
 use crate::support::builder::{Stream, Winddown, guarded_or_not, workload_path};
 use crate::support::running::Ended;
+use crate::support::snapshot::expect_log;
 use crate::support::{Pty, TempDir, eventually, processes, read_json, trials};
 use crate::terminal::in_bash;
 
@@ -107,7 +110,12 @@ fn a_straggler_is_asked_after_the_grace_with_the_full_limit() {
         .run()
         .expect_code(3)
         .expect_nothing_left();
-    assert!(ended.err()[0].contains("exited with 3; asking 1 straggler: s (pid "), "{}", ended.told());
+    expect_log(
+        &ended.err()[..1],
+        str![
+            "winddown: workload (pid [PID]) exited with 3; asking 1 straggler: s (pid [PID]), SIGKILL in 500ms (-t); --leave-stragglers leaves them"
+        ],
+    );
     assert_eq!(ended.count_out("s got 15"), 1, "{}", ended.told());
     let record = read_json(&record);
     let at = |value: &serde_json::Value| value["at_ms"].as_f64().expect("a time");
@@ -124,7 +132,12 @@ fn without_a_grace_stragglers_are_asked_at_once() {
         .command(["sh", "-c", "(sleep 30; echo done) & exit 3"])
         .run()
         .expect_code(3);
-    assert!(run.err()[0].contains("asking 1 straggler"), "{}", run.told());
+    expect_log(
+        &run.err()[..1],
+        str![
+            "winddown: sh (pid [PID]) exited with 3; asking 1 straggler: sh (pid [PID]), SIGKILL in 20s (-t); --leave-stragglers leaves them"
+        ],
+    );
     assert!(run.duration < Duration::from_secs(15), "{}", run.told());
 }
 

@@ -5,9 +5,12 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use snapbox::str;
+
 use crate::support::builder::{Winddown, guarded_or_not, winddown_path, workload_path};
 use crate::support::processes::children;
 use crate::support::running::{Ended, Running};
+use crate::support::snapshot::expect_log;
 use crate::support::{TempDir, eventually, file_lines, holds_within, trials};
 
 trials![
@@ -381,7 +384,14 @@ fn a_file_that_can_not_be_made_any_more_is_told() {
     std::fs::remove_dir(place.path().join("gone")).expect("it is empty");
     run.signal(libc::SIGTERM);
     let ended = run.wait().expect_code(5);
-    assert!(ended.err().iter().any(|line| line.contains(&file)), "{}", ended.told());
+    expect_log(
+        &ended.err(),
+        str![[r#"
+winddown: SIGTERM from [TEST]: stopping workload (pid [PID]), SIGKILL in 10s (default)
+winddown: --token [DIR]/gone/token: File exists; the stop is not announced there
+winddown: stopped in [TIME] of 10s: workload (pid [PID]) exited with 5
+"#]],
+    );
     assert_eq!(ended.count_out("readable true true"), 1, "{}", ended.told());
 }
 

@@ -5,7 +5,7 @@ use snapbox::str;
 use super::{check_in, expect, expect_verdicts, server};
 use crate::support::builder::{Winddown, winddown_path};
 use crate::support::json_schema::{expect_fits, read_schema};
-use crate::support::snapshot::expect_lines;
+use crate::support::snapshot::{expect_lines, expect_page};
 use crate::support::{Pty, TempDir, needs, read_json, trials};
 
 trials![
@@ -104,8 +104,12 @@ fn github_gets_annotations_and_a_summary() {
     let ended = run.env("GITHUB_ACTIONS", "true").env("GITHUB_STEP_SUMMARY", &summary).run().expect_code(1);
     let annotations: Vec<String> = ended.out().into_iter().filter(|line| line.starts_with("::")).collect();
     assert_eq!(annotations.len(), 1, "{annotations:?}");
-    assert!(annotations[0].starts_with("::error title=winddown check%3A python3 "), "{annotations:?}");
-    assert!(annotations[0].contains("%3A exit-status::"), "{annotations:?}");
+    expect_page(
+        &annotations[0],
+        str![
+            "::error title=winddown check%3A python3 [ROOT]/tests/it/check/server.py exits 3%3A exit-status::exit status 3%0Atry: exit with 0 after a stop, or say which status is good: --expect-exit STATUS,..."
+        ],
+    );
     let text = std::fs::read_to_string(summary).expect("the summary");
     assert!(text.starts_with("before\n") && text.contains("| exit-status | fail |"), "{text}");
     // A report for programs contains nothing else.

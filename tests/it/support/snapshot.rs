@@ -49,6 +49,17 @@ pub(crate) fn expect_without_times(lines: &[String], snapshot: impl IntoData) {
     expect_page(&time.replace_all(&lines.join("\n"), "$1 [TIME]"), snapshot);
 }
 
+/// The same for a run's log, where a signal that the tests have sent comes from `[TEST]`.
+#[track_caller]
+pub(crate) fn expect_log(log: &[String], snapshot: impl IntoData) {
+    let sender = format!(r"from [^(]+ \(pid {}, uid \d+\)", std::process::id());
+    let log =
+        Regex::new(&sender).expect("a pattern").replace_all(&log.join("\n"), "from [TEST]").into_owned();
+    let since = Regex::new(r"\b(after|stopped in|killed in) \d+(\.\d+)?(ms|s)\b").expect("a pattern");
+    let left = Regex::new(r"\b\d+(\.\d+)?(ms|s) left\b").expect("a pattern");
+    expect_page(&left.replace_all(&since.replace_all(&log, "$1 [TIME]"), "[TIME] left"), snapshot);
+}
+
 fn redacted(page: &str) -> String {
     placeholders().into_iter().fold(page.to_owned(), |page, (pattern, placeholder)| {
         Regex::new(&pattern).expect("a pattern").replace_all(&page, placeholder).into_owned()
