@@ -1,4 +1,4 @@
-//! winddown itself is killed, stopped, or signalled around its outer process: nothing outlives it.
+//! winddown itself is killed or stopped: nothing outlives it.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -29,13 +29,6 @@ trials![
     needs("root") => inner_killed_a_main_process_of_another_user_is_killed_too,
     needs("bash") => either_killed_on_a_terminal,
     needs("bash") => inner_killed_a_terminal_is_put_back,
-    idle_costs_no_wake_up_and_no_timer,
-    without_descriptors_for_it_there_is_no_guard,
-    needs("strace") => an_inner_process_that_cannot_be_set_up_leaves_the_outer_one_to_supervise,
-    needs("sh") => the_log_names_the_real_sender,
-    alone => a_burst_of_queued_signals_arrives_in_order,
-    needs("bash") => a_signal_to_the_group_on_a_terminal_arrives_once,
-    needs("bash", "pkill") => by_name_only_the_outer_process_is_signalled,
     inner_killed_foreign_children_are_left,
     outer_stopped_over_the_deadline_kills_nevertheless,
     inner_stopped_loses_no_signal_and_no_time,
@@ -53,7 +46,7 @@ const BOTH: [Which; 2] = [Which::Outer, Which::Inner];
 
 /// The only child of the process that was started.
 #[track_caller]
-fn inner(outer: i32) -> i32 {
+pub(crate) fn inner(outer: i32) -> i32 {
     let children = processes::children(outer);
     assert_eq!(children.len(), 1, "{children:?}");
     assert_eq!(children[0].name, processes::INNER);
@@ -405,153 +398,6 @@ fn inner_killed_a_terminal_is_put_back() {
     pty.tag().signal(inner(winddown_of(main)), libc::SIGKILL);
     pty.expect("code=137");
     assert_eq!(pty.modes(), before, "{}", pty.screen());
-}
-
-/// How often a process gave up the processor voluntarily.
-fn switches(pid: i32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a living process");
-    let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
-    line.expect("a count").trim().parse().expect("a number")
-}
-
-fn idle_costs_no_wake_up_and_no_timer() {
-    let run = Winddown::new().workload("--say pid --on TERM [ --exit 0 ] --print up --serve").start();
-    run.wait_out("up");
-    let both = [run.pid(), inner(run.pid())];
-    eventually("both are at rest", || both.iter().all(|pid| processes::state(*pid) == Some('S')));
-    let settled = |pid: i32| {
-        let before = switches(pid);
-        !holds_within(Duration::from_millis(200), || switches(pid) != before)
-    };
-    eventually("the start is over", || both.iter().all(|pid| settled(*pid)));
-    let before = both.map(switches);
-    assert!(!holds_within(Duration::from_secs(2), || both.map(switches) != before), "they wake up");
-    for pid in both {
-        let threads = std::fs::read_dir(format!("/proc/{pid}/task")).expect("a living process").count();
-        assert_eq!(threads, 1);
-        if let Ok(timers) = std::fs::read_to_string(format!("/proc/{pid}/timers")) {
-            assert_eq!(timers, "", "timers");
-        }
-    }
-    run.signal(libc::SIGTERM);
-    run.wait().expect_code(0);
-}
-
-/// Its pipe needs two descriptors, the start of the main process needs one.
-fn without_descriptors_for_it_there_is_no_guard() {
-    let run = Winddown::new().args(["-v"]).limit(libc::RLIMIT_NOFILE, 4).command(["sleep", "60"]).start();
-    run.wait_err("no guard: ");
-    run.wait_err("started sleep");
-    assert_eq!(processes::children(run.pid()).len(), 1);
-    run.signal(libc::SIGTERM);
-    run.wait().expect_signal(libc::SIGTERM).expect_nothing_left();
-    let quiet = Winddown::new().limit(libc::RLIMIT_NOFILE, 4).command(["true"]).run().expect_code(0);
-    assert!(quiet.err().is_empty(), "{}", quiet.told());
-}
-
-/// As under a profile that refuses the call.
-fn an_inner_process_that_cannot_be_set_up_leaves_the_outer_one_to_supervise() {
-    for call in ["fcntl", "prctl"] {
-        let place = TempDir::new();
-        let run = Winddown::new()
-            .prefix(["strace", "-DDD", "-f", "-o", &place.file("trace"), "-e", &format!("trace={call}")])
-            .prefix(["-e", &format!("inject={call}:error=EPERM")])
-            .args(["-v"])
-            .workload("--on TERM [ --exit 3 ] --print up --serve")
-            .start();
-        run.wait_err("no guard: Operation not permitted");
-        run.wait_out("up");
-        assert_eq!(processes::children(run.pid()).len(), 1, "{call}");
-        run.signal(libc::SIGTERM);
-        run.wait().expect_code(3).expect_nothing_left();
-    }
-}
-
-/// The workload sees winddown as the sender where the kernel allows no other.
-fn the_log_names_the_real_sender() {
-    let run = Winddown::new()
-        .args(["-v"])
-        .workload("--on USR1 [ ] --on TERM [ --exit 3 ] --print up --serve")
-        .start();
-    run.wait_out("up");
-    let mut shell = std::process::Command::new("sh")
-        .args(["-c", &format!("kill -USR1 {}; read line", run.pid())])
-        .stdin(std::process::Stdio::piped())
-        .spawn()
-        .expect("a shell");
-    let uid = nix::unistd::getuid();
-    run.wait_err(&format!("SIGUSR1 from sh (pid {}, uid {uid})", shell.id()));
-    run.wait_out(&format!("got 10 code 0 pid {}", inner(run.pid())));
-    drop(shell.stdin.take());
-    shell.wait().expect("its end");
-    run.signal(libc::SIGTERM);
-    run.wait_err(&format!("(pid {}, uid {uid}): stopping", std::process::id()));
-    run.wait().expect_code(3);
-}
-
-fn a_burst_of_queued_signals_arrives_in_order() {
-    let count = short_or_long(20_000, 100_000);
-    let run = Winddown::new()
-        .workload(
-            "--on USR1 [ --print first ] --on RTMIN+2 [ ] --on 64 [ --print last ] --on TERM [ --exit 3 ] \
-             --print up --serve",
-        )
-        .start();
-    run.wait_out("up");
-    // Both processes have run the whole path once, so loading code no longer adds to the count.
-    run.signal(libc::SIGUSR1);
-    run.wait_out("first");
-    let both = [run.pid(), inner(run.pid())];
-    let resident = |pid| {
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a living process");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a size").to_owned();
-        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number")
-    };
-    let before = both.map(resident);
-    for value in 0..count {
-        run.queue(libc::SIGRTMIN() + 2, value);
-    }
-    run.signal(libc::SIGRTMAX());
-    run.wait_out("last");
-    for (pid, before) in both.into_iter().zip(before) {
-        assert!(resident(pid) <= before + 512, "{before} kB, then {} kB", resident(pid));
-    }
-    run.signal(libc::SIGTERM);
-    let ended = run.wait().expect_code(3);
-    let values = ended.out().into_iter().filter_map(|line| line.split_once(" value ")?.1.parse().ok());
-    // The first value is that of SIGUSR1.
-    let values: Vec<usize> = values.skip(1).take(count).collect();
-    assert!(values.iter().copied().eq(0..count), "{} arrived", values.len());
-}
-
-fn a_signal_to_the_group_on_a_terminal_arrives_once() {
-    let mut pty = Pty::bash();
-    pty.line("$WD -v -- $WL --say pid,pgid --on 40,50 [ ] --on TERM [ --exit 3 ] --print up --serve");
-    pty.expect("up");
-    let (main, group) = (pty.number("pid"), pty.number("pgid"));
-    // A queued number: two standard signals would be merged into one.
-    pty.tag().signal_group(group, 40);
-    // A signal to the outer process alone follows: by then the earlier ones have arrived.
-    pty.tag().signal(winddown_of(main), 50);
-    pty.expect("got 50");
-    assert_eq!(pty.count("got 40"), 1, "{}", pty.screen());
-    pty.tag().signal_group(group, libc::SIGTERM);
-    pty.prompt();
-    assert_eq!(pty.count("got 15"), 1, "{}", pty.screen());
-}
-
-/// A signal to both would count as sent to the whole group: the workload would never be asked.
-fn by_name_only_the_outer_process_is_signalled() {
-    let mut pty = Pty::bash();
-    pty.line("$WD -t 20s -- $WL --say pid --on TERM [ --exit 3 ] --print up --serve");
-    pty.expect("up\r\n");
-    // In this session alone, to spare other runs.
-    let session = pty.pid().to_string();
-    let sent = std::process::Command::new("pkill").args(["--session", &session, "winddown"]).status();
-    assert!(sent.is_ok_and(|sent| sent.success()), "no process has the name");
-    pty.prompt();
-    assert_eq!(pty.count("got 15"), 1, "{}", pty.screen());
-    assert!(pty.command("echo code=$?").ends_with("code=3"), "{}", pty.screen());
 }
 
 /// Children from before the start belong to the outer process, which takes over.

@@ -18,6 +18,8 @@ mod exit_status;
 mod extend;
 mod foreign;
 mod guard;
+mod guard_setup;
+mod guard_signals;
 mod hang_up;
 mod harness;
 mod hooks;
@@ -91,6 +93,8 @@ fn main() {
         extend::trials(),
         foreign::trials(),
         guard::trials(),
+        guard_setup::trials(),
+        guard_signals::trials(),
         hang_up::trials(),
         harness::trials(),
         hooks::trials(),
