@@ -388,7 +388,7 @@ fn a_file_that_can_not_be_made_any_more_is_told() {
         &ended.err(),
         str![[r#"
 winddown: SIGTERM from [TEST]: stopping workload (pid [PID]), SIGKILL in 10s (default)
-winddown: --token [DIR]/gone/token: File exists; the stop is not announced there
+winddown: --token [DIR]/gone/token: No such file or directory; the stop is not announced there
 winddown: stopped in [TIME] of 10s: workload (pid [PID]) exited with 5
 "#]],
     );

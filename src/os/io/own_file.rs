@@ -215,7 +215,10 @@ impl New {
             match &result {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) if error.kind() == io::ErrorKind::NotFound && !has_directory(place) => {
-                    return refuse("its directory was deleted".to_owned());
+                    return Err(io::Error::new(
+                        io::ErrorKind::NotFound,
+                        "its directory was deleted".to_owned(),
+                    ));
                 }
                 _ => break,
             }

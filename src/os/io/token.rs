@@ -106,8 +106,12 @@ impl Token {
     pub(crate) fn write_file(&self, one_thread: OneThread, text: &str) -> io::Result<i32> {
         fork::start(one_thread, || {
             let error = own_file::write(&self.path, &KIND, text.as_bytes()).err();
-            // An error without a number means that what is there is not ours.
-            error.map_or(0, |error| error.raw_os_error().unwrap_or(libc::EEXIST))
+            error.map_or(0, |error| match (error.raw_os_error(), error.kind()) {
+                (Some(number), _) => number,
+                (None, io::ErrorKind::NotFound) => libc::ENOENT,
+                // What is there is not ours.
+                (None, _) => libc::EEXIST,
+            })
         })
     }
 }
