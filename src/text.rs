@@ -74,6 +74,27 @@ pub(crate) fn printable(text: &str) -> String {
     printable
 }
 
+/// The text in lines of so many columns at most, broken between words. A word that is longer has a line of its own.
+pub(crate) fn wrapped(text: &str, columns: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    let mut width = 0;
+    for word in text.split_whitespace() {
+        let length = word.chars().count();
+        if width > 0 && width + 1 + length > columns {
+            lines.push(String::new());
+            width = 0;
+        }
+        let Some(line) = lines.last_mut() else { continue };
+        if width > 0 {
+            line.push(' ');
+            width += 1;
+        }
+        line.push_str(word);
+        width += length;
+    }
+    lines
+}
+
 /// Colours text, or leaves it alone.
 #[cfg(feature = "report")]
 #[derive(Clone, Copy, Debug)]
@@ -120,6 +141,15 @@ mod tests {
         {
             assert_eq!(short(Duration::from_millis(milliseconds)), text);
         }
+    }
+
+    #[test]
+    fn lines_break_between_words() {
+        assert_eq!(wrapped("one two  three", 7), ["one two", "three"]);
+        assert_eq!(wrapped("one two three", 6), ["one", "two", "three"]);
+        assert_eq!(wrapped("a-long-word and", 4), ["a-long-word", "and"]);
+        assert_eq!(wrapped("äöü äöü", 7), ["äöü äöü"]);
+        assert_eq!(wrapped(" ", 7), [""]);
     }
 
     #[test]

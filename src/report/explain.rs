@@ -1,6 +1,7 @@
 //! What the code of a cause means, and what to do about it.
 
 use crate::postmortem::causes::{CAUSES, KnownCause, find};
+use crate::text::wrapped;
 
 /// Wide enough to read, narrow enough for every terminal.
 const WIDTH: usize = 78;
@@ -30,19 +31,5 @@ fn describe(cause: &KnownCause) -> String {
 
 /// Wraps the text at [`WIDTH`].
 fn filled(text: &str) -> String {
-    let mut lines = String::new();
-    let mut width = 0;
-    for word in text.split_whitespace() {
-        let length = word.chars().count();
-        if width > 0 && width + 1 + length > WIDTH {
-            lines.push('\n');
-            width = 0;
-        } else if width > 0 {
-            lines.push(' ');
-            width += 1;
-        }
-        lines.push_str(word);
-        width += length;
-    }
-    lines + "\n"
+    wrapped(text, WIDTH).join("\n") + "\n"
 }

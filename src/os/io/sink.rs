@@ -15,6 +15,17 @@ use super::descriptor::{borrow, poll_for};
 /// How long each retry waits for room, at most.
 const TRY_WAIT_MS: u8 = 5;
 
+/// The width of a terminal that does not tell it, and of everything else.
+const COLUMNS: usize = 80;
+
+/// How many columns the terminal has.
+pub(crate) fn columns(descriptor: RawFd) -> usize {
+    let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: the kernel writes one size into a live one.
+    let told = unsafe { libc::ioctl(descriptor, libc::TIOCGWINSZ, &raw mut size) } == 0;
+    if told && size.ws_col > 0 { usize::from(size.ws_col) } else { COLUMNS }
+}
+
 /// What a descriptor leads to, as far as non-blocking writes are concerned.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum SinkKind {
@@ -56,16 +67,11 @@ impl Sink {
     /// The width of the terminal, if a line may be written to it at any moment: not if another job has its
     /// prompt there, or a program that reads single keys draws the screen.
     pub(crate) fn shared_columns(self) -> Option<usize> {
-        const COLUMNS: usize = 80;
         let terminal = borrow(self.descriptor);
         let is_elsewhere = tcgetpgrp(terminal).is_ok_and(|group| group != getpgrp());
         let modes = tcgetattr(terminal).ok()?.local_flags;
         let is_usual = modes.contains(LocalFlags::ICANON | LocalFlags::ISIG);
-        let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
-        // SAFETY: the kernel writes one size into a live one.
-        let told = unsafe { libc::ioctl(self.descriptor, libc::TIOCGWINSZ, &raw mut size) } == 0;
-        let columns = if told && size.ws_col > 0 { usize::from(size.ws_col) } else { COLUMNS };
-        (is_usual && !is_elsewhere).then_some(columns)
+        (is_usual && !is_elsewhere).then(|| columns(self.descriptor))
     }
 
     /// Writes as much as can be written at once.
