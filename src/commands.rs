@@ -37,31 +37,31 @@ pub fn main(mask: SignalSet, one_thread: OneThread) -> u8 {
             receive::set_mask(mask);
             print(&text, 0, clock)
         }
-        Ok(Request::Token) => {
+        Ok(Request::Token(words)) => {
             receive::set_mask(mask);
-            match token::run(&arguments[1..]) {
+            match token::run(&words) {
                 Ok((text, status)) => print(&text, status, clock),
                 Err(error) => refuse(clock, error.to_string()),
             }
         }
         #[cfg(feature = "report")]
-        Ok(Request::Report) => {
+        Ok(Request::Report(words)) => {
             receive::set_mask(mask);
-            match report::run(&arguments[1..]) {
+            match report::run(&words) {
                 Ok(text) => print(&text, 0, clock),
                 Err(error) => refuse(clock, error.to_string()),
             }
         }
         #[cfg(feature = "completions")]
-        Ok(Request::Completions) => {
+        Ok(Request::Completions(words)) => {
             receive::set_mask(mask);
-            match completions::run(&arguments[1..]) {
+            match completions::run(&words) {
                 Ok(text) => print(&text, 0, clock),
                 Err(error) => refuse(clock, error.to_string()),
             }
         }
         #[cfg(feature = "check")]
-        Ok(Request::Check) => match check::run(&arguments[1..], clock) {
+        Ok(Request::Check(words)) => match check::run(&words, clock) {
             Ok(check::Tested { text, status, problems }) => {
                 let printed = print(&text, status, clock);
                 problems

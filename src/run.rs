@@ -346,6 +346,7 @@ impl<'a> Launch<'a> {
             usage: Usage::default(),
             killer: Killer::watch(),
             parent: self.parent,
+            preserve_status: self.settings.preserve_status,
             remap_exit: self.settings.remap_exit.clone(),
             pending: Pending::default(),
         }

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use clap::{Arg, ArgAction, Command};
 
+use crate::cli::help;
+use crate::cli::subcommands::TOKEN;
 use crate::cli::usage::{self, Line, Text, UsageError};
 use crate::cli::values::share;
 use crate::lifecycle::event::Answer;
@@ -37,19 +39,22 @@ const FILE_WAIT: Duration = Duration::from_secs(1);
 /// How long an answer may take.
 const ANSWER_WAIT: Duration = Duration::from_secs(5);
 
-const AFTER_HELP: &str = "\
+const MORE: &str = "\
 For programs under `winddown --token FILE`. Prints the time left until SIGKILL.
-Exit status: 0 while running, 1 once a stop is requested; with --extend, 0 if granted and 1 if
-refused; 125 outside such a run.";
+
+Examples:
+  winddown --token /tmp/stop -- sh -c 'while winddown token; do sleep 1; done'\tWork in steps until a stop is requested
+  winddown --token /tmp/stop -- sh -c 'winddown token --wait; echo saved'\tWait for the stop
+
+Exit status: 0 while running, 1 once a stop is requested; with --extend, 0 if granted and 1 if refused; 125 outside such a run.";
 
 /// The definition of its command line.
 #[must_use]
 pub fn definition() -> Command {
-    Command::new("winddown token")
-        .about("Tells the workload whether it should stop, and how much time is left")
+    let command = Command::new("winddown token")
+        .about(TOKEN.about)
         .override_usage("winddown token [--wait | --extend DURATION]")
-        .after_help(AFTER_HELP)
-        .max_term_width(100)
+        .after_long_help(MORE)
         .arg(
             Arg::new("wait")
                 .long("wait")
@@ -64,7 +69,8 @@ pub fn definition() -> Command {
                 .value_parser(Text::of(share))
                 .allow_hyphen_values(true)
                 .help("Ask for this much more time from now, within --extend-max"),
-        )
+        );
+    help::with_options(command)
 }
 
 /// What the token says.

@@ -134,7 +134,7 @@ fn limits(settings: &Settings, clock: &Clock) -> Vec<(&'static str, OsString)> {
     if let Some(length) = settings.plan.length().length() {
         variables.push((LIMIT_VARIABLE, length.as_millis().to_string().into()));
     }
-    if let Some(at) = settings.plan.run_limit {
+    if let Some(at) = settings.plan.over_at() {
         let now = clock.now();
         variables.push((DEADLINE_VARIABLE, Clock::wall_ms(now, at).to_string().into()));
         variables.push((DEADLINE_MONOTONIC_VARIABLE, Clock::monotonic_ms(now, at).to_string().into()));

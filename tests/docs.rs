@@ -66,6 +66,11 @@ fn the_table_of_options_is_up_to_date() {
     expect(OPTIONS, &table::page());
 }
 
+#[test]
+fn the_table_of_the_readme_is_up_to_date() {
+    expect("../README.md", &with_part("../README.md", "options", &table::short()));
+}
+
 #[cfg(feature = "check")]
 #[test]
 fn the_page_of_checks_is_up_to_date() {

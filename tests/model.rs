@@ -194,6 +194,7 @@ walks![
     zero_limit,
     infinite_limit,
     run_limit,
+    stop_after,
     leave_stragglers,
     to_all,
     to_none,

@@ -24,7 +24,7 @@ use strategies::{
 mod strategies;
 
 /// Options that take a value, and switches.
-const WITH_VALUE: [&str; 15] = [
+const WITH_VALUE: [&str; 16] = [
     "time-limit",
     "stop-signal",
     "to",
@@ -34,6 +34,7 @@ const WITH_VALUE: [&str; 15] = [
     "post-stop",
     "hook-limit",
     "run-limit",
+    "stop-after",
     "kill-wait",
     "stop-on",
     "map",
@@ -41,7 +42,7 @@ const WITH_VALUE: [&str; 15] = [
     "log-format",
     "record",
 ];
-const SUBCOMMANDS: [&str; 3] = ["check", "report", "token"];
+const SUBCOMMANDS: [&str; 4] = ["check", "report", "token", "help"];
 const SWITCHES: [&str; 4] = ["leave-stragglers", "no-guard", "verbose", "quiet"];
 
 fn variable(option: &str) -> OsString {

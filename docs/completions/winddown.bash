@@ -25,13 +25,20 @@ _winddown_run() {
 
     case "${cmd}" in
         winddown_run)
-            opts="-t -s -v -q -h -V --time-limit --stop-signal --to --stop --stop-delay --pre-stop --post-stop --hook-limit --kill-wait --dump-signal --on-timeout --explain-plan --run-limit --leave-stragglers --straggler-grace --stop-with-parent --no-guard --stop-on --map --remap-exit --token --extend-max --notify --watchdog --log-format --verbose --quiet --record --help --version"
+            opts="-t -s -v -q -h -V --grace-period --time-limit --stop-signal --to --stop --stop-delay --pre-stop --post-stop --hook-limit --kill-wait --dump-signal --on-timeout --explain-plan --run-limit --stop-after --preserve-status --leave-stragglers --straggler-grace --stop-with-parent --no-guard --stop-on --map --remap-exit --token --extend-max --notify --watchdog --log-format --verbose --quiet --record --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --time-limit)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --grace-period)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
@@ -114,6 +121,13 @@ _winddown_run() {
                     return 0
                     ;;
                 --run-limit)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --stop-after)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
@@ -234,7 +248,7 @@ _winddown_check() {
 
     case "${cmd}" in
         winddown_check)
-            opts="-t -s -v -h --config --time-limit --stop-signal --to --within --env --cwd --port --stdin --ready --ready-timeout --probe --url --slow --stream --drive --break --profile --only --skip --warn --deny --strict --expect-exit --allow --settle --watch --runs --until-fail --baseline --save-baseline --name --report --log --record --verbose --log-format --list --explain --help"
+            opts="-t -s -v -h -V --config --grace-period --time-limit --stop-signal --to --within --env --cwd --port --stdin --ready --ready-timeout --probe --url --slow --stream --drive --break --profile --only --skip --warn --deny --strict --expect-exit --allow --settle --watch --runs --until-fail --baseline --save-baseline --name --report --log --record --verbose --log-format --list --explain --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -256,6 +270,13 @@ _winddown_check() {
                     return 0
                     ;;
                 --time-limit)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --grace-period)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
@@ -560,7 +581,7 @@ _winddown_report() {
 
     case "${cmd}" in
         winddown_report)
-            opts="-h --html --format --explain --help"
+            opts="-h -V --html --format --explain --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -630,7 +651,7 @@ _winddown_token() {
 
     case "${cmd}" in
         winddown_token)
-            opts="-h --wait --extend --help"
+            opts="-h -V --wait --extend --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -678,7 +699,7 @@ _winddown_completions() {
 
     case "${cmd}" in
         winddown_completions)
-            opts="-h --help bash zsh fish"
+            opts="-h -V --help --version bash zsh fish"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -752,7 +773,7 @@ _winddown() {
     esac
     for (( ; i < last; i++)); do
         case "$name ${words[i]}" in
-            'run -t' | 'run --time-limit' | 'run -s' | 'run --stop-signal' | 'run --to' | 'run --stop' | 'run --stop-delay' | 'run --pre-stop' | 'run --post-stop' | 'run --hook-limit' | 'run --kill-wait' | 'run --dump-signal' | 'run --on-timeout' | 'run --run-limit' | 'run --straggler-grace' | 'run --stop-on' | 'run --map' | 'run --remap-exit' | 'run --token' | 'run --extend-max' | 'run --watchdog' | 'run --log-format' | 'run --record' | 'check --config' | 'check -t' | 'check --time-limit' | 'check -s' | 'check --stop-signal' | 'check --to' | 'check --within' | 'check --env' | 'check --cwd' | 'check --port' | 'check --stdin' | 'check --ready' | 'check --ready-timeout' | 'check --probe' | 'check --url' | 'check --slow' | 'check --stream' | 'check --drive' | 'check --break' | 'check --profile' | 'check --only' | 'check --skip' | 'check --warn' | 'check --deny' | 'check --expect-exit' | 'check --allow' | 'check --settle' | 'check --watch' | 'check --runs' | 'check --baseline' | 'check --save-baseline' | 'check --name' | 'check --report' | 'check --log' | 'check --record' | 'check --log-format' | 'check --explain' | 'report --html' | 'report --format' | 'report --explain' | 'token --extend')
+            'run -t' | 'run --time-limit' | 'run --grace-period' | 'run -s' | 'run --stop-signal' | 'run --to' | 'run --stop' | 'run --stop-delay' | 'run --pre-stop' | 'run --post-stop' | 'run --hook-limit' | 'run --kill-wait' | 'run --dump-signal' | 'run --on-timeout' | 'run --run-limit' | 'run --stop-after' | 'run --straggler-grace' | 'run --stop-on' | 'run --map' | 'run --remap-exit' | 'run --token' | 'run --extend-max' | 'run --watchdog' | 'run --log-format' | 'run --record' | 'check --config' | 'check -t' | 'check --time-limit' | 'check --grace-period' | 'check -s' | 'check --stop-signal' | 'check --to' | 'check --within' | 'check --env' | 'check --cwd' | 'check --port' | 'check --stdin' | 'check --ready' | 'check --ready-timeout' | 'check --probe' | 'check --url' | 'check --slow' | 'check --stream' | 'check --drive' | 'check --break' | 'check --profile' | 'check --only' | 'check --skip' | 'check --warn' | 'check --deny' | 'check --expect-exit' | 'check --allow' | 'check --settle' | 'check --watch' | 'check --runs' | 'check --baseline' | 'check --save-baseline' | 'check --name' | 'check --report' | 'check --log' | 'check --record' | 'check --log-format' | 'check --explain' | 'report --html' | 'report --format' | 'report --explain' | 'token --extend')
                 ((i++))
                 ;;
             *' --')

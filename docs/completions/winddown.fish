@@ -17,9 +17,9 @@ function __winddown_command
     set -l options
     switch $words[1]
         case run
-            set options t/time-limit= s/stop-signal= to= stop= stop-delay= pre-stop= post-stop= hook-limit= kill-wait= dump-signal= on-timeout= explain-plan run-limit= leave-stragglers straggler-grace= stop-with-parent no-guard stop-on= map= remap-exit= token= extend-max= notify watchdog= log-format= v/verbose q/quiet record= h/help V/version
+            set options t/time-limit= grace-period= s/stop-signal= to= stop= stop-delay= pre-stop= post-stop= hook-limit= kill-wait= dump-signal= on-timeout= explain-plan run-limit= stop-after= preserve-status leave-stragglers straggler-grace= stop-with-parent no-guard stop-on= map= remap-exit= token= extend-max= notify watchdog= log-format= v/verbose q/quiet record= h/help V/version
         case check
-            set options config= t/time-limit= s/stop-signal= to= within= env= cwd= port= stdin= ready= ready-timeout= probe= url= slow= stream= drive= break= profile= only= skip= warn= deny= strict expect-exit= allow= settle= watch= runs= until-fail baseline= save-baseline= name= report= log= record= v/verbose log-format= list explain= h/help
+            set options config= t/time-limit= grace-period= s/stop-signal= to= within= env= cwd= port= stdin= ready= ready-timeout= probe= url= slow= stream= drive= break= profile= only= skip= warn= deny= strict expect-exit= allow= settle= watch= runs= until-fail baseline= save-baseline= name= report= log= record= v/verbose log-format= list explain= h/help V/version
         case '*'
             return 1
     end
@@ -46,11 +46,11 @@ function __winddown_list
 end
 
 complete -c winddown -n '__winddown_command >/dev/null' -x -a '(__fish_complete_subcommand --commandline (__winddown_command | string split0))'
-complete -c winddown -n __winddown_is_first -a check -d 'Starts a server, stops it, and judges how it stopped'
+complete -c winddown -n __winddown_is_first -a check -d 'Tests how a server shuts down'
 complete -c winddown -n __winddown_is_first -a report -d 'Shows what happened in recorded runs'
-complete -c winddown -n __winddown_is_first -a token -d 'Tells the workload whether it should stop, and how much time is left'
-complete -c winddown -n __winddown_is_first -a completions -d 'Prints a script by which a shell completes winddown\'s words'
-complete -c winddown -n '__winddown_is run' -s t -l time-limit -d 'From request to SIGKILL; 0 kills at once [default: 10s; 8s as PID 1]' -r -f
+complete -c winddown -n __winddown_is_first -a token -d 'Tells the workload how long it has left'
+complete -c winddown -n __winddown_is_first -a completions -d 'Prints a script for your shell'
+complete -c winddown -n '__winddown_is run' -s t -l time-limit -l grace-period -d 'How long the whole stop may last, then SIGKILL; 0 kills at once, infinity never. Also --grace-period [default: 10s; 8s as PID 1]' -r -f
 complete -c winddown -n '__winddown_is run' -s s -l stop-signal -d 'Ask with this signal [default: the one received, else TERM]' -r -f -a "HUP\t''
 INT\t''
 QUIT\t''
@@ -77,10 +77,10 @@ WINCH\t''
 IO\t''
 PWR\t''
 SYS\t''"
-complete -c winddown -n '__winddown_is run' -l to -d 'Whom to ask first; none if our sender asks all [default: main]' -r -f -a "main\t''
+complete -c winddown -n '__winddown_is run' -l to -d 'Which processes to ask first; none if whoever asks winddown has asked all. SIGKILL goes to all [default: main]' -r -f -a "main\t''
 all\t''
 none\t''"
-complete -c winddown -n '__winddown_is run' -l stop -d 'Steps of a stop: \'wait 5s, run "CMD" 3s, USR1 9s main, TERM\'' -r -f
+complete -c winddown -n '__winddown_is run' -l stop -d 'Steps of a stop, each with its share of the limit: \'wait 5s, run "CMD" 3s, USR1 9s main, TERM\'' -r -f
 complete -c winddown -n '__winddown_is run' -l stop-delay -d 'Keep serving this long before the signal' -r -f
 complete -c winddown -n '__winddown_is run' -l pre-stop -d 'Run CMD before the signal' -r -f -a "(__fish_complete_command)"
 complete -c winddown -n '__winddown_is run' -l post-stop -d 'Run CMD after everything has ended' -r -f -a "(__fish_complete_command)"
@@ -91,28 +91,30 @@ QUIT\t''
 ABRT\t''
 none\t''"
 complete -c winddown -n '__winddown_is run' -l on-timeout -d 'Run CMD before SIGKILL, e.g. a debugger for $SHUTDOWN_PIDS' -r -f -a "(__fish_complete_command)"
-complete -c winddown -n '__winddown_is run' -l run-limit -d 'End within this time: the stop begins a time limit earlier' -r -f
+complete -c winddown -n '__winddown_is run' -l run-limit -d 'All is over by then: the stop begins earlier, by the time limit, which without -t is at most half of this' -r -f
+complete -c winddown -n '__winddown_is run' -l stop-after -d 'The stop begins then, as with timeout; SIGKILL comes a time limit later' -r -f
 complete -c winddown -n '__winddown_is run' -l straggler-grace -d 'How long what COMMAND leaves may run unasked [default: 1s]' -r -f
 complete -c winddown -n '__winddown_is run' -l stop-on -d 'Signals that are stop requests, or none [default: TERM,INT]' -r -f -a "(__winddown_list HUP INT QUIT ILL TRAP ABRT BUS FPE USR1 SEGV USR2 PIPE ALRM TERM STKFLT CONT TSTP URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS none)"
 complete -c winddown -n '__winddown_is run' -l map -d 'Pass FROM on as TO, or not at all if TO is empty' -r -f
-complete -c winddown -n '__winddown_is run' -l remap-exit -d 'Exit with TO if COMMAND\'s status is FROM, e.g. 143=0' -r -f
+complete -c winddown -n '__winddown_is run' -l remap-exit -d 'Exit with TO if the status is FROM: COMMAND\'s own, or 124, e.g. 143=0,124=0' -r -f
 complete -c winddown -n '__winddown_is run' -l token -d 'Announce the stop to COMMAND by this file, and by $SHUTDOWN_FD' -r -F
 complete -c winddown -n '__winddown_is run' -l extend-max -d 'How much more time COMMAND may ask for [default: 0]' -r -f
 complete -c winddown -n '__winddown_is run' -l watchdog -d 'Stop COMMAND if it has sent WATCHDOG=1, and then none for this long' -r -f
 complete -c winddown -n '__winddown_is run' -l log-format -d 'Log lines on stderr as text or json [default: text]' -r -f -a "text\t''
 json\t''"
-complete -c winddown -n '__winddown_is run' -l record -d 'Write the run as one JSON object; fd:N for a descriptor' -r -F
+complete -c winddown -n '__winddown_is run' -l record -d 'Write the whole run as one JSON object; fd:N for a descriptor' -r -F
 complete -c winddown -n '__winddown_is run' -l explain-plan -d 'Print the plan in force and its worst case; start nothing'
+complete -c winddown -n '__winddown_is run' -l preserve-status -d 'Exit with COMMAND\'s status, not 124, where --run-limit or --stop-after has stopped it'
 complete -c winddown -n '__winddown_is run' -l leave-stragglers -d 'If COMMAND ends by itself, leave the processes it started'
 complete -c winddown -n '__winddown_is run' -l stop-with-parent -d 'Stop when winddown\'s own parent ends'
 complete -c winddown -n '__winddown_is run' -l no-guard -d 'No guard in case winddown is killed; signals to a job come twice'
 complete -c winddown -n '__winddown_is run' -l notify -d 'Accept COMMAND\'s sd_notify messages [default: if our parent does]'
 complete -c winddown -n '__winddown_is run' -s v -l verbose -d 'Also log starts, forwarded signals and reaped processes'
 complete -c winddown -n '__winddown_is run' -s q -l quiet -d 'Log only a kill with its cause, and errors'
-complete -c winddown -n '__winddown_is run' -s h -l help -d 'Print help'
-complete -c winddown -n '__winddown_is run' -s V -l version -d 'Print version'
+complete -c winddown -n '__winddown_is run' -s h -l help -d 'Print help: what matters most (-h), or all of it (--help)'
+complete -c winddown -n '__winddown_is run' -s V -l version -d 'Print the version'
 complete -c winddown -n '__winddown_is check' -l config -d 'Options and servers from this file [default: winddown-check.toml, if it is there]' -r -F
-complete -c winddown -n '__winddown_is check' -s t -l time-limit -d 'From the signal to SIGKILL [default: 10s]' -r -f
+complete -c winddown -n '__winddown_is check' -s t -l time-limit -l grace-period -d 'From the signal to SIGKILL. Also --grace-period [default: 10s]' -r -f
 complete -c winddown -n '__winddown_is check' -s s -l stop-signal -d 'Ask with this signal [default: TERM]' -r -f -a "HUP\t''
 INT\t''
 QUIT\t''
@@ -225,7 +227,8 @@ complete -c winddown -n '__winddown_is check' -l strict -d 'Make every warning a
 complete -c winddown -n '__winddown_is check' -l until-fail -d 'Repeat until a check fails, at most --runs times'
 complete -c winddown -n '__winddown_is check' -s v -l verbose -d 'Log each run\'s actions and observations on stderr'
 complete -c winddown -n '__winddown_is check' -l list -d 'List all checks'
-complete -c winddown -n '__winddown_is check' -s h -l help -d 'Print help'
+complete -c winddown -n '__winddown_is check' -s h -l help -d 'Print help: what matters most (-h), or all of it (--help)'
+complete -c winddown -n '__winddown_is check' -s V -l version -d 'Print the version'
 complete -c winddown -n '__winddown_is report' -l html -d 'Write the timeline, as one HTML file' -r -F
 complete -c winddown -n '__winddown_is report' -l format -d 'For people, or one JSON object for programs' -r -f -a "text\t''
 json\t''"
@@ -249,10 +252,13 @@ W17\t''
 W18\t''
 W19\t''
 W20\t''"
-complete -c winddown -n '__winddown_is report' -s h -l help -d 'Print help'
+complete -c winddown -n '__winddown_is report' -s h -l help -d 'Print help: what matters most (-h), or all of it (--help)'
+complete -c winddown -n '__winddown_is report' -s V -l version -d 'Print the version'
 complete -c winddown -n '__winddown_is token' -l extend -d 'Ask for this much more time from now, within --extend-max' -r -f
 complete -c winddown -n '__winddown_is token' -l wait -d 'Wait until a stop is requested, then exit with 0'
-complete -c winddown -n '__winddown_is token' -s h -l help -d 'Print help'
+complete -c winddown -n '__winddown_is token' -s h -l help -d 'Print help: what matters most (-h), or all of it (--help)'
+complete -c winddown -n '__winddown_is token' -s V -l version -d 'Print the version'
 complete -c winddown -n '__winddown_is token' -f -a ''
-complete -c winddown -n '__winddown_is completions' -s h -l help -d 'Print help'
+complete -c winddown -n '__winddown_is completions' -s h -l help -d 'Print help: what matters most (-h), or all of it (--help)'
+complete -c winddown -n '__winddown_is completions' -s V -l version -d 'Print the version'
 complete -c winddown -n '__winddown_is completions' -f -a 'bash zsh fish'

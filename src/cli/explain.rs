@@ -4,55 +4,109 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::Settings;
-use crate::lifecycle::plan::{Action, Limit, Plan, Step};
-use crate::observe::wording::{self, limit};
-use crate::text::{in_full, short};
+use super::sources::Origins;
+use crate::lifecycle::plan::{Action, Limit, Mapping, Plan, Step};
+use crate::observe::wording;
+use crate::text::in_full;
 
 /// Returns the plan in force, for people.
-pub(super) fn explain(settings: &Settings) -> String {
+pub(super) fn explain(settings: &Settings, given: &Origins) -> String {
+    let mut text = start(settings, given);
+    text += &stop(settings, given);
+    text += &after(settings, given);
+    text + &worst_case(settings)
+}
+
+/// When a stop begins, and what becomes of other signals.
+fn start(settings: &Settings, given: &Origins) -> String {
+    let plan = &settings.plan;
+    let signals: Vec<String> = plan.stop_on.iter().map(|signal| signal.to_string()).collect();
+    let signals = if signals.is_empty() { "no signal".to_owned() } else { signals.join(", ") };
+    let origin = settings.origins.stop_on.as_deref().unwrap_or("default");
+    let mut text = format!("a stop begins on {signals} ({origin})\n");
+    let mut also = |when: String, option: &str| {
+        let _ = writeln!(text, "  also {when} ({})", given.name(option));
+    };
+    if let (Some(run_limit), Some(at)) = (plan.run_limit, plan.time_up_at()) {
+        also(format!("after {}, to be over after {}", in_full(at), in_full(run_limit)), "--run-limit");
+    }
+    if let Some(at) = plan.stop_after {
+        also(format!("after {}", in_full(at)), "--stop-after");
+    }
+    if let Some(silence) = plan.watchdog {
+        also(format!("{} after the last WATCHDOG=1", in_full(silence)), "--watchdog");
+    }
+    if settings.stop_with_parent {
+        also("when winddown's parent ends".to_owned(), "--stop-with-parent");
+    }
+    for Mapping { from, to } in &plan.map {
+        let becomes = to.map_or("is not passed on".to_owned(), |to| format!("is passed on as {to}"));
+        let _ = writeln!(text, "{from} {becomes} ({})", given.name("--map"));
+    }
+    text
+}
+
+/// How it goes.
+fn stop(settings: &Settings, given: &Origins) -> String {
     let plan = &settings.plan;
     let origins = &settings.origins;
     let mut text = format!("time limit {} ({})\n", limit(plan.limit), origins.limit);
     if plan.limit == Limit::Finite(Duration::ZERO) {
         text.push_str("  no time for any step: SIGKILL to the whole tree at once\n");
-    } else {
-        for (index, step) in plan.steps.iter().enumerate() {
-            let share = share(step, settings);
-            let _ = writeln!(
-                text,
-                "  {}. {:<34} {share:<14} ({})",
-                index + 1,
-                action(step, settings),
-                origins.steps[index]
-            );
-        }
-        let ends_early = plan.steps.last().is_some_and(|step| step.action == Action::Kill);
-        if !ends_early {
-            let when =
-                plan.limit.length().map_or("never".to_owned(), |limit| format!("after {}", short(limit)));
-            let _ = writeln!(text, "  SIGKILL to whatever is left: {when}");
-        }
+        return text;
     }
+    for (index, step) in plan.steps.iter().enumerate() {
+        let share = share(step, settings);
+        let (number, origin) = (index + 1, &origins.steps[index]);
+        let _ = writeln!(text, "  {number}. {:<34} {share:<19} ({origin})", action(step, settings));
+    }
+    let ends_early = plan.steps.last().is_some_and(|step| step.action == Action::Kill);
+    if !ends_early {
+        let when =
+            plan.limit.length().map_or("never".to_owned(), |limit| format!("after {}", in_full(limit)));
+        let _ = writeln!(text, "  SIGKILL to whatever is left: {when}");
+    }
+    if plan.others_ask {
+        let _ = writeln!(
+            text,
+            "  whoever sends the stop signal has asked all: winddown asks none ({})",
+            given.name("--to")
+        );
+    }
+    text
+}
+
+/// What can follow, or make it longer.
+fn after(settings: &Settings, given: &Origins) -> String {
+    let plan = &settings.plan;
+    let origins = &settings.origins;
     let most = if plan.extend_max.is_zero() {
         "none".to_owned()
     } else {
-        format!("up to {}", short(plan.extend_max))
+        format!("up to {}", in_full(plan.extend_max))
     };
-    let _ = writeln!(text, "extensions {most} ({})", origins.extend_max);
+    let mut text = format!("extensions {most} ({})\n", origins.extend_max);
     if plan.leave_stragglers {
         let _ = writeln!(text, "stragglers are left ({})", origins.stragglers);
     } else {
-        let _ = writeln!(text, "straggler grace {} ({})", short(plan.straggler_grace), origins.stragglers);
+        let _ = writeln!(text, "straggler grace {} ({})", in_full(plan.straggler_grace), origins.stragglers);
     }
     let _ = writeln!(text, "kill wait {} ({})", limit(plan.kill_wait), origins.kill_wait);
     if let (Some(share), Some(hook)) = (plan.post_stop, &settings.post_stop) {
-        let _ = writeln!(text, "post-stop {} {} ({})", hook.text, short(share), origins.post_stop);
+        let _ = writeln!(text, "post-stop {} {} ({})", hook.text, in_full(share), origins.post_stop);
     }
-    if let Some(run_limit) = plan.run_limit {
-        let _ = writeln!(text, "run limit {} ({})", short(run_limit), origins.run_limit);
+    if settings.preserve_status {
+        let _ = writeln!(text, "exit status: the command's, not 124 ({})", given.name("--preserve-status"));
     }
-    text.push_str(&worst_case(settings));
+    for (from, to) in &settings.remap_exit {
+        let _ = writeln!(text, "exit status: {to} for {from} ({})", given.name("--remap-exit"));
+    }
     text
+}
+
+/// Durations of the plan are exact, as they were given.
+fn limit(limit: Limit) -> String {
+    limit.length().map_or_else(|| "infinity".to_owned(), in_full)
 }
 
 fn action(step: &Step, settings: &Settings) -> String {
@@ -71,9 +125,9 @@ fn action(step: &Step, settings: &Settings) -> String {
 fn share(step: &Step, settings: &Settings) -> String {
     let plan = &settings.plan;
     match (step.share, plan.limit.length()) {
-        (Some(share), _) => short(share),
+        (Some(share), _) => in_full(share),
         (None, _) if step.action == Action::Kill => String::new(),
-        (None, Some(limit)) => format!("{}, the rest", short(limit.saturating_sub(plan.shares()))),
+        (None, Some(limit)) => format!("{}, the rest", in_full(limit.saturating_sub(plan.shares()))),
         (None, None) => "no end".to_owned(),
     }
 }

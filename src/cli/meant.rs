@@ -35,7 +35,7 @@ const ELSEWHERE: [(&str, &str); 31] = [
     ("pre-stop-hook", "pre-stop"),
 ];
 /// Options of other tools for what winddown does by itself.
-const NEEDLESS: [&str; 5] = ["foreground", "f", "preserve-status", "subreaper", "init"];
+const NEEDLESS: [&str; 4] = ["foreground", "f", "subreaper", "init"];
 
 /// Whether the option stands for something that winddown does by itself.
 pub(super) fn is_needless(word: &str) -> bool {

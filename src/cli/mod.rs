@@ -16,14 +16,18 @@ use sources::{GivenOptions, Origins, Variables};
 use usage::Line;
 
 pub use sources::variable_of;
+#[cfg(feature = "check")]
+pub(crate) use table::GRACE_PERIOD;
 pub use table::definition;
 pub use usage::UsageError;
 
 mod explain;
+pub(crate) mod help;
 mod meant;
 mod options;
 mod plan;
 mod sources;
+pub mod subcommands;
 mod table;
 pub(crate) mod usage;
 mod useless;
@@ -39,6 +43,7 @@ const DEFAULT_STRAGGLER_GRACE: Duration = Duration::from_secs(1);
 
 /// Everything a run needs to know.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "switches, each independent of the others")]
 pub struct Settings {
     /// For the machine.
     pub plan: Plan,
@@ -54,6 +59,8 @@ pub struct Settings {
     pub notify: bool,
     /// Whether the end of winddown's parent is a stop request.
     pub stop_with_parent: bool,
+    /// Whether the main process's own status counts even if the run was too long.
+    pub preserve_status: bool,
     /// Exit statuses of the main process to rewrite.
     pub remap_exit: Vec<(u8, u8)>,
     /// The format of log lines.
@@ -89,8 +96,6 @@ pub struct SettingOrigins {
     pub kill_wait: String,
     /// The hook after the end.
     pub post_stop: String,
-    /// The run limit.
-    pub run_limit: String,
     /// The stop signals, if the user chose them.
     pub stop_on: Option<String>,
 }
@@ -103,20 +108,17 @@ pub enum Request {
     /// A text on stdout: help, version, the plan in force.
     Print(String),
     /// The subcommand `token`, with the words from its name on.
-    Token,
+    Token(Vec<OsString>),
     /// The subcommand `report`, the same way.
     #[cfg(feature = "report")]
-    Report,
+    Report(Vec<OsString>),
     /// The subcommand `completions`, the same way.
     #[cfg(feature = "completions")]
-    Completions,
+    Completions(Vec<OsString>),
     /// The subcommand `check`, the same way.
     #[cfg(feature = "check")]
-    Check,
+    Check(Vec<OsString>),
 }
-
-/// Subcommands that are not in every build.
-const SUBCOMMANDS: [&str; 3] = ["check", "completions", "report"];
 
 /// Reads the command line, and variables for the options that are not on it.
 ///
@@ -127,25 +129,8 @@ pub fn parse(
     variables: &[(OsString, OsString)],
     is_pid_1: bool,
 ) -> Result<Request, UsageError> {
-    if arguments.get(1).is_some_and(|word| word == "token") {
-        return Ok(Request::Token);
-    }
-    #[cfg(feature = "report")]
-    if arguments.get(1).is_some_and(|word| word == "report") {
-        return Ok(Request::Report);
-    }
-    #[cfg(feature = "completions")]
-    if arguments.get(1).is_some_and(|word| word == "completions") {
-        return Ok(Request::Completions);
-    }
-    #[cfg(feature = "check")]
-    if arguments.get(1).is_some_and(|word| word == "check") {
-        return Ok(Request::Check);
-    }
-    if let Some(word) =
-        arguments.get(1).and_then(|word| word.to_str()).filter(|word| SUBCOMMANDS.contains(word))
-    {
-        return Err(UsageError::NotBuilt(word.to_owned()));
+    if let Some(request) = subcommands::request(arguments.get(1..).unwrap_or_default()) {
+        return request;
     }
     let mut definition = table::whole_definition();
     let line = match usage::read(&mut definition, arguments)? {
@@ -163,7 +148,7 @@ pub fn parse(
         variables.iter().any(|(name, value)| name == "NOTIFY_SOCKET" && !value.is_empty());
     let settings = settings(options, &origins, ours, parent_takes_messages, is_pid_1)?;
     if explains {
-        return Ok(Request::Print(explain::explain(&settings)));
+        return Ok(Request::Print(explain::explain(&settings, &origins)));
     }
     Ok(Request::Run(Box::new(settings)))
 }
@@ -191,6 +176,7 @@ fn settings(
         stop_on: options.stop_on.unwrap_or_else(|| [Signal::TERM, Signal::INT].into_iter().collect()),
         map: options.map,
         run_limit,
+        stop_after: options.stop_after.and_then(Limit::length),
         watchdog: options.watchdog,
         extend_max: options.extend_max.unwrap_or_default(),
         kill_wait: options.stop.kill_wait.unwrap_or(Limit::Finite(DEFAULT_KILL_WAIT)),
@@ -211,6 +197,7 @@ fn settings(
         token: options.token,
         notify: options.notify || options.watchdog.is_some(),
         stop_with_parent: options.stop_with_parent,
+        preserve_status: options.preserve_status,
         remap_exit: options.remap_exit,
         log_format: options.log_format.unwrap_or_default(),
         log_level: match (options.quiet, options.verbose) {
@@ -253,7 +240,6 @@ fn setting_origins(options: &RunOptions, limit: Limit, origins: &Origins) -> Set
         },
         kill_wait: of("--kill-wait", options.stop.kill_wait.is_some()),
         post_stop: of("--post-stop", options.stop.post_stop.is_some()),
-        run_limit: of("--run-limit", options.run_limit.is_some()),
         stop_on: options.stop_on.map(|_| origins.name("--stop-on")),
     }
 }

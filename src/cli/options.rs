@@ -50,6 +50,8 @@ impl StopOptions {
 pub(super) struct RunOptions {
     pub(super) stop: StopOptions,
     pub(super) run_limit: Option<Limit>,
+    pub(super) stop_after: Option<Limit>,
+    pub(super) preserve_status: bool,
     pub(super) leave_stragglers: bool,
     pub(super) straggler_grace: Option<Duration>,
     pub(super) stop_with_parent: bool,
@@ -87,6 +89,8 @@ impl RunOptions {
                 on_timeout: given.one("on-timeout"),
             },
             run_limit: given.one("run-limit"),
+            stop_after: given.one("stop-after"),
+            preserve_status: given.switch("preserve-status"),
             leave_stragglers: given.switch("leave-stragglers"),
             straggler_grace: given.one("straggler-grace"),
             stop_with_parent: given.switch("stop-with-parent"),

@@ -17,7 +17,7 @@ const VARIABLE_PREFIX: &str = "WINDDOWN_";
 /// The length of `WINDDOWN_TO`, not much more than the first word.
 const SHORT: usize = 11;
 /// Opposites: the variable of either does nothing if one of them is on the command line.
-const OPPOSITES: [&str; 2] = ["verbose", "quiet"];
+const OPPOSITES: [[&str; 2]; 2] = [["verbose", "quiet"], ["run-limit", "stop-after"]];
 
 /// `WINDDOWN_TIME_LIMIT` for `--time-limit`: exact names of options that set something.
 #[must_use]
@@ -104,8 +104,8 @@ fn of_variable(name: &str, why: &str) -> UsageError {
 
 /// Whether the option or its opposite is on the command line: then its variable does nothing.
 fn is_decided(line: &ArgMatches, long: &str) -> bool {
-    let opposites: &[&str] = if OPPOSITES.contains(&long) { &OPPOSITES } else { &[] };
-    opposites.iter().chain([&long]).any(|long| line.value_source(long) == Some(ValueSource::CommandLine))
+    let opposites = OPPOSITES.iter().filter(|pair| pair.contains(&long)).flatten();
+    opposites.chain([&long]).any(|long| line.value_source(long) == Some(ValueSource::CommandLine))
 }
 
 impl GivenOptions {

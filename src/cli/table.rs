@@ -9,16 +9,32 @@ use super::values::{
     To, dump_signal, dumps, length, limit, mapping, path, record, run_limit, share, signal_set, status_pair,
     stop_requests, stop_signal, stop_signals, token,
 };
+use super::{help, subcommands};
 use crate::observe::log::Format;
 
-const EXAMPLES: &str = "\
+const MORE: &str = "\
 Examples:
-  winddown -t 30s -- ./server --port 8080     SIGTERM or Ctrl+C: 30 s to finish, then SIGKILL
-  winddown -s QUIT --run-limit 1h nginx       ask with SIGQUIT, at the latest before 1 h is over
+  winddown -t 30s -- ./server --port 8080\tSIGTERM or Ctrl+C: 30 s to finish, then SIGKILL
+  winddown -s QUIT -- nginx -g 'daemon off;'\tAsk with SIGQUIT, on which nginx finishes its requests
+  winddown --run-limit 1h -t 1m -- ./backup\tAsk after 59 minutes, so that all is over within the hour
 
 Each option is also read from WINDDOWN_<OPTION>, e.g. WINDDOWN_TIME_LIMIT=30s.
 Durations: 250ms, 1m30s, 30 (seconds), 0, infinity. Signals: TERM, SIGTERM, 15, RTMIN+3.
 Exit status: COMMAND's own; 124 run limit, 137 killed, 125 winddown failed, 126/127 not run.";
+
+/// Options that matter most: those of `-h`.
+const MATTERS: [&str; 10] = [
+    "time-limit",
+    "stop-signal",
+    "to",
+    "stop",
+    "stop-delay",
+    "explain-plan",
+    "run-limit",
+    "remap-exit",
+    "token",
+    "record",
+];
 
 /// The name of a value, and its parser.
 struct Value {
@@ -30,6 +46,8 @@ struct Value {
 pub(super) struct Spec {
     pub(super) long: &'static str,
     short: Option<char>,
+    /// Another long name.
+    alias: Option<&'static str>,
     /// `None` for a switch.
     value: Option<Value>,
     help: &'static str,
@@ -41,16 +59,20 @@ const fn value(
     parser: fn() -> ValueParser,
     help: &'static str,
 ) -> Spec {
-    Spec { long, short: None, value: Some(Value { name, parser }), help }
+    Spec { long, short: None, alias: None, value: Some(Value { name, parser }), help }
 }
 
 const fn switch(long: &'static str, help: &'static str) -> Spec {
-    Spec { long, short: None, value: None, help }
+    Spec { long, short: None, alias: None, value: None, help }
 }
 
 impl Spec {
     const fn short(self, short: char) -> Self {
         Self { short: Some(short), ..self }
+    }
+
+    const fn alias(self, alias: &'static str) -> Self {
+        Self { alias: Some(alias), ..self }
     }
 
     pub(super) const fn takes_value(&self) -> bool {
@@ -59,6 +81,7 @@ impl Spec {
 
     fn argument(&self) -> Arg {
         let argument = Arg::new(self.long).long(self.long).short(self.short).help(self.help);
+        let argument = argument.hide_short_help(!MATTERS.contains(&self.long)).visible_aliases(self.alias);
         let Some(Value { name, parser }) = &self.value else { return argument.action(ArgAction::SetTrue) };
         let argument = argument
             .value_name(*name)
@@ -73,16 +96,18 @@ impl Spec {
     }
 }
 
+/// The name that engines and orchestrators have for the time limit.
+pub(crate) const GRACE_PERIOD: &str = "grace-period";
 /// Options whose values add up.
 const LISTS: [&str; 2] = ["map", "remap-exit"];
 
 #[rustfmt::skip]
 static GROUPS: [(&str, &[Spec]); 5] = [
     ("Stopping", &[
-        value("time-limit", "DURATION", || Text::of(limit).into(), "From request to SIGKILL; 0 kills at once [default: 10s; 8s as PID 1]").short('t'),
+        value("time-limit", "DURATION", || Text::of(limit).into(), "How long the whole stop may last, then SIGKILL; 0 kills at once, infinity never. Also --grace-period [default: 10s; 8s as PID 1]").short('t').alias(GRACE_PERIOD),
         value("stop-signal", "SIGNAL", || Text::of(stop_signal).knows(stop_signals).into(), "Ask with this signal [default: the one received, else TERM]").short('s'),
-        value("to", "main|all|none", || Text::<To>::choice().into(), "Whom to ask first; none if our sender asks all [default: main]"),
-        value("stop", "PLAN", || Text::of(stop_plan).exact().into(), "Steps of a stop: 'wait 5s, run \"CMD\" 3s, USR1 9s main, TERM'"),
+        value("to", "main|all|none", || Text::<To>::choice().into(), "Which processes to ask first; none if whoever asks winddown has asked all. SIGKILL goes to all [default: main]"),
+        value("stop", "PLAN", || Text::of(stop_plan).exact().into(), "Steps of a stop, each with its share of the limit: 'wait 5s, run \"CMD\" 3s, USR1 9s main, TERM'"),
         value("stop-delay", "DURATION", || Text::of(share).into(), "Keep serving this long before the signal"),
         value("pre-stop", "CMD", || Text::of(hook).exact().into(), "Run CMD before the signal"),
         value("post-stop", "CMD", || Text::of(hook).exact().into(), "Run CMD after everything has ended"),
@@ -93,7 +118,9 @@ static GROUPS: [(&str, &[Spec]); 5] = [
         switch("explain-plan", "Print the plan in force and its worst case; start nothing"),
     ]),
     ("Running", &[
-        value("run-limit", "DURATION", || Text::of(run_limit).into(), "End within this time: the stop begins a time limit earlier"),
+        value("run-limit", "DURATION", || Text::of(run_limit).into(), "All is over by then: the stop begins earlier, by the time limit, which without -t is at most half of this"),
+        value("stop-after", "DURATION", || Text::of(run_limit).into(), "The stop begins then, as with timeout; SIGKILL comes a time limit later"),
+        switch("preserve-status", "Exit with COMMAND's status, not 124, where --run-limit or --stop-after has stopped it"),
         switch("leave-stragglers", "If COMMAND ends by itself, leave the processes it started"),
         value("straggler-grace", "DURATION", || Text::of(length).into(), "How long what COMMAND leaves may run unasked [default: 1s]"),
         switch("stop-with-parent", "Stop when winddown's own parent ends"),
@@ -102,7 +129,7 @@ static GROUPS: [(&str, &[Spec]); 5] = [
     ("Signals", &[
         value("stop-on", "SIGNALS", || Text::of(signal_set).knows(stop_requests).into(), "Signals that are stop requests, or none [default: TERM,INT]"),
         value("map", "FROM=TO", || Text::of(mapping).into(), "Pass FROM on as TO, or not at all if TO is empty"),
-        value("remap-exit", "FROM=TO", || Text::of(status_pair).into(), "Exit with TO if COMMAND's status is FROM, e.g. 143=0"),
+        value("remap-exit", "FROM=TO", || Text::of(status_pair).into(), "Exit with TO if the status is FROM: COMMAND's own, or 124, e.g. 143=0,124=0"),
     ]),
     ("Workload", &[
         value("token", "FILE", || path(token), "Announce the stop to COMMAND by this file, and by $SHUTDOWN_FD"),
@@ -114,7 +141,7 @@ static GROUPS: [(&str, &[Spec]); 5] = [
         value("log-format", "text|json", || Text::<Format>::choice().into(), "Log lines on stderr as text or json [default: text]"),
         switch("verbose", "Also log starts, forwarded signals and reaped processes").short('v'),
         switch("quiet", "Log only a kill with its cause, and errors").short('q'),
-        value("record", "FILE", || path(record), "Write the run as one JSON object; fd:N for a descriptor"),
+        value("record", "FILE", || path(record), "Write the whole run as one JSON object; fd:N for a descriptor"),
     ]),
 ];
 
@@ -131,12 +158,11 @@ pub(super) fn specs() -> impl Iterator<Item = &'static Spec> {
 #[must_use]
 pub fn definition() -> Command {
     let mut command = Command::new("winddown")
-        .version(env!("CARGO_PKG_VERSION"))
         .about("Runs COMMAND; on SIGTERM or Ctrl+C gives it a time limit to finish, then kills what is left")
         .override_usage("winddown [OPTIONS] [--] COMMAND [ARG]...")
-        .after_help(EXAMPLES)
-        .args_override_self(true)
-        .max_term_width(100);
+        .after_help(subcommands::list())
+        .after_long_help(MORE)
+        .args_override_self(true);
     for (heading, specs) in &GROUPS {
         command = command.next_help_heading(*heading);
         for spec in *specs {
@@ -150,7 +176,7 @@ pub fn definition() -> Command {
         .trailing_var_arg(true)
         .num_args(0..)
         .hide(true);
-    command.arg(words)
+    help::with_options(command.arg(words))
 }
 
 /// The definition, with the switch that no user needs.

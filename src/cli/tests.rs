@@ -1,3 +1,4 @@
+mod help;
 mod plan;
 mod values;
 
@@ -11,7 +12,7 @@ use super::*;
 
 /// Every option of the main job that sets something: long name, value, another value, and one that
 /// is refused. Switches have none.
-const VALUES: [(&str, &str, &str, &str); 22] = [
+const VALUES: [(&str, &str, &str, &str); 23] = [
     ("time-limit", "3s", "4s", "soon"),
     ("stop-signal", "QUIT", "HUP", "STOP"),
     ("to", "all", "main", "everyone"),
@@ -26,6 +27,7 @@ const VALUES: [(&str, &str, &str, &str); 22] = [
     ("extend-max", "1m", "2m", "infinity"),
     ("watchdog", "30s", "1m", "0"),
     ("run-limit", "1h", "2h", "0"),
+    ("stop-after", "1h", "2h", "0"),
     ("kill-wait", "250ms", "infinity", "-1"),
     ("stop-on", "USR1,QUIT", "HUP", "TERM,KILL"),
     ("map", "HUP=USR1,USR2=", "HUP=USR2", "HUP"),
@@ -35,8 +37,8 @@ const VALUES: [(&str, &str, &str, &str); 22] = [
     ("record", "/run.json", "/other.json", "/no/such/directory/run.json"),
     ("record", "/dev/run.json", "/run.json", "fd:"),
 ];
-const SWITCHES: [&str; 6] =
-    ["leave-stragglers", "no-guard", "verbose", "quiet", "notify", "stop-with-parent"];
+const SWITCHES: [&str; 7] =
+    ["preserve-status", "leave-stragglers", "no-guard", "verbose", "quiet", "notify", "stop-with-parent"];
 
 fn words(words: &[&str]) -> Vec<OsString> {
     ["winddown"].iter().chain(words).map(OsString::from).collect()
@@ -87,6 +89,7 @@ fn what_it_needs(long: &str) -> &'static str {
     match long {
         "hook-limit" => "--pre-stop=./drain",
         "extend-max" => "--notify",
+        "preserve-status" => "--stop-after=1h",
         _ => "--no-guard",
     }
 }
@@ -109,15 +112,16 @@ fn each_option_means_the_same_in_its_variable() {
 
 #[test]
 fn each_switch_means_the_same_in_its_variable() {
-    let plain = effect(settings_of(&["true"], &[]));
     for long in SWITCHES {
-        let by_option = effect(settings_of(&[&format!("--{long}"), "true"], &[]));
+        let command = if long == "no-guard" { vec!["true"] } else { vec![what_it_needs(long), "true"] };
+        let plain = effect(settings_of(&command, &[]));
+        let by_option = effect(settings_of(&[&[&*format!("--{long}")], &command[..]].concat(), &[]));
         assert_ne!(by_option, plain, "{long} does nothing");
         for (values, expected) in
             [(["1", "true", "YES", "on"], &by_option), (["0", "False", "no", "off"], &plain)]
         {
             for value in values {
-                let by_variable = settings_of(&["true"], &[(&variable_name(long), value)]);
+                let by_variable = settings_of(&command, &[(&variable_name(long), value)]);
                 assert_eq!(by_variable.consumed.len(), 1, "{long}");
                 assert_eq!(&effect(by_variable), expected, "{long} {value}");
             }
@@ -135,6 +139,7 @@ fn short_names_mean_what_long_ones_do() {
     for (short, long) in [
         (["-t", "3s"].as_slice(), ["--time-limit", "3s"].as_slice()),
         (&["-t3s"], &["--time-limit=3s"]),
+        (&["--grace-period", "3s"], &["--time-limit", "3s"]),
         (&["-s", "QUIT"], &["--stop-signal", "QUIT"]),
         (&["-v"], &["--verbose"]),
         (&["-q"], &["--quiet"]),
@@ -179,6 +184,10 @@ fn useless_options_are_refused_with_the_remedy() {
         "--extend-max does nothing without a time limit, which it would extend; leave it out";
     const HOOKS: &str =
         "--hook-limit does nothing without --pre-stop, --post-stop, --on-timeout or a `run` without a share";
+    const BOTH: &str = "--stop-after does not go with --run-limit, which asks earlier, so that all is over by then; \
+         leave one of them out";
+    const PRESERVES: &str =
+        "--preserve-status does nothing without --stop-after or --run-limit; leave it out";
     const TO: &str = "--to does nothing if each step of --stop names whom it asks; leave it out";
     for (arguments, variables, expected) in [
         (
@@ -199,6 +208,8 @@ fn useless_options_are_refused_with_the_remedy() {
         (&["--hook-limit", "1s", "--stop", "run ./x 2s, TERM"], &[], HOOKS),
         (&["--to", "all", "--stop", "TERM 2s main, QUIT all"], &[], TO),
         (&["--to", "all", "--stop", "wait 2s, KILL"], &[], TO),
+        (&["--stop-after", "1h", "--run-limit", "2h"], &[], BOTH),
+        (&["--preserve-status"], &[], PRESERVES),
         (&["--token", "/x", "--record", "/x"], &[], "--record is the same file as --token; give another one"),
     ] {
         assert_eq!(error_of(&[arguments, &["true"]].concat(), variables), expected);
@@ -214,6 +225,8 @@ fn useless_options_are_refused_with_the_remedy() {
         (&["--hook-limit", "1s", "--stop", "run ./x, TERM"], &[]),
         (&["--to", "all", "--stop", "TERM 2s main, QUIT"], &[]),
         (&["-v"], &[("WINDDOWN_QUIET", "1")]),
+        (&["--stop-after", "1h"], &[("WINDDOWN_RUN_LIMIT", "2h")]),
+        (&["--run-limit", "1h", "--preserve-status"], &[("WINDDOWN_STOP_AFTER", "2h")]),
     ] {
         settings_of(&[arguments, &["true"]].concat(), variables);
     }
@@ -224,7 +237,6 @@ fn names_that_are_nearly_ours_are_answered_with_ours() {
     for (word, meant) in [
         ("--timeout", "time-limit"),
         ("--timeout=5s", "time-limit"),
-        ("--grace-period", "time-limit"),
         ("--kill-after", "time-limit"),
         ("-k", "time-limit"),
         ("--signal", "stop-signal"),
@@ -248,7 +260,7 @@ fn names_that_are_nearly_ours_are_answered_with_ours() {
         assert_eq!(error_of(&[word, "5", "true"], &[]), expected);
     }
     assert_eq!(error_of(&["--frob", "true"], &[]), "there is no option '--frob' (see --help)");
-    for word in ["--foreground", "-f", "--preserve-status", "--subreaper"] {
+    for word in ["--foreground", "-f", "--subreaper"] {
         let expected =
             format!("there is no option '{word}'; winddown does that by itself: leave it out (see --help)");
         assert_eq!(error_of(&[word, "true"], &[]), expected);
@@ -442,72 +454,9 @@ fn options_end_at_the_first_word_that_is_none() {
         (&["cmd", "check"], &["cmd", "check"]),
         (&["cmd", "--no-such-option=1"], &["cmd", "--no-such-option=1"]),
         (&["-t", "3s", "cmd", "-s"], &["cmd", "-s"]),
-        (&["help"], &["help"]),
+        (&["--", "help"], &["help"]),
         (&["run"], &["run"]),
     ] {
         assert_eq!(settings_of(arguments, &[]).command, command, "{arguments:?}");
-    }
-}
-
-#[test]
-fn subcommands_are_words_at_the_very_front_only() {
-    for word in SUBCOMMANDS {
-        let built = [
-            ("check", cfg!(feature = "check")),
-            ("completions", cfg!(feature = "completions")),
-            ("report", cfg!(feature = "report")),
-        ];
-        let is_built = built.contains(&(word, true));
-        for arguments in [[word].as_slice(), &[word, "--", "x"], &[word, "--help"]] {
-            if is_built {
-                assert!(
-                    matches!(parse(&words(arguments), &[], false), Ok(request) if !matches!(request, Request::Run(_)))
-                );
-                continue;
-            }
-            let error = error_of(arguments, &[]);
-            assert!(error.contains(&format!("'{word}'")), "{error}");
-            assert!(error.contains(&format!("winddown -- {word}")), "{error}");
-        }
-        for before in ["--", "-v", "--to=all"] {
-            assert_eq!(settings_of(&[before, word, "x"], &[]).command, [word, "x"], "{before}");
-        }
-        let settings = settings_of(&["-t", "1", word], &[]);
-        assert_eq!(settings.command, [word]);
-    }
-}
-
-#[test]
-fn the_help_fits_a_screen_and_is_grouped() {
-    let printed = |word: &str| match parse(&words(&[word]), &[("WINDDOWN_TO".into(), "x".into())], false) {
-        Ok(Request::Print(text)) => text,
-        other => panic!("{other:?}"),
-    };
-    let help = printed("--help");
-    assert_eq!(help, printed("-h"));
-    assert!(help.lines().count() <= 54, "{help}");
-    for line in help.lines() {
-        assert!(line.chars().count() <= 100, "{line}");
-    }
-    for heading in ["Usage:", "Stopping:", "Running:", "Signals:", "Workload:", "Output:", "Examples:"] {
-        assert!(help.lines().any(|line| line.starts_with(heading)), "{heading} {help}");
-    }
-    let examples = help.split_once("Examples:\n").expect("examples").1;
-    let examples = examples.lines().take_while(|line| line.starts_with("  winddown "));
-    assert_eq!(examples.count(), 2);
-    for option in definition().get_arguments().filter_map(clap::Arg::get_long) {
-        assert!(help.contains(&format!("--{option} ")), "{option}");
-    }
-    assert!(!help.contains('\x1b'));
-    assert_eq!(printed("--version"), concat!("winddown ", env!("CARGO_PKG_VERSION"), "\n"));
-}
-
-#[test]
-fn the_examples_of_the_help_are_valid() {
-    let help = definition().render_help().to_string();
-    let examples = help.lines().filter_map(|line| line.strip_prefix("  winddown "));
-    for example in examples {
-        let words: Vec<&str> = example.split("   ").next().expect("one").split(' ').collect();
-        settings_of(&words, &[]);
     }
 }

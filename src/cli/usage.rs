@@ -9,7 +9,7 @@ use clap::error::{ContextKind, ErrorKind};
 use clap::{Arg, ArgMatches, Command, ValueEnum};
 use thiserror::Error;
 
-use super::meant;
+use super::{help, meant};
 
 /// Why nothing was started.
 #[derive(Debug, Error)]
@@ -37,6 +37,9 @@ pub(crate) enum Line {
 pub(crate) fn read(definition: &mut Command, words: &[OsString]) -> Result<Line, UsageError> {
     match definition.try_get_matches_from_mut(words) {
         Ok(matches) => Ok(Line::Given(matches)),
+        Err(error) if error.kind() == ErrorKind::DisplayHelp => {
+            Ok(Line::Print(help::page(definition, help::is_long(words), help::columns())))
+        }
         Err(error) if !error.use_stderr() => Ok(Line::Print(error.render().to_string())),
         Err(error) => {
             // `check: ` comes first for `winddown check`.

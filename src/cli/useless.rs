@@ -39,6 +39,16 @@ pub(super) fn refuse(
             "--to",
             "does nothing if each step of --stop names whom it asks; leave it out",
         ),
+        (
+            options.stop_after.is_some() && options.run_limit.is_some(),
+            "--stop-after",
+            "does not go with --run-limit, which asks earlier, so that all is over by then; leave one of them out",
+        ),
+        (
+            options.preserve_status && options.stop_after.is_none() && options.run_limit.is_none(),
+            "--preserve-status",
+            "does nothing without --stop-after or --run-limit; leave it out",
+        ),
         (is_same_file, "--record", "is the same file as --token; give another one"),
     ];
     let found = useless.into_iter().find(|(is_useless, ..)| *is_useless);

@@ -6,6 +6,8 @@ use clap::builder::PossibleValue;
 use clap::{Arg, Command, ValueEnum};
 use clap_complete::Generator;
 
+use crate::cli::help;
+use crate::cli::subcommands::COMPLETIONS;
 use crate::cli::usage::{self, Line, Text, UsageError};
 use command_line::CommandLine;
 
@@ -39,10 +41,10 @@ impl ValueEnum for InteractiveShell {
     }
 }
 
-const AFTER_HELP: &str = "\
+const MORE: &str = "\
 Where each shell finds it:
   winddown completions bash >~/.local/share/bash-completion/completions/winddown
-  winddown completions zsh >DIR/_winddown       DIR is one of $fpath
+  winddown completions zsh >DIR/_winddown\tDIR is one of $fpath
   winddown completions fish >~/.config/fish/completions/winddown.fish
 
 Exit status: 0; 125 if there is none for this shell.";
@@ -50,18 +52,18 @@ Exit status: 0; 125 if there is none for this shell.";
 /// The definition of its command line.
 #[must_use]
 pub fn definition() -> Command {
-    Command::new("winddown completions")
-        .about("Prints a script by which a shell completes winddown's words")
+    let command = Command::new("winddown completions")
+        .about(COMPLETIONS.about)
         .override_usage("winddown completions bash|zsh|fish")
-        .after_help(AFTER_HELP)
-        .max_term_width(100)
+        .after_long_help(MORE)
         .arg(
             Arg::new("shell")
                 .value_name("SHELL")
                 .value_parser(Text::<InteractiveShell>::choice())
                 .hide_possible_values(true)
                 .help("The shell: bash, zsh or fish"),
-        )
+        );
+    help::with_options(command)
 }
 
 /// Runs the subcommand and returns what to print.

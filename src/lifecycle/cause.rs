@@ -50,8 +50,10 @@ pub enum Reach {
 pub enum Cause {
     /// A signal.
     Signal(Received),
-    /// The run limit.
+    /// The run limit: everything is to be over by then.
     RunLimit,
+    /// The run has lasted as long as it may before it is asked.
+    StopAfter,
     /// The main process ended by itself and left stragglers.
     MainExited,
     /// winddown itself was killed.
@@ -74,6 +76,7 @@ impl Cause {
             Self::Signal(received) if received.hangup => "hangup",
             Self::Signal(_) => "signal",
             Self::RunLimit => "run-limit",
+            Self::StopAfter => "stop-after",
             Self::MainExited => "main-exited",
             Self::Abandoned => "winddown-killed",
             Self::ParentEnded => "parent-ended",

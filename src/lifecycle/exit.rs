@@ -9,8 +9,8 @@ pub const WINDDOWN_FAILED: u8 = 125;
 pub const NOT_EXECUTABLE: u8 = 126;
 /// The command was not found.
 pub const NOT_FOUND: u8 = 127;
-/// The run limit began the stop, and the main process ended in time, as with `timeout`. Also if the workload had
-/// fallen silent, and its main process reports success.
+/// The length of the run began the stop, and the main process ended in time, as with `timeout`. Also if the workload
+/// had fallen silent, and its main process reports success.
 pub const RUN_LIMIT: u8 = 124;
 /// The main process was killed by winddown: 128 + SIGKILL.
 pub const KILLED: u8 = 137;
@@ -55,6 +55,7 @@ impl Ending {
 
 /// The input of the table.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "facts, each independent of the others")]
 pub(crate) struct Facts<'a> {
     /// How the main process ended; `None` if it outlived SIGKILL.
     pub(crate) main: Option<Exit>,
@@ -64,6 +65,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) survivors: bool,
     /// Why the workload was asked to stop, if it was.
     pub(crate) cause: Option<Cause>,
+    /// Whether the status is the main process's own even if the length of the run began the stop.
+    pub(crate) preserve_status: bool,
     /// `--remap-exit`, in the order given.
     pub(crate) remap: &'a [(u8, u8)],
     /// Whether winddown is PID 1: it can't die of a signal, since the kernel shields it.
@@ -78,16 +81,22 @@ pub(crate) fn ending(facts: &Facts<'_>) -> Ending {
     if facts.main_was_killed && main == Exit::Signal(Signal::KILL) {
         return Ending::Status(KILLED);
     }
-    let fell_silent = facts.cause == Some(Cause::Silent) && main == Exit::Code(0);
-    if facts.cause == Some(Cause::RunLimit) || fell_silent {
-        return Ending::Status(RUN_LIMIT);
-    }
+    let main = if is_out_of_time(facts, main) { Exit::Code(RUN_LIMIT) } else { main };
     let status = main.status();
     let remapped = facts.remap.iter().rev().find(|(from, _)| *from == status);
     match (remapped, main) {
         (Some((_, to)), _) => Ending::Status(*to),
         (None, Exit::Signal(signal)) if !facts.is_pid_1 => Ending::Die(signal),
         (None, _) => Ending::Status(status),
+    }
+}
+
+/// Whether the status says so.
+fn is_out_of_time(facts: &Facts<'_>, main: Exit) -> bool {
+    match facts.cause {
+        Some(Cause::RunLimit | Cause::StopAfter) => !facts.preserve_status,
+        Some(Cause::Silent) => main == Exit::Code(0),
+        _ => false,
     }
 }
 
@@ -100,6 +109,7 @@ mod tests {
         main_was_killed: false,
         survivors: false,
         cause: None,
+        preserve_status: false,
         remap: &[],
         is_pid_1: false,
     };
@@ -120,10 +130,27 @@ mod tests {
     }
 
     #[test]
+    fn a_run_that_was_too_long_is_told_unless_the_status_is_preserved() {
+        for cause in [Cause::RunLimit, Cause::StopAfter] {
+            let late = Facts { main: Some(Exit::Code(3)), cause: Some(cause), ..PLAIN };
+            assert_eq!(ending(&late), Ending::Status(124));
+            assert_eq!(ending(&Facts { remap: &[(3, 4), (124, 0)], ..late }), Ending::Status(0));
+            let preserved = Facts { preserve_status: true, ..late };
+            assert_eq!(ending(&preserved), Ending::Status(3));
+            assert_eq!(ending(&Facts { remap: &[(3, 4), (124, 0)], ..preserved }), Ending::Status(4));
+            let died = Facts { main: Some(Exit::Signal(Signal::TERM)), ..preserved };
+            assert_eq!(ending(&died), Ending::Die(Signal::TERM));
+            let killed = Facts { main: Some(Exit::Signal(Signal::KILL)), main_was_killed: true, ..preserved };
+            assert_eq!(ending(&killed), Ending::Status(137));
+        }
+    }
+
+    #[test]
     fn a_workload_that_fell_silent_has_not_succeeded() {
         let silent = Facts { cause: Some(Cause::Silent), ..PLAIN };
         assert_eq!(ending(&silent), Ending::Status(124));
         assert_eq!(ending(&Facts { main: Some(Exit::Code(3)), ..silent }), Ending::Status(3));
+        assert_eq!(ending(&Facts { preserve_status: true, ..silent }), Ending::Status(124));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::cause::Cause;
 use super::signal::{Signal, SignalSet};
 
 /// How long something may last.
@@ -121,6 +122,8 @@ pub struct Plan {
     pub map: Vec<Mapping>,
     /// The whole run ends this long after the start, at the latest.
     pub run_limit: Option<Duration>,
+    /// The stop begins this long after the start, at the latest. Not together with a run limit.
+    pub stop_after: Option<Duration>,
     /// The workload is stopped once it has been silent for this long.
     pub watchdog: Option<Duration>,
     /// By how much the workload may move the deadline of a stop, with all its requests together.
@@ -191,11 +194,25 @@ impl Plan {
         if kills && !rest { self.limit.min(Limit::Finite(self.shares())) } else { self.limit }
     }
 
-    /// When the run limit asks for the stop: early enough for the whole stop to fit.
+    /// When the length of the run asks for the stop, and why. A run limit does so early enough for the whole stop to
+    /// fit.
+    pub(crate) fn time_up(&self) -> Option<(Duration, Cause)> {
+        let by_limit = |run_limit: Duration| {
+            (run_limit.saturating_sub(self.length().length().unwrap_or_default()), Cause::RunLimit)
+        };
+        self.stop_after.map(|at| (at, Cause::StopAfter)).or(self.run_limit.map(by_limit))
+    }
+
+    /// The same moment without the reason.
     #[must_use]
-    pub fn run_limit_stop(&self) -> Option<Duration> {
-        let run_limit = self.run_limit?;
-        Some(run_limit.saturating_sub(self.length().length().unwrap_or_default()))
+    pub fn time_up_at(&self) -> Option<Duration> {
+        self.time_up().map(|(at, _)| at)
+    }
+
+    /// When everything is over, as far as that is known before a stop. Extensions can make it later, except for a run
+    /// limit.
+    pub(crate) fn over_at(&self) -> Option<Duration> {
+        self.run_limit.or_else(|| self.length().after(self.stop_after?))
     }
 
     /// The deadline of a stop that starts `now`, never past the run limit. If the run limit is already over (the job

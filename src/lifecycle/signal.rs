@@ -201,6 +201,11 @@ impl SignalSet {
     pub(crate) const fn without(self, signal: Signal) -> Self {
         Self(self.0 & !bit(signal))
     }
+
+    /// Its signals, by number.
+    pub(crate) fn iter(self) -> impl Iterator<Item = Signal> {
+        (1..=u64::BITS.cast_signed()).filter_map(Signal::new).filter(move |signal| self.contains(*signal))
+    }
 }
 
 const fn bit(signal: Signal) -> u64 {

@@ -293,8 +293,12 @@ fn stop_requested(fact: &Fact, limit_origin: &str) -> Option<String> {
             format!("no sign of life from the workload (--watchdog): {stopping}, {when}")
         }
         Cause::RunLimit => {
-            format!("the run limit ends the run: {stopping}, {when}")
+            // Who knows `timeout` expects to be asked when the time is up.
+            let is_default = !limit_origin.starts_with('-') && !limit_origin.starts_with("WINDDOWN_");
+            let hint = if is_default { "; --stop-after asks only at the end" } else { "" };
+            format!("the run limit ends the run: {stopping}, {when}{hint}")
         }
+        Cause::StopAfter => format!("its time is up (--stop-after): {stopping}, {when}"),
         Cause::MainExited => {
             let how = main_exit.map(exit).unwrap_or_default();
             // Without time for it, no process is asked.

@@ -6,14 +6,22 @@ use std::path::PathBuf;
 use clap::{Arg, ArgAction, Command, value_parser};
 
 use super::{explain, timeline};
+use crate::cli::help;
+use crate::cli::subcommands::REPORT;
 use crate::cli::usage::{self, Line, Text, UsageError, named};
 use crate::cli::values::path;
 use crate::observe::log::Format;
 use crate::os::io::destination::Destination;
 
-const AFTER_HELP: &str = "\
-FILE is written by `winddown --record FILE`; - is stdin. OUT.html may be -, for stdout.
-Prints the story of one record; of several, a table and the distribution of their stop times.
+const MORE: &str = "\
+FILE is written by `winddown --record FILE`; - is stdin. OUT.html may be -, for stdout. Prints the story of one record; of several, a table and the distribution of their stop times.
+
+Examples:
+  winddown --record run.json -- ./server\tRecord a run
+  winddown report run.json\tTell what happened in it
+  winddown report --html run.html run.json\tDraw it, for a browser
+  winddown report --explain W04\tExplain a cause that a report names
+
 Exit status: 0; 125 if a record can't be read or the report can't be written.";
 
 /// What to do.
@@ -34,11 +42,18 @@ pub(super) enum ReportJob {
 /// The definition of its command line.
 #[must_use]
 pub fn definition() -> Command {
-    Command::new("winddown report")
-        .about("Shows what happened in recorded runs")
+    let command = Command::new("winddown report")
+        .about(REPORT.about)
         .override_usage("winddown report [--html OUT.html | --format json] FILE...\n       winddown report --explain [CODE]")
-        .after_help(AFTER_HELP)
-        .max_term_width(100)
+        .after_long_help(MORE)
+        .arg(
+            Arg::new("files")
+                .value_name("FILE")
+                .value_parser(value_parser!(PathBuf))
+                .action(ArgAction::Append)
+                .num_args(1..)
+                .help("Records; each may hold several, one after the other"),
+        )
         .arg(
             Arg::new("html")
                 .long("html")
@@ -64,15 +79,8 @@ pub fn definition() -> Command {
                 .hide_possible_values(true)
                 .conflicts_with_all(["html", "format", "files"])
                 .help("Explain a cause (W09, draining) and its remedy; without CODE, list all causes"),
-        )
-        .arg(
-            Arg::new("files")
-                .value_name("FILE")
-                .value_parser(value_parser!(PathBuf))
-                .action(ArgAction::Append)
-                .num_args(1..)
-                .help("Records; each may hold several, one after the other"),
-        )
+        );
+    help::with_options(command)
 }
 
 fn explained(word: &str) -> Result<String, String> {

@@ -85,6 +85,7 @@ pub(super) fn cause(stop: &StopRecord) -> String {
     match stop.cause.as_str() {
         "hangup" => "the end of the terminal".to_owned(),
         "run-limit" => "the run limit".to_owned(),
+        "stop-after" => "the end of its time (--stop-after)".to_owned(),
         "main-exited" => "the end of the main process".to_owned(),
         "winddown-killed" => "the end of winddown itself".to_owned(),
         "parent-ended" => "the end of winddown's parent".to_owned(),

@@ -49,6 +49,7 @@ impl Supervisor {
             main_was_killed: self.tree.main_was_killed(),
             survivors,
             cause,
+            preserve_status: self.preserve_status,
             remap: &self.remap_exit,
             is_pid_1: self.own_pid == 1,
         });

@@ -84,6 +84,8 @@ pub(crate) struct Supervisor {
     pub(crate) killer: Killer,
     /// The parent to stop with, unless an outer process watches it.
     pub(crate) parent: Option<Parent>,
+    /// Whether the main process's own status counts even if the run was too long.
+    pub(crate) preserve_status: bool,
     /// Exit statuses of the main process to rewrite.
     pub(crate) remap_exit: Vec<(u8, u8)>,
     /// What was done since facts were last reported.
@@ -212,7 +214,7 @@ impl Supervisor {
     /// watchdog.
     fn batch_is_over(&self) -> bool {
         let due = match self.machine.phase() {
-            Phase::Running => self.machine.plan().run_limit_stop(),
+            Phase::Running => self.machine.plan().time_up_at(),
             _ => self.machine.deadline(),
         };
         due.is_some_and(|at| at <= self.clock.now())

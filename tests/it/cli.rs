@@ -4,7 +4,7 @@
 use crate::support::builder::{Stream, Winddown, guarded_or_not, winddown_path, workload_path};
 use crate::support::running::Ended;
 use crate::support::snapshot::{Transcript, expect_lines, expect_page};
-use crate::support::{TempDir, read_json, trials};
+use crate::support::{Pty, TempDir, read_json, trials};
 use snapbox::{file, str};
 
 trials![
@@ -22,6 +22,8 @@ trials![
     without_dashes_options_end_at_the_first_word,
     subcommand_words_are_commands_anywhere_but_in_front,
     help_and_version_go_to_stdout_alone,
+    the_help_names_every_subcommand_in_a_line,
+    needs("bash") => help_is_as_wide_as_the_terminal,
     help_that_nobody_reads_is_no_error_message,
 ];
 
@@ -275,7 +277,7 @@ fn without_dashes_options_end_at_the_first_word() {
 
 fn subcommand_words_are_commands_anywhere_but_in_front() {
     let place = TempDir::new();
-    for word in ["check", "completions", "report", "token"] {
+    for word in ["check", "completions", "report", "token", "help"] {
         place.executable(word, "#!/bin/sh\necho \"${0##*/} $*\"\n");
         let path = format!("{}:/usr/bin:/bin", place.path().display());
         let run = |words: &[&str]| Winddown::new().args(words).env("PATH", &path).run();
@@ -284,7 +286,11 @@ fn subcommand_words_are_commands_anywhere_but_in_front() {
             assert_eq!(ended.out(), [format!("{word} -x")]);
         }
         // The slim build has only token, and says so.
-        let remedy = if word == "token" { "there is no option '-x'" } else { "-" };
+        let remedy = match word {
+            "token" => "there is no option '-x'",
+            "help" => "winddown -- help",
+            _ => "-",
+        };
         let ended = refused(run(&[word, "-x"]));
         assert!([word, remedy].iter().all(|part| ended.err()[0].contains(part)), "{}", ended.told());
     }
@@ -300,10 +306,61 @@ fn help_and_version_go_to_stdout_alone() {
     for word in ["--version", "-V"] {
         assert_eq!(print(word).out(), [concat!("winddown ", env!("CARGO_PKG_VERSION"))]);
     }
-    for word in ["--help", "-h"] {
+    for (word, snapshot) in
+        [("--help", file!["snapshots/cli/help.txt"]), ("-h", file!["snapshots/cli/help_short.txt"])]
+    {
         let lines = print(word).out();
-        assert!(lines.len() <= 54 && lines.iter().all(|line| line.chars().count() <= 100), "{lines:#?}");
-        expect_page(&(lines.join("\n") + "\n"), file!["snapshots/cli/help.txt"]);
+        // Which subcommands there are depends on the build.
+        let is_of_all = |line: &&String| !(line.starts_with("  ") && line.contains(": winddown "));
+        let lines: Vec<&str> = lines.iter().filter(is_of_all).map(String::as_str).collect();
+        expect_page(&(lines.join("\n") + "\n"), snapshot);
+    }
+}
+
+/// Every command line whose help this build has, without its `--help`.
+fn subcommands() -> Vec<Vec<String>> {
+    let help = Winddown::new().args(["--help"]).run().expect_code(0).out();
+    let names = help.iter().filter_map(|line| {
+        let words = line.strip_suffix(" --help")?.split(": winddown ").nth(1)?;
+        Some(vec![words.to_owned()])
+    });
+    names.chain([vec![]]).collect()
+}
+
+fn the_help_names_every_subcommand_in_a_line() {
+    let named = subcommands();
+    for word in ["check", "completions", "report", "token"] {
+        let ended = Winddown::new().args([word, "--help"]).run();
+        let is_built = ended.status.code() == Some(0);
+        assert_eq!(named.contains(&vec![word.to_owned()]), is_built, "{named:?}");
+        if is_built {
+            let by_help = Winddown::new().args(["help", word]).run().expect_code(0);
+            assert_eq!(by_help.out(), ended.out());
+            let version = Winddown::new().args([word, "--version"]).run().expect_code(0).out();
+            assert_eq!(version, [format!("winddown {word} {}", env!("CARGO_PKG_VERSION"))]);
+        }
+    }
+    let by_help = Winddown::new().args(["help"]).run().expect_code(0);
+    assert_eq!(by_help.out(), Winddown::new().args(["--help"]).run().expect_code(0).out());
+    refused(Winddown::new().args(["help", "frob"]).run());
+}
+
+fn help_is_as_wide_as_the_terminal() {
+    let longest = |text: &str| text.lines().map(|line| line.chars().count()).max().unwrap_or_default();
+    for subcommand in subcommands() {
+        let words = |word: &str| [subcommand.as_slice(), &[word.to_owned()]].concat();
+        for word in ["-h", "--help"] {
+            let ended = Winddown::new().args(words(word)).run().expect_code(0);
+            let unknown = ended.out().join("\n");
+            assert!((70..=80).contains(&longest(&unknown)), "{unknown}");
+        }
+        let mut terminal = Pty::bash();
+        for (columns, at_least) in [(60, 50), (80, 70), (95, 75)] {
+            terminal.resize(24, columns);
+            let page = terminal.command(&format!("$WD {}", words("--help").join(" ")));
+            let (columns, longest) = (usize::from(columns), longest(&page));
+            assert!((at_least..=columns).contains(&longest), "{columns}: {longest}\n{page}");
+        }
     }
 }
 

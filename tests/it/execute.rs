@@ -151,6 +151,7 @@ fn what_was_meant_is_said() {
         ("./no such", 127, "no such file; it is one word with blanks"),
         ("FOO=a b", 127, "to set a variable, put `env` before it"),
         ("_F1=", 127, "put `env` before it"),
+        ("5s", 127, "no such command in PATH; to limit the run, as timeout does: --stop-after 5s"),
         ("here.sh", 127, "no such command in PATH; it is in this directory: ./here.sh"),
         ("", 127, "no such command in PATH; its name is empty: perhaps a variable is not set"),
         ("~/server", 127, "no such file; only a shell expands ~ and $: use sh -c '...'"),

@@ -280,6 +280,11 @@ fn a_run_limit_says_when_it_is_reached() {
             "winddown: stopped in *ms of 500ms: workload (pid *) died of SIGTERM",
         ],
     );
+    // Without -t somebody may expect to be asked when the time is up, as by timeout.
+    let ended = Winddown::new().args(["--run-limit", "800ms"]).workload("--serve").run().expect_code(124);
+    let hint = "SIGKILL in *ms (half of --run-limit); --stop-after asks only at the end";
+    let line = format!("winddown: the run limit ends the run: stopping workload (pid *), {hint}");
+    expect_lines(&ended, &[&line, "winddown: stopped in *ms of 400ms: workload (pid *) died of SIGTERM"]);
 }
 
 fn no_limit_and_no_time_have_their_own_words() {

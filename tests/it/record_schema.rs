@@ -244,6 +244,8 @@ fn runs_with_stragglers() {
 fn runs_that_reach_their_run_limit() {
     let record = alone(&["--run-limit", "300ms"], "--serve");
     assert_eq!((&record["outcome"], &record["stop"]["cause"]), (&json!("stopped"), &json!("run-limit")));
+    let record = alone(&["--stop-after", "300ms"], "--serve");
+    assert_eq!((&record["outcome"], &record["stop"]["cause"]), (&json!("stopped"), &json!("stop-after")));
     let record = alone(&["--run-limit", "1s", "-t", "300ms"], "--ignore TERM --serve");
     assert_eq!((&record["outcome"], &record["stop"]["cause"]), (&json!("killed"), &json!("run-limit")));
 }

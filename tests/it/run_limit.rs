@@ -11,6 +11,8 @@ use crate::support::{TempDir, eventually, read_json, trials};
 
 trials![
     the_run_limit_asks_early_enough,
+    stop_after_asks_at_that_moment,
+    what_is_asked_for_more_time_comes_on_top_of_stop_after,
     the_run_limit_is_the_end_of_everything,
     a_default_limit_is_at_most_half_of_the_run_limit,
     a_late_stop_ends_by_the_run_limit_too,
@@ -36,6 +38,39 @@ fn the_run_limit_asks_early_enough() {
     assert_eq!(record["stop"]["cause"], "run-limit");
     assert!(milliseconds(&record["stop"]["at_ms"]) >= Duration::from_millis(600), "{record}");
     assert_eq!(record["outcome"], "stopped");
+}
+
+fn stop_after_asks_at_that_moment() {
+    let place = TempDir::new();
+    let record = place.file("record");
+    let ended = Winddown::new()
+        .args(["--stop-after", "700ms", "--record", &record])
+        .workload("--on TERM [ --exit 3 ] --print up --serve")
+        .run()
+        .expect_code(124)
+        .expect_nothing_left();
+    assert!(
+        ended.told().contains("its time is up (--stop-after): stopping workload (pid "),
+        "{}",
+        ended.told()
+    );
+    let record = read_json(&record);
+    assert_eq!((&record["stop"]["cause"], &record["outcome"]), (&"stop-after".into(), &"stopped".into()));
+    ended.expect_time(milliseconds(&record["stop"]["at_ms"]), Duration::from_millis(700));
+    // The time limit begins then.
+    let run = Winddown::new().args(["--stop-after", "500ms", "-t", "400ms"]);
+    let ended = run.workload("--on TERM [ ] --serve").run().expect_code(137).expect_nothing_left();
+    ended.expect_time(ended.duration, Duration::from_millis(900));
+}
+
+fn what_is_asked_for_more_time_comes_on_top_of_stop_after() {
+    let ended = Winddown::new()
+        .args(["--stop-after", "500ms", "-t", "300ms", "--extend-max", "600ms", "--notify"])
+        .workload("--on TERM [ --tell EXTEND_TIMEOUT_USEC=900000 ] --print up --serve")
+        .run()
+        .expect_code(137)
+        .expect_nothing_left();
+    ended.expect_time(ended.duration, Duration::from_millis(1400));
 }
 
 fn the_run_limit_is_the_end_of_everything() {

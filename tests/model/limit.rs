@@ -128,7 +128,7 @@ impl Oracle {
                 rule(due == until, "nothing is due any more, except for the hook after the end")
             }
             Phase::Running => {
-                let runs_out = [turn.plan().run_limit_stop(), self.silent_at].into_iter().flatten().min();
+                let runs_out = [turn.plan().time_up_at(), self.silent_at].into_iter().flatten().min();
                 let runs_out = runs_out.filter(|_| !self.main_has_ended).or(self.leaving);
                 rule(due == runs_out, "idle costs nothing: only a run limit or a watchdog is waited for")
             }

@@ -180,7 +180,7 @@ impl Oracle {
         }
         let runs_out = turn.was(Phase::Running)
             && !self.main_has_ended
-            && turn.plan().run_limit_stop().is_some_and(|at| at <= turn.at);
+            && turn.plan().time_up_at().is_some_and(|at| at <= turn.at);
         let is_silent = turn.was(Phase::Running)
             && !self.main_has_ended
             && turn.event != Event::Alive
@@ -189,6 +189,7 @@ impl Oracle {
         match turn.event {
             Event::MainExited(_) | Event::TreeEmpty | Event::HookEnded(_) => None,
             _ if self.leaving.is_some_and(|until| until <= turn.at) => Some(Cause::MainExited),
+            _ if runs_out && turn.plan().stop_after.is_some() => Some(Cause::StopAfter),
             _ if runs_out => Some(Cause::RunLimit),
             _ if is_silent => Some(Cause::Silent),
             Event::ParentEnded => Some(Cause::ParentEnded),
@@ -211,7 +212,7 @@ impl Oracle {
     /// The run limit leaves no more time.
     fn grace_ends(turn: &Turn<'_>) -> Duration {
         let ends = turn.at + turn.plan().straggler_grace;
-        turn.plan().run_limit_stop().map_or(ends, |at| at.min(ends))
+        turn.plan().time_up_at().map_or(ends, |at| at.min(ends))
     }
 
     /// During the grace of stragglers no process is asked, and only its beginning is reported.

@@ -46,6 +46,7 @@ fn plan(limit: Limit) -> Plan {
         stop_on: [Signal::TERM, Signal::INT].into_iter().collect(),
         map: Vec::new(),
         run_limit: None,
+        stop_after: None,
         watchdog: None,
         extend_max: Duration::ZERO,
         kill_wait: milliseconds(60),
@@ -167,6 +168,16 @@ pub(crate) fn run_limit() -> Case {
         Plan { run_limit, ..plan(milliseconds(30)) },
         &[from(A, "TERM"), from(A, "USR1"), key()],
     )
+}
+
+/// The stop begins after a time, whatever its limit; what the workload asks for comes on top.
+pub(crate) fn stop_after() -> Case {
+    let plan = Plan {
+        stop_after: Some(Duration::from_millis(400)),
+        extend_max: Duration::from_millis(20),
+        ..plan(milliseconds(30))
+    };
+    some("stop after", plan, &[from(A, "TERM"), from(A, "USR1"), key()])
 }
 
 pub(crate) fn leave_stragglers() -> Case {

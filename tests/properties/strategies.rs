@@ -144,6 +144,7 @@ pub(crate) fn plan() -> impl Strategy<Value = Plan> {
     let at_parents_end = prop_oneof![Just(AtParentsEnd::Ask), Just(AtParentsEnd::Kill)];
     (any::<bool>(), at_parents_end, limits, steps(), others).prop_map(
         |(leave_stragglers, at_parents_end, (limit, kill_wait, run_limit), steps, others)| Plan {
+            stop_after: run_limit.is_none().then_some(others.1),
             looks: true,
             last_words: 0,
             limit,

@@ -17,20 +17,27 @@ use super::variable::Variable;
 use crate::check::checks::check::Profile;
 use crate::check::clients::probe::Resource;
 use crate::check::runs::stdin::Input;
+use crate::cli::GRACE_PERIOD;
+use crate::cli::help;
+use crate::cli::subcommands::CHECK;
 use crate::cli::usage::{Text, named};
 use crate::cli::values::{share, stop_signal, stop_signals};
 use crate::lifecycle::plan::Target;
 use crate::observe::log::Format;
 
-const EXAMPLES: &str = "\
+const MORE: &str = "\
 Examples:
-  winddown check -- ./server                             one stop, and a verdict
-  winddown check -t 30s --within 5s -- ./server          killed after 30 s; fails after 5 s
-  winddown check --ready http://127.0.0.1:8080/health -- ./server
+  winddown check -- ./server\tOne stop, and a verdict
+  winddown check -t 30s --within 5s -- ./server\tKilled after 30 s; fails after 5 s
+  winddown check --port auto --ready http://127.0.0.1:{port}/ -- ./server --port {port}\tReady once it answers, on a port that is free
 
 READY is auto, notify, tcp:[HOST:]PORT, http://HOST:PORT/PATH, unix:PATH, log:REGEX, file:PATH or cmd:COMMAND.
 Exit status: 0 passed, 1 a check failed, 3 inconclusive, 125 wrong usage, 126/127 not run, 128+N interrupted.
 It reads no options from the environment.";
+
+/// Options that matter most: those of `-h`.
+const MATTERS: [&str; 10] =
+    ["time-limit", "stop-signal", "within", "port", "ready", "slow", "profile", "runs", "report", "explain"];
 
 fn value(long: &'static str, name: &'static str, parser: impl Into<ValueParser>, help: &'static str) -> Arg {
     Arg::new(long)
@@ -70,15 +77,14 @@ pub fn definition() -> Command {
         .trailing_var_arg(true)
         .num_args(0..)
         .hide(true);
-    Command::new("winddown check")
-        .about("Starts a server, stops it, and judges how it stopped")
+    let command = Command::new("winddown check")
+        .about(CHECK.about)
         .override_usage(
             "winddown check [OPTIONS] [--] COMMAND [ARG]...\n       \
              winddown check [OPTIONS] [SERVER]...   servers of winddown-check.toml, by default all",
         )
-        .after_help(EXAMPLES)
+        .after_long_help(MORE)
         .args_override_self(true)
-        .max_term_width(100)
         .arg(value(
             "config",
             "FILE",
@@ -97,13 +103,24 @@ pub fn definition() -> Command {
         .args(repeating())
         .next_help_heading("Telling")
         .args(telling())
-        .arg(command)
+        .mut_args(|option| {
+            let is_long_only = !MATTERS.contains(&option.get_id().as_str());
+            option.hide_short_help(is_long_only)
+        })
+        .arg(command);
+    help::with_options(command)
 }
 
 fn stopping() -> [Arg; 4] {
     [
-        value("time-limit", "DURATION", Text::of(finite), "From the signal to SIGKILL [default: 10s]")
-            .short('t'),
+        value(
+            "time-limit",
+            "DURATION",
+            Text::of(finite),
+            "From the signal to SIGKILL. Also --grace-period [default: 10s]",
+        )
+        .short('t')
+        .visible_alias(GRACE_PERIOD),
         value(
             "stop-signal",
             "SIGNAL",

@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn each_value_is_read_as_what_it_is_taken_for() {
-        let elsewhere = ["baseline", "strict", "list", "explain", "help", "config"];
+        let elsewhere = ["baseline", "strict", "list", "explain", "help", "config", "version"];
         for option in definition().get_arguments().filter_map(clap::Arg::get_long) {
             let is_given = WORDS.contains(&format!("--{option} "));
             assert!(is_given || elsewhere.contains(&option), "--{option} is not tried");

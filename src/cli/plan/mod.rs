@@ -48,6 +48,11 @@ pub(super) fn planned(options: &StopOptions, limit: Limit, origins: &Origins) ->
     let hook_limit = options.hook_limit.unwrap_or(DEFAULT_HOOK_LIMIT);
     let limited_by =
         options.hook_limit.map_or("default hook limit".to_owned(), |_| origins.name("--hook-limit"));
+    // Whom a step asks that does not say so itself.
+    let asks = |origin: String| match options.to {
+        Some(To::Ask(_)) => format!("{origin}; {}", origins.name("--to")),
+        _ => origin,
+    };
     if let Some(steps) = &options.stop {
         refuse_both(options, origins)?;
         for step in steps {
@@ -60,6 +65,7 @@ pub(super) fn planned(options: &StopOptions, limit: Limit, origins: &Origins) ->
                     planned.push_hook(hook.clone(), step.share.unwrap_or(hook_limit), origin);
                 }
                 What::Signal(signal, own) => {
+                    let origin = if own.is_some() { origin } else { asks(origin) };
                     planned.push(Action::Signal(Some(*signal), own.unwrap_or(to)), step.share, origin);
                 }
                 What::Kill => planned.push(Action::Kill, None, origin),
@@ -76,7 +82,7 @@ pub(super) fn planned(options: &StopOptions, limit: Limit, origins: &Origins) ->
             planned.push_hook(hook.clone(), hook_limit.min(half), origin);
         }
         let origin = options.stop_signal.map_or("default".to_owned(), |_| origins.name("--stop-signal"));
-        planned.push(Action::Signal(options.stop_signal, to), None, origin);
+        planned.push(Action::Signal(options.stop_signal, to), None, asks(origin));
     }
     last_words::add(&mut planned, limit, hook_limit, options, origins)?;
     refuse_misfit(&planned.steps, limit, options, origins)?;

@@ -118,7 +118,7 @@ fn a_duration_without_end_never_overflows() {
         }
     }
     let settings = settings_of(&["-t", "365250d", "--run-limit", "18446744073709551615", "true"], &[]);
-    assert!(settings.plan.run_limit_stop() > Some(Duration::ZERO));
+    assert!(settings.plan.time_up_at() > Some(Duration::ZERO));
     assert_eq!(settings_of(&["--run-limit", "infinity", "true"], &[]).plan.run_limit, None);
 }
 
@@ -213,7 +213,7 @@ fn a_default_limit_is_at_most_half_of_the_run_limit() {
         assert_eq!(settings.origins.limit, origin, "{run_limit}");
     }
     let settings = settings_of(&["-t", "2s", "--run-limit", "3s", "true"], &[]);
-    assert_eq!(settings.plan.run_limit_stop(), Some(Duration::from_secs(1)));
+    assert_eq!(settings.plan.time_up_at(), Some(Duration::from_secs(1)));
 }
 
 #[test]

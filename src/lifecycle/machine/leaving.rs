@@ -71,7 +71,7 @@ impl Machine {
             return;
         }
         let until = now.saturating_add(self.plan.straggler_grace);
-        let until = self.plan.run_limit_stop().map_or(until, |at| until.min(at));
+        let until = self.plan.time_up_at().map_or(until, |at| until.min(at));
         if until <= now {
             self.stop(now, Cause::MainExited, effects);
             return;

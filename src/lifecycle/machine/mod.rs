@@ -161,7 +161,7 @@ impl Machine {
     pub fn deadline(&self) -> Option<Duration> {
         match &self.state {
             State::Starting | State::Stopped { .. } => None,
-            State::Running => [self.run_limit_stop(), self.silence()].into_iter().flatten().min(),
+            State::Running => [self.time_up_at(), self.silence()].into_iter().flatten().min(),
             State::Terminating(stop) => {
                 let hint = self.hint_at(stop).filter(|_| !stop.hint_told);
                 let look = stop.moments.next(self.kills_at(stop));
@@ -385,7 +385,11 @@ impl Machine {
     fn out_of_time(&mut self, now: Duration, effects: &mut Vec<Effect>) {
         let is_due = |at: Option<Duration>| at.is_some_and(|at| at <= now);
         match &self.state {
-            State::Running if is_due(self.run_limit_stop()) => self.stop(now, Cause::RunLimit, effects),
+            State::Running if is_due(self.time_up_at()) => {
+                if let Some((_, cause)) = self.plan.time_up() {
+                    self.stop(now, cause, effects);
+                }
+            }
             State::Running if is_due(self.silence()) => self.stop(now, Cause::Silent, effects),
             State::Leaving { until } if *until <= now => self.stop(now, Cause::MainExited, effects),
             State::Terminating(stop) if is_due(stop.deadline) || is_due(self.plan_kills_at(stop)) => {
@@ -400,8 +404,8 @@ impl Machine {
     }
 
     /// When the run limit asks for the stop; not once the main process has ended by itself.
-    fn run_limit_stop(&self) -> Option<Duration> {
-        self.plan.run_limit_stop().filter(|_| self.main.is_none())
+    fn time_up_at(&self) -> Option<Duration> {
+        self.plan.time_up_at().filter(|_| self.main.is_none())
     }
 
     /// When the watchdog expires; not once the main process has ended.

@@ -14,6 +14,7 @@ pub struct View {
     state: State,
     main_has_ended: bool,
     run_limit: Option<Duration>,
+    stop_after: Option<Duration>,
     silent_at: Option<Duration>,
     post_stop_spared: Option<Duration>,
 }
@@ -44,6 +45,7 @@ impl Machine {
             state,
             main_has_ended: self.main.is_some(),
             run_limit: self.plan.run_limit.filter(|_| matters).map(left),
+            stop_after: self.plan.stop_after.filter(|_| is_open).map(left),
             silent_at: self.silent_at.filter(|_| is_open).map(left),
             post_stop_spared: self.stop_at.filter(|_| self.plan.post_stop.is_some()).map(age),
         }

@@ -132,6 +132,8 @@ fn not_there(name: &str) -> String {
         "only a shell expands ~ and $: use sh -c '...'"
     } else if OF_SHELLS.contains(&name) {
         "it is part of the shell: use sh -c '...'"
+    } else if is_duration(name) {
+        return format!("{cause}; to limit the run, as timeout does: --stop-after {name}");
     } else if !name.contains('/') && Path::new(name).is_file() {
         return format!("{cause}; it is in this directory: ./{name}");
     } else if let Ok(target) = Path::new(name).read_link() {
@@ -140,6 +142,12 @@ fn not_there(name: &str) -> String {
         return cause.to_owned();
     };
     format!("{cause}; {hint}")
+}
+
+/// `5s`, `0.5`: what `timeout` takes as its first word.
+fn is_duration(word: &str) -> bool {
+    let number = word.strip_suffix(['s', 'm', 'h', 'd']).unwrap_or(word);
+    !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
 }
 
 /// The name in `NAME=VALUE`.

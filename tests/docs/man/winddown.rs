@@ -116,7 +116,7 @@ const FOR_COMMAND: [(&str, &str); 5] = [
     ("SHUTDOWN_SOCKET", "With *--extend-max* as well: the socket that *winddown token --extend* uses."),
     (
         "SHUTDOWN_DEADLINE_MS, SHUTDOWN_DEADLINE_MONOTONIC_MS",
-        "With *--run-limit*: when everything will be over, in milliseconds since 1970 and by CLOCK_MONOTONIC.",
+        "With *--run-limit* or *--stop-after*: when everything will be over, in milliseconds since 1970 and by CLOCK_MONOTONIC.",
     ),
     (
         "NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID, LISTEN_PID",
@@ -226,7 +226,10 @@ fn exit_status() -> String {
         (NOT_EXECUTABLE, "COMMAND could not be executed."),
         (NOT_FOUND, "COMMAND was not found."),
         (KILLED, "COMMAND was killed by *winddown*."),
-        (RUN_LIMIT, "The run limit started the stop, and COMMAND ended in time."),
+        (
+            RUN_LIMIT,
+            "*--run-limit* or *--stop-after* started the stop, and COMMAND ended in time. With *--preserve-status* COMMAND's own.",
+        ),
     ];
     section("EXIT STATUS", |roff| {
         roff.text([roman("The first that applies:")]);
