@@ -5,6 +5,7 @@ use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::PathBuf;
 
+use super::page::Surface;
 use super::{Results, name};
 use crate::check::checks::verdict::{Verdict, Word, alike};
 use crate::check::options::reports::ANNOTATION;
@@ -49,7 +50,7 @@ pub(super) fn summary(results: &Results<'_>) -> String {
         let word = verdict.word().name();
         let _ = writeln!(text, "| {} | {word} | {} |", ids.join(", "), cell(&verdict.summary));
     }
-    let _ = writeln!(text, "\n```\n{}```", results.page(false).replace("```", "'''"));
+    let _ = writeln!(text, "\n```\n{}```", results.page(Surface::default()).replace("```", "'''"));
     text
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
+use super::page::Surface;
 use super::{Results, name};
 use crate::check::checks::catalogue;
 use crate::check::checks::verdict::{Verdict, Word};
@@ -24,7 +25,7 @@ pub(super) fn report(who: &[&Results<'_>]) -> String {
 }
 
 fn suite(results: &Results<'_>) -> TestSuite {
-    let (name, page) = (name(results.options), results.page(false));
+    let (name, page) = (name(results.options), results.page(Surface::default()));
     // Histories are kept by these names: another server's must differ.
     let mut suite = TestSuite::new(name.as_str());
     let of = |word| results.verdicts.iter().find(move |verdict: &&Verdict| verdict.word() == word);

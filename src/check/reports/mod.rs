@@ -10,11 +10,9 @@ use crate::check::checks::verdict::{self, Verdict};
 use crate::check::options::reports::Kind;
 use crate::check::options::server_test::ServerTest;
 use crate::os::io::destination::Destination;
-use crate::os::io::terminal::may_colour;
 use crate::os::{environment, reason};
 use crate::text::printable;
-
-const STDOUT: i32 = 1;
+use page::Surface;
 
 mod github;
 mod json;
@@ -45,8 +43,8 @@ impl<'a> Results<'a> {
     }
 
     /// The page for people.
-    fn page(&self, colour: bool) -> String {
-        page::page(self.options, self.seen, &self.verdicts, self.failed_runs, colour)
+    fn page(&self, surface: Surface) -> String {
+        page::page(self.options, self.seen, &self.verdicts, self.failed_runs, surface)
     }
 
     /// Each report that is wanted, and where. Without any on stdout, the page goes there.
@@ -85,7 +83,8 @@ pub(super) fn write(all: &[Results<'_>]) -> (String, Vec<String>) {
     for (kind, file) in &wanted {
         let who: Vec<&Results<'_>> =
             all.iter().filter(|results| results.wanted().contains(&(*kind, *file))).collect();
-        let text = text(*kind, &who, file.is_none() && may_colour(STDOUT));
+        let surface = if file.is_none() { Surface::of_stdout() } else { Surface::default() };
+        let text = text(*kind, &who, surface);
         match file {
             None => out.push_str(&text),
             Some(file) => {
@@ -103,11 +102,11 @@ pub(super) fn write(all: &[Results<'_>]) -> (String, Vec<String>) {
 }
 
 /// A report on these servers.
-fn text(kind: Kind, who: &[&Results<'_>], colour: bool) -> String {
+fn text(kind: Kind, who: &[&Results<'_>], surface: Surface) -> String {
     let each =
         |report: &dyn Fn(&Results<'_>) -> String| who.iter().map(|one| report(one)).collect::<Vec<_>>();
     match kind {
-        Kind::Human => each(&|results| results.page(colour)).join("\n"),
+        Kind::Human => each(&|results| results.page(surface)).join("\n"),
         Kind::Json => each(&json::report).concat(),
         Kind::Junit => junit::report(who),
         Kind::Github => each(&github::annotations).concat(),

@@ -5,14 +5,41 @@ use std::fmt::Write as _;
 use super::name;
 use crate::check::checks::several::Times;
 use crate::check::checks::strip;
-use crate::check::checks::verdict::{Verdict, Word, alike, overall};
+use crate::check::checks::verdict::{Detail, Verdict, Word, alike, overall};
 use crate::check::observed::{AllRuns, Observed, ProbeOutcome, Readiness, Record};
 use crate::check::options::Options;
 use crate::check::options::reports::PAGE_HEAD;
 use crate::check::time::{ms, short};
-use crate::text::{self, counted, printable};
+use crate::os::io::sink::{Sink, columns};
+use crate::os::io::terminal::may_colour;
+use crate::text::{self, counted, printable, wrapped};
 
-const BAR: u64 = 40;
+const STDOUT: i32 = 1;
+
+/// The longest bar, and the longest row of probes that is worth a look.
+const BAR: usize = 40;
+const PROBES_MAX: usize = 90;
+/// Where the text begins: of most lines, of a verdict, and of one whose checks have a long list of names.
+const TEXT: usize = 19;
+const SUMMARY: usize = 20;
+const NAMES: usize = 7;
+/// Below this a text has no more room than a column of words.
+const ROOM_MIN: usize = 16;
+
+/// What it is shown on.
+#[derive(Clone, Copy, Default, Debug)]
+pub(in crate::check) struct Surface {
+    pub(in crate::check) colour: bool,
+    /// The width of a terminal. Files, and programs that look for lines, get each line whole.
+    pub(in crate::check) columns: Option<usize>,
+}
+
+impl Surface {
+    pub(in crate::check) fn of_stdout() -> Self {
+        let is_terminal = Sink::inherited(STDOUT).is_some_and(Sink::is_terminal);
+        Self { colour: may_colour(STDOUT), columns: is_terminal.then(|| columns(STDOUT)) }
+    }
+}
 
 /// The whole page, for a tired engineer.
 pub(in crate::check) fn page(
@@ -20,61 +47,124 @@ pub(in crate::check) fn page(
     all: &AllRuns,
     verdicts: &[Verdict],
     failed_runs: usize,
-    colour: bool,
+    surface: Surface,
 ) -> String {
-    let seen = &all.plain;
-    let mut page = String::new();
+    let mut page = Page { text: String::new(), surface };
     let limit = text::short(options.limit);
-    let runs = match all.others.len() + all.again.len() {
-        0 => "1 run".to_owned(),
-        more => format!("{} runs", more + 1),
-    };
-    let name = name(options);
-    let _ = writeln!(page, "{PAGE_HEAD}{name}  ({runs}, limit {limit})");
-    if let Readiness::Ready { after_ms, how } = &seen.readiness {
-        let _ = writeln!(page, "  ready  {:>8}  {}", short(*after_ms), printable(how));
-        stop_line(&mut page, options, seen);
-        if seen.noise.is_notable() {
-            let _ = writeln!(page, "  machine          {}", seen.noise);
-        }
-        if !seen.strip.is_empty() {
-            let signal = options.stop_signal().name();
-            let _ = writeln!(page, "  probes           {}", shortened(&strip(seen, &signal)));
-            let _ = writeln!(page, "                   {}", legend(seen));
-        }
-    }
+    let runs = counted(1 + all.others.len() + all.again.len(), "run", "s");
+    page.line(PAGE_HEAD, &format!("{}  ({runs}, limit {limit})", name(options)));
+    page.plain_run(options, &all.plain);
     if !all.again.is_empty() {
-        page.push_str(&Times::of(all).with_failed(failed_runs).describe());
+        for line in Times::of(all).with_failed(failed_runs).describe().lines() {
+            page.line("  ", line.strip_prefix("  ").unwrap_or(line));
+        }
     }
     let is_told = |verdict: &Verdict| verdict.word() != Word::Pass || verdict.details().next().is_some();
     for (ids, verdict) in alike(verdicts).filter(|(_, verdict)| is_told(verdict)) {
-        let _ = writeln!(page, "{}", line(verdict, &ids, colour));
-        for detail in verdict.details() {
-            let _ = writeln!(page, "      {detail}");
-        }
+        page.verdict(verdict, &ids);
     }
     let passed: Vec<&str> =
         verdicts.iter().filter(|verdict| !is_told(verdict)).map(|verdict| verdict.id).collect();
     if !passed.is_empty() {
-        let _ = writeln!(page, "  ok  {}", passed.join(", "));
+        page.line("  ok  ", &passed.join(", "));
     }
-    let _ = writeln!(page, "{}", sum(verdicts));
-    page
+    page.line("", &sum(verdicts));
+    page.text
 }
 
-fn stop_line(page: &mut String, options: &Options, seen: &Observed) {
-    let Some(took) = seen.stop_ms() else { return };
-    let limit = ms(options.limit).max(1);
-    let filled = took.saturating_mul(BAR).div_ceil(limit).min(BAR);
-    let bar: String = (0..BAR).map(|at| if at < filled { '#' } else { '-' }).collect();
-    let record = seen.record.as_ref();
-    let end = match record.and_then(|record| record.exit.as_ref()) {
-        _ if record.is_some_and(Record::was_killed) => "killed at the limit".to_owned(),
-        Some(exit) => exit.to_string(),
-        None => String::new(),
-    };
-    let line = format!("  stop   {:>8}  {bar} {end}", short(took));
-    let _ = writeln!(page, "{}", line.trim_end());
+/// The page under construction.
+struct Page {
+    text: String,
+    surface: Surface,
+}
+
+impl Page {
+    fn line(&mut self, head: &str, text: &str) {
+        self.line_at(head, head.chars().count(), text);
+    }
+
+    /// A text that is too long is broken between words; it goes on below its beginning.
+    fn line_at(&mut self, head: &str, begin: usize, text: &str) {
+        let room = self.room(begin).filter(|room| text.chars().count() > *room);
+        let lines = room.map_or_else(|| vec![text.to_owned()], |room| wrapped(text, room));
+        let _ = writeln!(self.text, "{}", format!("{head}{}", lines[0]).trim_end());
+        for line in &lines[1..] {
+            let _ = writeln!(self.text, "{:begin$}{line}", "");
+        }
+    }
+
+    /// How much of a line is left behind its beginning.
+    fn room(&self, begin: usize) -> Option<usize> {
+        self.surface.columns.map(|columns| columns.saturating_sub(begin).max(ROOM_MIN))
+    }
+
+    fn plain_run(&mut self, options: &Options, seen: &Observed) {
+        let Readiness::Ready { after_ms, how } = &seen.readiness else { return };
+        self.line(&format!("  ready  {:>8}  ", short(*after_ms)), &printable(how));
+        self.stop(options, seen);
+        if seen.noise.is_notable() {
+            self.line(&format!("{:<TEXT$}", "  machine"), &seen.noise.to_string());
+        }
+        if !seen.strip.is_empty() {
+            self.probes(&strip(seen, &options.stop_signal().name()));
+            self.line(&" ".repeat(TEXT), &legend(seen));
+        }
+    }
+
+    fn stop(&mut self, options: &Options, seen: &Observed) {
+        let Some(took) = seen.stop_ms() else { return };
+        let most = self.room(TEXT).map_or(BAR, |room| room.min(BAR));
+        let limit = ms(options.limit).max(1);
+        let share = u128::from(took) * most as u128;
+        let filled =
+            usize::try_from(share.div_ceil(u128::from(limit))).map_or(most, |filled| filled.min(most));
+        let bar = "#".repeat(filled) + &"-".repeat(most - filled);
+        self.line(&format!("  stop   {:>8}  ", short(took)), &format!("{bar} {}", end(seen)));
+    }
+
+    /// The letters in as many lines as they need.
+    fn probes(&mut self, strip: &str) {
+        let strip: Vec<char> = shortened(strip).chars().collect();
+        for (row, letters) in strip.chunks(self.room(TEXT).unwrap_or(usize::MAX)).enumerate() {
+            let head = if row == 0 { "  probes" } else { "" };
+            self.line(&format!("{head:<TEXT$}"), &letters.iter().collect::<String>());
+        }
+    }
+
+    /// One line for all checks with the same verdict, and its details.
+    fn verdict(&mut self, verdict: &Verdict, ids: &[&str]) {
+        let (word, code) = match verdict.word() {
+            Word::Fail => ("FAIL", "31"),
+            Word::Warn => ("warn", "33"),
+            Word::Inconclusive => ("???", "35"),
+            Word::Skip => ("skip", "2"),
+            Word::Pass => ("ok", "32"),
+        };
+        let word =
+            if self.surface.colour { format!("\x1b[{code}m{word:<4}\x1b[0m") } else { format!("{word:<4}") };
+        if let [id] = ids {
+            let head = format!("  {word} {id:<12} ");
+            self.line_at(&head, SUMMARY.max(NAMES + id.len() + 1), &verdict.summary);
+        } else {
+            let text = format!("{}: {}", ids.join(", "), verdict.summary);
+            self.line_at(&format!("  {word} "), NAMES, &text);
+        }
+        for detail in verdict.details() {
+            match detail {
+                Detail::Evidence(text) => self.line("      ", text),
+                Detail::Remedy(text) => self.line("      try: ", text),
+            }
+        }
+    }
+}
+
+/// What the stop came to.
+fn end(seen: &Observed) -> String {
+    match seen.record.as_ref() {
+        Some(record) if record.was_killed() => "killed at the limit".to_owned(),
+        Some(Record { exit: Some(exit), .. }) => exit.to_string(),
+        _ => String::new(),
+    }
 }
 
 /// `. answered, x refused`: the letters that occur.
@@ -86,25 +176,10 @@ fn legend(seen: &Observed) -> String {
 
 /// Cuts off a long strip, whose end says no more.
 fn shortened(strip: &str) -> String {
-    const MOST: usize = 90;
-    let letters: Vec<char> = strip.chars().collect();
-    if letters.len() <= MOST {
-        return strip.to_owned();
+    match strip.char_indices().nth(PROBES_MAX) {
+        Some((end, _)) => format!("{}...({} more)", &strip[..end], strip[end..].chars().count()),
+        None => strip.to_owned(),
     }
-    format!("{}...({} more)", letters[..MOST].iter().collect::<String>(), letters.len() - MOST)
-}
-
-/// One line for all checks with the same verdict.
-fn line(verdict: &Verdict, ids: &[&str], colour: bool) -> String {
-    let (word, code) = match verdict.word() {
-        Word::Fail => ("FAIL", "31"),
-        Word::Warn => ("warn", "33"),
-        Word::Inconclusive => ("???", "35"),
-        Word::Skip => ("skip", "2"),
-        Word::Pass => ("ok", "32"),
-    };
-    let word = if colour { format!("\x1b[{code}m{word:<4}\x1b[0m") } else { format!("{word:<4}") };
-    format!("  {word} {:<12} {}", ids.join(", "), verdict.summary)
 }
 
 fn sum(verdicts: &[Verdict]) -> String {

@@ -20,7 +20,7 @@ fn report(words: &[&str], seen: &AllRuns, kind: impl Fn(&Results<'_>) -> String)
 
 #[track_caller]
 fn expect_page(words: &[&str], seen: &AllRuns, snapshot: Data) {
-    assert_data_eq!(report(words, seen, |results| results.page(false)), snapshot.raw());
+    assert_data_eq!(report(words, seen, |results| results.page(Surface::default())), snapshot.raw());
 }
 
 fn ready() -> Readiness {
@@ -95,6 +95,20 @@ fn the_page_of_several_runs() {
     };
     expect_page(&["--runs", "5"], &seen(52.0), file!["snapshots/several.txt"]);
     expect_page(&["--runs", "5", "--within", "1s"], &seen(1530.0), file!["snapshots/several_failed.txt"]);
+}
+
+#[test]
+fn on_a_terminal_lines_break_between_words() {
+    let (options, selection) = chosen(&MIXED);
+    let (test, seen) = (ServerTest { options, selection }, mixed());
+    let results = Results::of(&test, &seen);
+    let page = |columns, colour| results.page(Surface { colour, columns });
+    assert_data_eq!(page(Some(60), false), file!["snapshots/mixed_60.txt"].raw());
+    assert_data_eq!(page(Some(40), false), file!["snapshots/mixed_40.txt"].raw());
+    let words = |page: &str| page.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(words(&page(Some(60), false)), words(&page(None, false)), "nothing is lost");
+    let (plain, coloured) = (page(Some(60), false), page(Some(60), true));
+    assert_eq!(plain.lines().count(), coloured.lines().count(), "colours take no room");
 }
 
 /// The JSON with a line for each field.

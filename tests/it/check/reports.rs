@@ -15,6 +15,7 @@ trials![
     needs("python3") => github_gets_annotations_and_a_summary,
     needs("python3") => runs_are_summed_up,
     needs("python3") => a_terminal_has_colours_and_a_line_for_each_run,
+    on_a_terminal_the_page_is_as_wide_as_that,
     needs("python3") => what_a_server_prints_commands_no_terminal,
     needs("python3") => the_timeline_has_every_run,
     the_timeline_says_once_what_several_checks_say,
@@ -137,6 +138,23 @@ fn a_terminal_has_colours_and_a_line_for_each_run() {
     assert!(!ended.told().contains("[1/1]") && !ended.told().contains('\x1b'), "{}", ended.told());
 }
 
+fn on_a_terminal_the_page_is_as_wide_as_that() {
+    for columns in [80, 40] {
+        let script = format!(
+            "stty cols {columns}; exec {} check --only ready,stops,output,sigint --profile standard -- sh -c 'echo no; exit 3'",
+            winddown_path().display()
+        );
+        let mut pty = Pty::program(["sh", "-c", &script]);
+        pty.expect("FAIL 1 of 4 checks");
+        let screen = pty.screen();
+        let too_long: Vec<&str> =
+            screen.lines().filter(|line| line.trim_end().chars().count() > columns).collect();
+        assert!(too_long.is_empty(), "{columns}: {too_long:#?}");
+        assert!(screen.contains("try: run the command by hand"), "{screen}");
+        pty.wait();
+    }
+}
+
 fn what_a_server_prints_commands_no_terminal() {
     let place = TempDir::new();
     let script = r"printf '\033[31mred\033[0m\ttab\033]0;title\007\n'; exit 3";
@@ -147,7 +165,7 @@ fn what_a_server_prints_commands_no_terminal() {
   FAIL ready        the server exited with 3 before it was ready
       | red    tab
       try: run the command by hand to see why it ends: it must stay in the foreground until it is asked to stop
-  ???  handler, stops, margin, exit-status, survivors, ports, files, output, zombies, shell-wrap, refuse-new the server was not ready, so there was nothing to stop
+  ???  handler, stops, margin, exit-status, survivors, ports, files, output, zombies, shell-wrap, refuse-new: the server was not ready, so there was nothing to stop
 FAIL 1 of 12 checks
 "#]],
     );
