@@ -1,9 +1,9 @@
 #!/bin/sh
 # Shows winddown at work in about five seconds: silence, a stop in time, a limit that expires.
-# Needs cargo and a POSIX shell; exits with 0 if each run ended as expected.
+# Needs cargo and a POSIX shell; the first build takes a minute or two. Exits with 0 if each run ended as expected.
 set -eu
 cd "$(dirname "$0")/.."
-cargo build --quiet
+cargo build # shows its progress on stderr
 target=${CARGO_TARGET_DIR:-target}
 PATH=$(cd "$target/debug" && pwd):$PATH
 place=$(mktemp -d)

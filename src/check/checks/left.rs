@@ -1,6 +1,7 @@
 //! Checks of what the server leaves behind.
 
-use super::check::{Check, Judge, Profile};
+use super::check::{Case, Check, Judge, Profile};
+use super::start;
 use super::verdict::Verdict;
 use crate::check::observed::{Before, LeftFile, Listener, Observed, ProcessRecord, Record};
 use crate::check::options::Options;
@@ -22,8 +23,17 @@ const STRAGGLERS: Check = Check {
     more: "Fails when another of the server's processes lives on after the main process has ended: in a \
          container it would be killed in the middle of its work, elsewhere it would stay. Wait for all \
          children before exiting. Allow exceptions with --allow proc:NAME.",
-    judge: Judge::Stop(|case| stragglers(case.options, case.seen, case.record)),
+    judge: Judge::Stop(survivors),
 };
+
+/// What a server that ended by itself has left is not left by a stop.
+fn survivors(case: &Case<'_>) -> Verdict {
+    let Case { options, seen, record, .. } = *case;
+    if record.ended_unasked() {
+        return start::ended_early(STRAGGLERS.id, options, seen, record).proves_nothing(false);
+    }
+    stragglers(options, seen, record)
+}
 
 pub(super) fn stragglers(options: &Options, seen: &Observed, record: &Record) -> Verdict {
     const WAIT: &str = "wait for all children before the main process ends";

@@ -178,6 +178,22 @@ fn who_ends_unasked_is_not_ready_and_does_not_stop() {
     }
 }
 
+/// What a daemon has left running is not left by a stop: one cause, and one remedy.
+#[test]
+fn who_goes_into_the_background_is_told_once() {
+    let seen = changed(|seen| {
+        let record = seen.record.as_mut().expect("a record");
+        record.stop.as_mut().expect("a stop").cause = "main-exited".to_owned();
+        record.killed = vec![process(11, "nginx")];
+        seen.left.processes = vec![process(11, "nginx")];
+    });
+    let verdicts = judged(&[], &AllRuns { plain: seen, ..AllRuns::default() });
+    let failed = verdicts.iter().filter(|verdict| verdict.word() == Word::Fail).map(|verdict| verdict.id);
+    assert_eq!(failed.collect::<Vec<_>>(), ["ready", "stops"]);
+    let remedies = verdicts.iter().flat_map(Verdict::lines).filter(|line| line.starts_with("try: "));
+    assert!(remedies.into_iter().all(|line| line.contains("foreground")), "{verdicts:?}");
+}
+
 #[test]
 fn what_was_to_be_killed_has_died_of_it() {
     let check = find("kill-restart").expect("a check");

@@ -113,6 +113,10 @@ impl Page {
 
     fn stop(&mut self, options: &Options, seen: &Observed) {
         let Some(took) = seen.stop_ms() else { return };
+        if seen.record.as_ref().is_some_and(Record::ended_unasked) {
+            self.line(&format!("{:<TEXT$}", "  stop"), &format!("before it was asked: {}", end(seen)));
+            return;
+        }
         let most = self.room(TEXT).map_or(BAR, |room| room.min(BAR));
         let limit = ms(options.limit).max(1);
         let share = u128::from(took) * most as u128;

@@ -248,8 +248,10 @@ impl<'a> ActiveRun<'a> {
             listeners: listeners.clone(),
         });
         if load.as_ref().is_some_and(Load::is_over) {
-            self.observed.missing =
-                Some(Missing::Inconclusive("the command of --drive ended before the signal".to_owned()));
+            self.observed.missing = Some(Missing::Inconclusive(
+                "the command of --drive ended before the signal: let it run for longer than the stop"
+                    .to_owned(),
+            ));
         }
         let waited_before = inspect::waited_for_cpu_ms(&pids(inner));
         let signal_at = now_ms(self.clock);
