@@ -53,6 +53,8 @@ pub(super) struct Observed {
     pub(super) took_ms: u64,
     /// What was left when nothing should have been.
     pub(super) left: Leftovers,
+    /// What of the left files was removed, so that no later run trips over it.
+    pub(super) put_away: Vec<LeftFile>,
     /// What the server printed.
     pub(super) output: Printed,
     /// Who answered at the server's addresses before the start, one line each.

@@ -66,6 +66,8 @@ struct Run<'a> {
     probe_counts: Option<Counts>,
     held: Vec<Connection>,
     left: Left<'a>,
+    /// Files that check has removed.
+    put_away: Vec<File<'a>>,
     cpu_wait_ms: u64,
     cpu_pressure: Option<f64>,
     output: &'a [String],
@@ -170,6 +172,7 @@ impl<'a> Run<'a> {
                 listeners: seen.left.listeners.iter().map(|listener| listener.address.as_str()).collect(),
                 files: seen.left.files.iter().map(File::from).collect(),
             },
+            put_away: seen.put_away.iter().map(File::from).collect(),
             cpu_wait_ms: seen.noise.waited_ms,
             cpu_pressure: seen.noise.pressure,
             output: &seen.output.last,

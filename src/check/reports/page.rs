@@ -6,7 +6,7 @@ use super::name;
 use crate::check::checks::several::Times;
 use crate::check::checks::strip;
 use crate::check::checks::verdict::{Detail, Verdict, Word, alike, overall};
-use crate::check::observed::{AllRuns, Observed, ProbeOutcome, Readiness, Record};
+use crate::check::observed::{AllRuns, LeftFile, Observed, ProbeOutcome, Readiness, Record};
 use crate::check::options::Options;
 use crate::check::options::reports::PAGE_HEAD;
 use crate::check::time::{ms, short};
@@ -59,6 +59,7 @@ pub(in crate::check) fn page(
             page.line("  ", line.strip_prefix("  ").unwrap_or(line));
         }
     }
+    put_away(&mut page, all);
     let is_told = |verdict: &Verdict| verdict.word() != Word::Pass || verdict.details().next().is_some();
     for (ids, verdict) in alike(verdicts).filter(|(_, verdict)| is_told(verdict)) {
         page.verdict(verdict, &ids);
@@ -168,6 +169,24 @@ fn end(seen: &Observed) -> String {
         Some(record) if record.was_killed() => "killed at the limit".to_owned(),
         Some(Record { exit: Some(exit), .. }) => exit.to_string(),
         _ => String::new(),
+    }
+}
+
+/// A line for each file that was removed, with the runs that had left it.
+fn put_away(page: &mut Page, all: &AllRuns) {
+    let mut told: Vec<(&LeftFile, Vec<&str>)> = Vec::new();
+    for (scenario, run) in all.runs() {
+        for file in &run.put_away {
+            match told.iter_mut().find(|(known, _)| *known == file) {
+                Some((_, by)) if by.last() == Some(&scenario.name()) => {}
+                Some((_, by)) => by.push(scenario.name()),
+                None => told.push((file, vec![scenario.name()])),
+            }
+        }
+    }
+    for (file, by) in told {
+        let text = format!("{} ({}), left by {}", printable(&file.path), file.kind, by.join(", "));
+        page.line(&format!("{:<TEXT$}", "  put away"), &text);
     }
 }
 

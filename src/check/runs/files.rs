@@ -1,8 +1,8 @@
 //! Files that a server makes and should remove: sockets, locks, pid files, shared memory.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, OpenOptions};
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,7 +11,8 @@ use nix::fcntl::OFlag;
 
 use super::shared_memory;
 use crate::check::observed::{LeftFile, Listener};
-use crate::os::inspect;
+use crate::os::inspect::{self, answers};
+use crate::os::io::own_file;
 use crate::os::process::procfs;
 
 /// Where pid files, locks and shared memory usually are.
@@ -32,8 +33,11 @@ pub(super) struct Files {
     before: HashSet<PathBuf>,
     /// What the server had open, mapped or listened at.
     touched: HashSet<PathBuf>,
-    pids: HashSet<i32>,
+    /// The ids of the server's processes as they may be written in a file, and as they are known here.
+    ids: HashMap<i32, i32>,
     users: HashSet<u32>,
+    /// The paths at which the server listened.
+    sockets: HashSet<PathBuf>,
     memory: shared_memory::Watch,
     /// Shared memory that was made during the run, and that no process was seen to hold.
     unsure: Vec<PathBuf>,
@@ -62,26 +66,73 @@ impl Files {
 
     /// Notes which files the server holds, while it is alive.
     pub(super) async fn note(&mut self, pids: &[i32], listeners: &[Listener]) {
-        self.pids.extend(pids);
-        let folders = pids.iter().filter_map(|pid| fs::metadata(format!("/proc/{pid}")).ok());
-        self.users.extend(folders.map(|folder| folder.uid()));
+        self.note_processes(pids);
         self.touched.extend(inspect::open_files(pids));
         let held = shared_memory::held_within(pids.to_vec(), MEMORY_PATIENCE).await;
         self.touched.extend(held.unwrap_or_default());
-        let paths = listeners.iter().filter(|listener| listener.protocol == "unix");
-        self.touched
-            .extend(paths.map(|listener| PathBuf::from(&listener.address)).filter(|path| path.is_absolute()));
+        let places: HashSet<PathBuf> = pids.iter().filter_map(|pid| inspect::directory(*pid)).collect();
+        let named = |listener: &&Listener| listener.protocol == "unix" && !listener.address.starts_with('@');
+        let addresses = listeners.iter().filter(named).map(|listener| &listener.address);
+        self.sockets
+            .extend(addresses.flat_map(|address| places.iter().map(move |place| place.join(address))));
+        self.touched.extend(self.sockets.iter().cloned());
+    }
+
+    /// Notes the ids and users of the server's processes.
+    pub(super) fn note_processes(&mut self, pids: &[i32]) {
+        let written =
+            |pid: &i32| inspect::ids(*pid).into_iter().map(move |id| (id, *pid)).collect::<Vec<_>>();
+        self.ids.extend(pids.iter().flat_map(written));
+        let folders = pids.iter().filter_map(|pid| fs::metadata(format!("/proc/{pid}")).ok());
+        self.users.extend(folders.map(|folder| folder.uid()));
     }
 
     /// What the server has left behind.
     pub(super) async fn left(&mut self) -> Vec<LeftFile> {
         self.touched.extend(self.memory.seen());
         self.look_at_shared_memory().await;
+        self.made()
+    }
+
+    /// What was not there before.
+    fn made(&self) -> Vec<LeftFile> {
         let made = self.places().flat_map(|place| entries(&place)).chain(self.touched.iter().cloned());
         let new: HashSet<PathBuf> = made.filter(|path| !self.before.contains(path)).collect();
         let mut left: Vec<LeftFile> = new.iter().filter_map(|path| self.judge(path)).collect();
         left.sort();
         left
+    }
+
+    /// Removes what the next run could trip over, once the server has ended; returns what that was. It is certain to
+    /// be the server's, and worth nothing: other files stay.
+    pub(super) fn put_away(&self, may_stay: impl Fn(&str) -> bool) -> Vec<LeftFile> {
+        let is_put_away = |file: &LeftFile| {
+            let path = Path::new(&file.path);
+            let proved =
+                |at: &Path| if self.is_stale(path, at) { Ok(()) } else { Err(io::ErrorKind::Other.into()) };
+            !may_stay(&file.path) && proved(path).is_ok() && own_file::remove_if(path, proved).is_ok()
+        };
+        self.made().into_iter().filter(is_put_away).collect()
+    }
+
+    /// Whether a file that was made during the run is one of the server's that says nothing any more: a socket at which
+    /// the server listened and nobody does now, a file with the id of a process of its that has ended, or an empty
+    /// one that it had open. It has another name (`at`) at the last look.
+    fn is_stale(&self, path: &Path, at: &Path) -> bool {
+        let Ok(metadata) = at.symlink_metadata() else { return false };
+        let is_its_users = self.users.contains(&metadata.uid());
+        let names_an_ended_one = || {
+            let process = first_number(at).and_then(|id| self.ids.get(&id));
+            process.is_some_and(|pid| procfs::stat(*pid).is_none())
+        };
+        let is_empty = metadata.len() == 0 && self.touched.contains(path);
+        let is_deserted = || self.sockets.contains(path) && answers::is_deserted(at);
+        is_its_users
+            && if metadata.is_file() {
+                is_empty || names_an_ended_one()
+            } else {
+                metadata.file_type().is_socket() && is_deserted()
+            }
     }
 
     /// Shared memory that the server's user made during the run, and that no process holds now, may be the server's or
@@ -130,7 +181,7 @@ impl Files {
 
     /// Whether a pid file is the server's: other programs write pid files, too.
     fn names_a_process(&self, path: &Path) -> bool {
-        first_number(path).is_some_and(|pid| self.pids.contains(&pid))
+        first_number(path).is_some_and(|pid| self.ids.contains_key(&pid))
     }
 }
 

@@ -3,8 +3,12 @@
 
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
 
 use super::{listeners, procfs, socket_inodes};
 use crate::os::clock::Clock;
@@ -75,6 +79,16 @@ fn accepting(to: SocketAddr) -> HashSet<u64> {
         |ip: IpAddr| listening.iter().filter(|(_, local)| *local == ip).map(|(inode, _)| *inode).collect();
     let sets = ranks.into_iter().flatten().map(at);
     sets.into_iter().find(|set: &HashSet<u64>| !set.is_empty()).unwrap_or_default()
+}
+
+/// Whether no process listens any more at a unix socket.
+pub(crate) fn is_deserted(path: &Path) -> bool {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let connected = || {
+        let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+        connect(socket.as_raw_fd(), &UnixAddr::new(path)?)
+    };
+    connected() == Err(Errno::ECONNREFUSED)
 }
 
 /// Which processes accept at a unix socket. The kernel names only the process that began to listen.

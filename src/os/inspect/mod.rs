@@ -133,6 +133,18 @@ pub(crate) fn mapped_files(pids: &[i32], under: &str) -> HashSet<PathBuf> {
     found
 }
 
+/// The ids of a process, in its own PID namespace and in each one above.
+pub(crate) fn ids(pid: i32) -> Vec<i32> {
+    let text = Directory::open(pid).and_then(|directory| directory.read("status").ok()).unwrap_or_default();
+    let ids = Status::parse(&text).field("NSpid").map(str::to_owned).unwrap_or_default();
+    ids.split_whitespace().filter_map(|id| id.parse().ok()).collect()
+}
+
+/// The directory in which a process resolves relative paths.
+pub(crate) fn directory(pid: i32) -> Option<PathBuf> {
+    std::fs::read_link(format!("/proc/{pid}/cwd")).ok()
+}
+
 /// One of these processes that is in another network namespace, whose listeners can't be seen from here.
 pub(crate) fn in_another_network(pids: &[i32]) -> Option<procfs::Stat> {
     let network = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/net")).ok();

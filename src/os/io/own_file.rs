@@ -105,7 +105,14 @@ pub(crate) fn remove(path: &Path, kind: &FileKind) -> io::Result<()> {
     if file(path, kind)?.is_none() {
         return Ok(());
     }
-    // Checked again under a name that no one else knows.
+    remove_if(path, |at| file(at, kind).map(drop))
+}
+
+/// Removes a file, if it is still what it is taken for once it has a name that no one else knows.
+///
+/// # Errors
+/// When the file can't be removed, or is something else: then it has its own name again.
+pub(crate) fn remove_if(path: &Path, is_it: impl Fn(&Path) -> io::Result<()>) -> io::Result<()> {
     let mut moved = Err(Errno::EEXIST);
     let names = (0..NAMES_MAX).map(|number| beside(path, number));
     let aside = names.into_iter().find(|aside| {
@@ -113,8 +120,8 @@ pub(crate) fn remove(path: &Path, kind: &FileKind) -> io::Result<()> {
         moved != Err(Errno::EEXIST)
     });
     match (moved, aside) {
-        (Ok(()), Some(aside)) => match file(&aside, kind) {
-            Ok(_) => fs::remove_file(aside),
+        (Ok(()), Some(aside)) => match is_it(&aside) {
+            Ok(()) => fs::remove_file(aside),
             Err(error) => {
                 let _ = rename(&aside, path, RenameFlags::RENAME_NOREPLACE);
                 Err(error)

@@ -230,16 +230,18 @@ fn runs_are_summed_up() {
 
 fn the_first_failure_ends_the_runs() {
     let place = TempDir::new();
-    let ended =
-        check_in(&place, "--only term-restart,ready --until-fail --runs 5", &server("once")).expect_code(1);
+    let script = "test ! -e started || { echo 'started before'; exit 1; }; trap exit TERM; touch started; echo up; \
+                  while :; do sleep 0.02; done";
+    let options = "--ready log:up --only term-restart,ready --until-fail --runs 5";
+    let ended = check_in(&place, options, &["sh", "-c", script].map(str::to_owned)).expect_code(1);
     expect_verdicts(
         &ended,
         str![[r#"
   FAIL ready        in 1 of 2 runs: the server exited with 1 before it was ready
-      | server.pid is there: is it running already?
+      | started before
       try: run the command by hand to see why it ends: it must stay in the foreground until it is asked to stop
   FAIL term-restart started again, the server exited with 1
-      | server.pid is there: is it running already?
+      | started before
       try: on startup, remove what a dead server left behind (pid file, socket, lock), and bind with SO_REUSEADDR
 FAIL 2 of 2 checks
 "#]],

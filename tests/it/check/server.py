@@ -136,7 +136,7 @@ elif mode == "aborts-int":
 elif mode in ("pid-file", "once"):
     if os.path.exists("server.pid"):
         sys.exit("server.pid is there: is it running already?")
-    open("server.pid", "w").write("1\n")
+    open("server.pid", "w").write(f"{os.getpid()}\n")
 elif mode in ("has-child", "needs-child"):
     child_was_gone = False
     child = subprocess.Popen(["sleep", "60"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -2,8 +2,8 @@
 
 use snapbox::str;
 
-use super::{check, expect, expect_verdicts, server, tells_apart};
-use crate::support::trials;
+use super::{check, check_in, expect, expect_verdicts, server, tells_apart};
+use crate::support::{TempDir, trials};
 
 trials![
     needs("python3") => in_flight,
@@ -16,6 +16,9 @@ trials![
     needs("python3") => startup,
     needs("python3", "pid-namespace") => pid1,
     needs("python3") => restarts,
+    what_a_run_has_left_is_put_away_for_the_next,
+    what_is_not_certain_to_be_the_servers_stays,
+    needs("python3") => a_deserted_socket_is_put_away,
     needs("python3") => kill_orphans,
     long needs("python3") => a_good_server_passes_the_profile,
     needs("python3") => without_what_they_need_they_are_skipped,
@@ -108,6 +111,57 @@ fn restarts() {
 FAIL 1 of 1 check
 "#]],
     );
+}
+
+/// Does not start beside a pid file, and leaves one when it is killed.
+const WITH_PID_FILE: &str = "test ! -e server.pid || exit 3; trap 'rm server.pid; exit' TERM; echo $$ > server.pid; \
+                             echo precious > data.lock; echo up; while :; do sleep 0.02; done";
+
+fn what_a_run_has_left_is_put_away_for_the_next() {
+    let place = TempDir::new();
+    let command = ["sh", "-c", WITH_PID_FILE].map(str::to_owned);
+    let options = "--ready log:up --only stops,kill-restart,kill-orphans,term-restart";
+    let ended = check_in(&place, options, &command).expect_code(1);
+    let left =
+        format!("  put away         {} (pid file), left by kill-restart, kill", place.file("server.pid"));
+    let told: Vec<String> = ended.out().into_iter().filter(|line| line.contains("put away")).collect();
+    assert_eq!(told, [left], "{}", ended.told());
+    expect(&ended, "FAIL", "kill-restart");
+    expect(&ended, "ok", "term-restart");
+    assert!(!place.path().join("server.pid").exists(), "{}", ended.told());
+    assert_eq!(std::fs::read_to_string(place.file("data.lock")).expect("it stays"), "precious\n");
+}
+
+/// A file that was there before, one of another process, and one that the user allows.
+fn what_is_not_certain_to_be_the_servers_stays() {
+    let place = TempDir::new();
+    place.write("before.pid", "1\n");
+    let script = "echo $$ > before.pid; echo 1 > other.pid; echo $$ > allowed.pid; echo $$ > server.pid; \
+                  echo $$ > server.txt; echo up; exec sleep 60";
+    let options = "--ready log:up --only stops --allow file:allowed.pid";
+    let command = ["sh", "-c", script].map(str::to_owned);
+    let ended = check_in(&place, options, &command).expect_code(0);
+    for (name, stays) in [
+        ("before.pid", true),
+        ("other.pid", true),
+        ("allowed.pid", true),
+        ("server.txt", true),
+        ("server.pid", false),
+    ] {
+        assert_eq!(place.path().join(name).exists(), stays, "{name}: {}", ended.told());
+    }
+}
+
+fn a_deserted_socket_is_put_away() {
+    let place = TempDir::new();
+    let ended = check_in(&place, "--only files,sigint --report json", &server("leaves-files")).expect_code(1);
+    let report: serde_json::Value = serde_json::from_str(&ended.out()[0]).expect("a report");
+    for run in report["runs"].as_array().expect("runs") {
+        let kinds: Vec<_> =
+            run["put_away"].as_array().expect("files").iter().map(|file| &file["kind"]).collect();
+        assert_eq!(kinds, ["pid file", "socket"], "{report:#}");
+    }
+    assert_eq!(place.path().read_dir().expect("its directory").count(), 0);
 }
 
 fn kill_orphans() {

@@ -109,28 +109,8 @@ async fn play(
     let input = variant.input.unwrap_or(options.stdin);
     let id = RunId { number: variant.number, scenario };
     let (mut run, pids) = ActiveRun::start(options, id, input, jobs, clock).await?;
-    if scenario == Scenario::Startup {
-        run.early(variant.delay, pids).await;
-        return Ok(run.observed);
-    }
-    run.observed.readiness = run.readiness().await;
-    let Some(pids) = pids.filter(|_| run.observed.is_ready()) else {
-        if matches!(run.observed.readiness, Readiness::Ended { .. }) {
-            run.observed.record = run.job.record();
-        }
-        // Before the kill: what the server prints about that is not the reason.
-        run.observed.output.last = run.job.run.output.last(LAST_LINES);
-        run.job.run.end_now().await;
-        if let Some(record) = run.job.record().filter(|_| run.observed.record.is_none()) {
-            jobs.archive.keep(id, &record);
-        }
-        return Ok(run.observed);
-    };
-    tokio::time::sleep(variant.delay).await;
-    run.stop(pids).await;
-    if matches!(scenario, Scenario::KillRestart | Scenario::TermRestart) {
-        run.start_again(jobs).await?;
-    }
+    run.go_through(variant.delay, pids, jobs).await?;
+    run.put_away();
     Ok(run.observed)
 }
 
@@ -174,6 +154,7 @@ impl<'a> ActiveRun<'a> {
             };
             if let (Some((inner, _)), Some(main)) = (found, main) {
                 info!(pid = main, "started");
+                run.files.note_processes(&[main]);
                 return Ok((run, Some(Pids { inner, main })));
             }
             if run.job.run.status().is_some() {
@@ -185,6 +166,7 @@ impl<'a> ActiveRun<'a> {
 
     async fn readiness(&mut self) -> Readiness {
         let readiness = ready::wait(&mut self.job, self.options, &self.strangers, self.clock).await;
+        self.files.note_processes(&ready::tree(&self.job));
         match &readiness {
             Readiness::Ready { after_ms, how } => info!(after_ms, by = how, "ready"),
             Readiness::Ended { how } => warn!(how, "ended before it was ready"),
@@ -192,6 +174,47 @@ impl<'a> ActiveRun<'a> {
             Readiness::TimedOut { after_ms, seen } => warn!(after_ms, seen, "not ready"),
         }
         readiness
+    }
+
+    /// Waits until the server is ready, and stops it.
+    async fn go_through(&mut self, delay: Duration, pids: Option<Pids>, jobs: &Jobs) -> std::io::Result<()> {
+        if self.scenario == Scenario::Startup {
+            self.early(delay, pids).await;
+            return Ok(());
+        }
+        self.observed.readiness = self.readiness().await;
+        let Some(pids) = pids.filter(|_| self.observed.is_ready()) else {
+            self.give_up(jobs).await;
+            return Ok(());
+        };
+        tokio::time::sleep(delay).await;
+        self.stop(pids).await;
+        if matches!(self.scenario, Scenario::KillRestart | Scenario::TermRestart) {
+            self.start_again(jobs).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends a server that is not ready.
+    async fn give_up(&mut self, jobs: &Jobs) {
+        if matches!(self.observed.readiness, Readiness::Ended { .. }) {
+            self.observed.record = self.job.record();
+        }
+        // Before the kill: what the server prints about that is not the reason.
+        self.observed.output.last = self.job.run.output.last(LAST_LINES);
+        self.job.run.end_now().await;
+        if let Some(record) = self.job.record().filter(|_| self.observed.record.is_none()) {
+            jobs.archive.keep(RunId { number: self.number, scenario: self.scenario }, &record);
+        }
+    }
+
+    /// Nothing that this run has left concerns the next one.
+    fn put_away(&mut self) {
+        let may_stay = |path: &str| self.options.allow.iter().any(|allowed| allowed.covers_file(path));
+        self.observed.put_away = self.files.put_away(may_stay);
+        for file in &self.observed.put_away {
+            info!(file = file.path, kind = file.kind, "put away");
+        }
     }
 
     /// Asks the server to stop this long after its start, ready or not.
