@@ -248,7 +248,7 @@ _winddown_check() {
 
     case "${cmd}" in
         winddown_check)
-            opts="-t -s -v -h -V --config --grace-period --time-limit --stop-signal --to --within --env --cwd --port --stdin --ready --ready-timeout --probe --url --slow --stream --drive --break --profile --only --skip --warn --deny --strict --expect-exit --allow --settle --watch --runs --until-fail --baseline --save-baseline --name --report --log --record --verbose --log-format --list --explain --help --version"
+            opts="-t -s -v -h -V --config --grace-period --time-limit --stop-signal --to --within --env --cwd --port --stdin --ready --ready-timeout --probe --url --slow --stream --insecure --drive --break --profile --only --skip --warn --deny --strict --expect-exit --allow --settle --watch --runs --until-fail --baseline --save-baseline --name --report --log --record --verbose --log-format --list --explain --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -19,7 +19,7 @@ function __winddown_command
         case run
             set options t/time-limit= grace-period= s/stop-signal= to= stop= stop-delay= pre-stop= post-stop= hook-limit= kill-wait= dump-signal= on-timeout= explain-plan run-limit= stop-after= preserve-status leave-stragglers straggler-grace= stop-with-parent no-guard stop-on= map= remap-exit= token= extend-max= notify watchdog= log-format= v/verbose q/quiet record= h/help V/version
         case check
-            set options config= t/time-limit= grace-period= s/stop-signal= to= within= env= cwd= port= stdin= ready= ready-timeout= probe= url= slow= stream= drive= break= profile= only= skip= warn= deny= strict expect-exit= allow= settle= watch= runs= until-fail baseline= save-baseline= name= report= log= record= v/verbose log-format= list explain= h/help V/version
+            set options config= t/time-limit= grace-period= s/stop-signal= to= within= env= cwd= port= stdin= ready= ready-timeout= probe= url= slow= stream= insecure drive= break= profile= only= skip= warn= deny= strict expect-exit= allow= settle= watch= runs= until-fail baseline= save-baseline= name= report= log= record= v/verbose log-format= list explain= h/help V/version
         case '*'
             return 1
     end
@@ -223,6 +223,7 @@ dependency-gone\t''
 stdout-full\t''
 stdin\t''
 notify\t''"
+complete -c winddown -n '__winddown_is check' -l insecure -d 'Take any certificate of https URLs, such as a self-signed one'
 complete -c winddown -n '__winddown_is check' -l strict -d 'Make every warning a failure'
 complete -c winddown -n '__winddown_is check' -l until-fail -d 'Repeat until a check fails, at most --runs times'
 complete -c winddown -n '__winddown_is check' -s v -l verbose -d 'Log each run\'s actions and observations on stderr'

@@ -12,7 +12,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinHandle;
 use tracing::info;
 
-use super::probe::{Connected, Duplex, Place, Url};
+use super::duplex::Duplex;
+use super::probe::{Connected, Place, Url};
 use crate::check::observed::{HeldConnection, HeldEnd, Missing};
 use crate::check::runs::scenario::Holds;
 use crate::check::time::now_ms;
@@ -73,11 +74,14 @@ impl Holding {
             }
             Holds::Half => {
                 let url = wanted.http.ok_or(Missing::Skip("the server speaks no HTTP"))?;
-                holding.silent(&url.place, b"GET / HT", clock).await.map_err(broken)?;
+                holding
+                    .silent(url.connect().await.map_err(broken)?, b"GET / HT", clock)
+                    .await
+                    .map_err(broken)?;
             }
             Holds::Silent => {
                 let place = wanted.place.ok_or(Missing::Skip("the server listens nowhere"))?;
-                holding.silent(place, b"", clock).await.map_err(broken)?;
+                holding.silent(place.connect().await.map_err(broken)?, b"", clock).await.map_err(broken)?;
             }
             Holds::Nothing => {}
         }
@@ -92,7 +96,7 @@ impl Holding {
     }
 
     async fn request(&mut self, url: &Url, clock: Clock) -> io::Result<()> {
-        let Connected { stream, ends, .. } = url.place.connect().await?;
+        let Connected { stream, ends, .. } = url.connect().await?;
         let (mut client, connection) = handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
         tokio::spawn(connection);
         let request = url.request(false);
@@ -112,7 +116,7 @@ impl Holding {
     }
 
     async fn idle(&mut self, url: &Url, clock: Clock) -> io::Result<()> {
-        let stream = url.place.connect().await?.stream;
+        let stream = url.connect().await?.stream;
         let (mut client, connection) = handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
         let connection = tokio::spawn(connection);
         let answer = client.send_request(url.request(true)).await.map_err(io::Error::other)?;
@@ -126,8 +130,8 @@ impl Holding {
         Ok(())
     }
 
-    async fn silent(&mut self, place: &Place, bytes: &'static [u8], clock: Clock) -> io::Result<()> {
-        let Connected { mut stream, ends, .. } = place.connect().await?;
+    async fn silent(&mut self, connected: Connected, bytes: &'static [u8], clock: Clock) -> io::Result<()> {
+        let Connected { mut stream, ends, .. } = connected;
         stream.write_all(bytes).await?;
         let task = tokio::spawn(async move { (closed_at_ms(stream, clock).await, HeldEnd::Closed) });
         self.0.push(One { task, opened_at_ms: now_ms(clock), from: ends.map(|(from, _)| from) });

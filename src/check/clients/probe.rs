@@ -10,9 +10,10 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::header::{CONNECTION, HOST};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
+use super::duplex::Duplex;
+use super::tls::{Tls, Trust};
 use crate::check::observed::{Listener, ProbeOutcome};
 
 /// How long it may take to look up a name.
@@ -26,10 +27,6 @@ pub(in crate::check) enum Place {
     /// The path of a socket; `@name` for an abstract one.
     Unix(String),
 }
-
-/// An open connection.
-pub(in crate::check) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 
 /// A connection, and what the kernel knows of its other end.
 pub(in crate::check) struct Connected {
@@ -82,12 +79,12 @@ impl Place {
         })
     }
 
-    /// Connects, ready for HTTP requests.
-    pub(in crate::check) async fn client(&self) -> io::Result<Client> {
-        let stream = self.connect().await?.stream;
-        let (client, connection) = handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
-        tokio::spawn(connection);
-        Ok(client)
+    /// For TCP.
+    pub(in crate::check) const fn port(&self) -> Option<u16> {
+        match self {
+            Self::Tcp(_, port) => Some(*port),
+            Self::Unix(_) => None,
+        }
     }
 
     /// The name in messages.
@@ -108,6 +105,11 @@ impl Place {
     }
 }
 
+const HTTP: &str = "http";
+const HTTPS: &str = "https";
+/// With the ports that need not be named.
+const SCHEMES: [(&str, u16); 2] = [(HTTP, 80), (HTTPS, 443)];
+
 /// Where requests go.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(in crate::check) struct Url {
@@ -115,23 +117,51 @@ pub(in crate::check) struct Url {
     /// The value of the `Host` header.
     pub(in crate::check) host: String,
     pub(in crate::check) path: String,
+    /// With `https://`.
+    pub(in crate::check) tls: Option<Tls>,
 }
 
 impl Url {
-    /// Reads `http://127.0.0.1:8080/health`, `http://:8080/`.
+    /// Reads `http://127.0.0.1:8080/health`, `http://:8080/`, `https://localhost:8443/`.
     pub(in crate::check) fn parse(text: &str) -> Result<Self, String> {
-        let remedy = || "use e.g. http://127.0.0.1:8080/health".to_owned();
-        let rest = text.strip_prefix("http://").ok_or_else(remedy)?;
+        let remedy = || "use e.g. http://127.0.0.1:8080/health or https://localhost:8443/".to_owned();
+        let (scheme, rest) = text.split_once("://").ok_or_else(remedy)?;
+        let port = SCHEMES.iter().find(|(known, _)| *known == scheme).ok_or_else(remedy)?.1;
         let (authority, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
-        let place = tcp_place(authority, Some(80)).ok_or_else(remedy)?;
+        let place = tcp_place(authority, Some(port)).ok_or_else(remedy)?;
         if path.parse::<hyper::Uri>().is_err() {
             return Err(remedy());
         }
-        Ok(Self::new(place, path))
+        let tls = match &place {
+            Place::Tcp(name, _) if scheme == HTTPS => Some(Tls { name: name.clone(), trust: Trust::System }),
+            _ => None,
+        };
+        Ok(Self { tls, ..Self::new(place, path) })
     }
 
     pub(in crate::check) fn new(place: Place, path: &str) -> Self {
-        Self { host: place.host(), place, path: path.to_owned() }
+        Self { host: place.host(), place, path: path.to_owned(), tls: None }
+    }
+
+    /// As it is written.
+    pub(in crate::check) fn text(&self) -> String {
+        let scheme = if self.tls.is_some() { HTTPS } else { HTTP };
+        format!("{scheme}://{}{}", self.host, self.path)
+    }
+
+    /// Connects, with TLS for `https://`.
+    pub(in crate::check) async fn connect(&self) -> io::Result<Connected> {
+        let connected = self.place.connect().await?;
+        let Some(tls) = &self.tls else { return Ok(connected) };
+        Ok(Connected { stream: tls.begin(connected.stream).await?, ..connected })
+    }
+
+    /// Connects, ready for requests.
+    pub(in crate::check) async fn client(&self) -> io::Result<Client> {
+        let stream = self.connect().await?.stream;
+        let (client, connection) = handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+        tokio::spawn(connection);
+        Ok(client)
     }
 
     /// The same URL at one of the addresses of its name.
@@ -166,15 +196,9 @@ impl Resource {
         if text.starts_with('/') && text.parse::<hyper::Uri>().is_ok() {
             return Ok(Self::Path(text.to_owned()));
         }
-        Url::parse(text).map(Self::Url).map_err(|_| "use a path (/slow) or http://HOST:PORT/PATH".to_owned())
-    }
-
-    /// The URL, given the place that was found.
-    pub(in crate::check) fn at(&self, found: Option<&Place>) -> Option<Url> {
-        match self {
-            Self::Url(url) => Some(url.clone()),
-            Self::Path(path) => Some(Url::new(found?.clone(), path)),
-        }
+        Url::parse(text)
+            .map(Self::Url)
+            .map_err(|_| "use a path (/slow) or http[s]://HOST:PORT/PATH".to_owned())
     }
 }
 
@@ -194,7 +218,7 @@ pub(in crate::check) fn tcp_place(text: &str, default_port: Option<u16>) -> Opti
 
 /// Sends one request on a connection of its own; returns the head of the answer.
 pub(in crate::check) async fn ask(url: &Url) -> io::Result<Response<Incoming>> {
-    let mut client = url.place.client().await?;
+    let mut client = url.client().await?;
     client.send_request(url.request(false)).await.map_err(io::Error::other)
 }
 
@@ -204,7 +228,7 @@ pub(in crate::check) async fn probe(place: &Place, url: Option<&Url>, patience: 
         let Some(url) = url else {
             return place.connect().await.map_or_else(|error| outcome(&error), |_| ProbeOutcome::Ok);
         };
-        let mut client = match url.place.client().await {
+        let mut client = match url.client().await {
             Ok(client) => client,
             Err(error) => return outcome(&error),
         };
@@ -263,7 +287,9 @@ mod tests {
         assert_eq!(tcp_place("[::1]", Some(80)), tcp("::1", 80));
         assert_eq!(tcp_place("host", None), None);
         assert_eq!(Url::parse("http://a/b?c").expect("a URL").path, "/b?c");
-        assert!(Url::parse("https://a/").is_err());
+        let url = Url::parse("https://a/").expect("a URL");
+        assert_eq!((url.text().as_str(), url.place), ("https://a:443/", Place::Tcp("a".to_owned(), 443)));
+        assert!(Url::parse("ftp://a/").is_err());
     }
 
     #[test]

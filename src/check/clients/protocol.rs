@@ -4,7 +4,7 @@ use std::io;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::probe::Place;
+use super::probe::Url;
 
 /// Without `Host`: redis takes that word for an attack, and says so in its log.
 const QUESTION: &[u8] = b"GET / HTTP/1.0\r\n\r\n";
@@ -17,8 +17,8 @@ const BYTES_MAX: u64 = 1 << 20;
 ///
 /// # Errors
 /// When the server can't be reached, or cuts the connection.
-pub(in crate::check) async fn speaks_http(place: &Place) -> io::Result<bool> {
-    let mut stream = place.connect().await?.stream;
+pub(in crate::check) async fn speaks_http(url: &Url) -> io::Result<bool> {
+    let mut stream = url.connect().await?.stream;
     stream.write_all(QUESTION).await?;
     let mut answer = [0; ANSWER.len()];
     stream.read_exact(&mut answer).await?;

@@ -31,7 +31,7 @@ Examples:
   winddown check -t 30s --within 5s -- ./server\tKilled after 30 s; fails after 5 s
   winddown check --port auto --ready http://127.0.0.1:{port}/ -- ./server --port {port}\tReady once it answers, on a port that is free
 
-READY is auto, notify, tcp:[HOST:]PORT, http://HOST:PORT/PATH, unix:PATH, log:REGEX, file:PATH or cmd:COMMAND.
+READY is auto, notify, tcp:[HOST:]PORT, http[s]://HOST:PORT/PATH, unix:PATH, log:REGEX, file:PATH or cmd:COMMAND.
 Exit status: 0 passed, 1 a check failed, 3 inconclusive, 125 wrong usage, 126/127 not run, 128+N interrupted.
 It reads no options from the environment.";
 
@@ -164,7 +164,7 @@ fn starting() -> [Arg; 6] {
     ]
 }
 
-fn driving() -> [Arg; 6] {
+fn driving() -> [Arg; 7] {
     [
         value(
             "probe",
@@ -185,6 +185,7 @@ fn driving() -> [Arg; 6] {
             "A request of a second or so, to be under way at the signal",
         ),
         value("stream", "URL", Text::of(Resource::parse), "A request whose answer does not end"),
+        switch("insecure", "Take any certificate of https URLs, such as a self-signed one"),
         value(
             "drive",
             "COMMAND",

@@ -4,7 +4,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::clients::probe::Resource;
+use super::clients::probe::{Place, Resource, Url};
+use super::clients::tls::Trust;
 use super::runs::stdin::Input;
 use crate::lifecycle::exit::Exit;
 use crate::lifecycle::plan::Target;
@@ -73,6 +74,8 @@ pub(super) struct Options {
     pub(super) drive: Option<String>,
     /// A command that takes away what the server depends on.
     pub(super) breaks: Option<String>,
+    /// Whether any certificate counts.
+    pub(super) insecure: bool,
     /// The number of plain runs.
     pub(super) runs: usize,
     /// Whether the first failure ends them.
@@ -105,5 +108,41 @@ impl Options {
     /// The signal that asks the server to stop.
     pub(super) fn stop_signal(&self) -> Signal {
         self.signal.unwrap_or(Signal::TERM)
+    }
+
+    /// The URL of a path at a place: by https where another option has such a URL with the same port.
+    pub(super) fn url_at(&self, place: &Place, path: &str) -> Url {
+        let has_port = |url: &&Url| url.tls.is_some() && url.place.port() == place.port();
+        match self.urls().find(has_port) {
+            Some(url) => Url { path: path.to_owned(), ..url.at(place.clone()) },
+            None => Url::new(place.clone(), path),
+        }
+    }
+
+    /// All URLs that were given.
+    pub(super) fn urls(&self) -> impl Iterator<Item = &Url> {
+        let ready = self.ready.iter().filter_map(|condition| match condition {
+            Ready::Http(url) => Some(url),
+            _ => None,
+        });
+        let others = [&self.url, &self.slow, &self.stream].into_iter().flatten();
+        ready.chain(others.filter_map(|resource| match resource {
+            Resource::Url(url) => Some(url),
+            Resource::Path(_) => None,
+        }))
+    }
+
+    /// Takes any certificate from now on.
+    fn trust_everyone(&mut self) {
+        let ready = self.ready.iter_mut().filter_map(|condition| match condition {
+            Ready::Http(url) => Some(url),
+            _ => None,
+        });
+        let others = [&mut self.url, &mut self.slow, &mut self.stream].into_iter().flatten();
+        let others = others.filter_map(|resource| match resource {
+            Resource::Url(url) => Some(url),
+            Resource::Path(_) => None,
+        });
+        ready.chain(others).filter_map(|url| url.tls.as_mut()).for_each(|tls| tls.trust = Trust::Everyone);
     }
 }

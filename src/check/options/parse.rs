@@ -69,7 +69,7 @@ fn test(given: &Given) -> Result<ServerTest, String> {
         ready.push(Ready::Auto);
     }
     let trace = trace(given)?;
-    let options = Options {
+    let mut options = Options {
         limit: given.one("time-limit").unwrap_or(DEFAULT_LIMIT),
         within: given.one("within"),
         signal: given.one("stop-signal"),
@@ -83,6 +83,7 @@ fn test(given: &Given) -> Result<ServerTest, String> {
         url: given.one("url"),
         slow: given.one("slow"),
         stream: given.one("stream"),
+        insecure: given.switch("insecure"),
         breaks: given.one("break"),
         drive: given.one("drive"),
         expect_exit: given.each("expect-exit"),
@@ -101,6 +102,9 @@ fn test(given: &Given) -> Result<ServerTest, String> {
         variables: given.of_all("env"),
         directory: given.one("cwd"),
     };
+    if options.insecure {
+        options.trust_everyone();
+    }
     let selection = Selection { checks, warn, deny, strict: given.switch("strict") };
     useless::refuse(&options, &selection, &only)?;
     Ok(ServerTest { options, selection })
@@ -124,7 +128,7 @@ mod tests {
 
     /// Every option that a test can be given.
     const WORDS: &str = "check --time-limit 3s --stop-signal QUIT --to all --within 2s --port 8080 --stdin open \
-        --ready notify --ready tcp:{port} --ready-timeout 9s --probe http --url / --slow /slow --stream /stream --drive load \
+        --ready notify --ready tcp:{port} --ready-timeout 9s --probe http --url https://localhost/ --insecure --slow /slow --stream /stream --drive load \
         --break break --profile full --only in-flight,stream,under-load,dependency-gone,files,stops --skip ports \
         --warn stops --deny files --expect-exit 3,TERM --allow port:80,proc:agent --settle 1s --watch / --runs 2 \
         --until-fail --save-baseline /times --report json --verbose --log-format json --name api --env A={port} \

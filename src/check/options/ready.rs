@@ -27,8 +27,8 @@ pub(in crate::check) enum Ready {
 
 impl Ready {
     pub(in crate::check) fn parse(text: &str) -> Result<Self, String> {
-        const REMEDY: &str = "use auto, notify, tcp:[HOST:]PORT, http://HOST:PORT/PATH, unix:PATH, log:REGEX, file:PATH or cmd:COMMAND";
-        if text.starts_with("http://") {
+        const REMEDY: &str = "use auto, notify, tcp:[HOST:]PORT, http[s]://HOST:PORT/PATH, unix:PATH, log:REGEX, file:PATH or cmd:COMMAND";
+        if text.starts_with("http://") || text.starts_with("https://") {
             return Url::parse(text).map(Self::Http);
         }
         match text.split_once(':').filter(|(_, rest)| !rest.is_empty()) {

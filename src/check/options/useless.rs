@@ -75,6 +75,7 @@ pub(super) fn refuse(
         .or_else(|| severities(selection))
         .or_else(|| times(options, selection))
         .or_else(|| port(options))
+        .or_else(|| insecure(options))
         .or_else(|| probes(options, only));
     problem.map_or(Ok(()), Err)
 }
@@ -134,6 +135,11 @@ fn times(options: &Options, selection: &Selection) -> Option<String> {
     }
     let never = !selection.checks.iter().any(|check| check.is_of_each_plain_run());
     never.then(|| "--until-fail repeats the plain stop, and no check looks at it; add stops".to_owned())
+}
+
+fn insecure(options: &Options) -> Option<String> {
+    let is_useless = options.insecure && options.urls().all(|url| url.tls.is_none());
+    is_useless.then(|| "--insecure is for https URLs, and none is given; leave it out".to_owned())
 }
 
 fn port(options: &Options) -> Option<String> {

@@ -5,7 +5,7 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use super::started::StartedProgram;
-use crate::check::clients::probe::Place;
+use crate::check::clients::probe::Url;
 use crate::lifecycle::signal::Signal;
 use crate::os::clock::Clock;
 use crate::os::process::subprocess;
@@ -31,10 +31,10 @@ pub(in crate::check) struct Load(StartedProgram);
 
 impl Load {
     /// Starts it, with `$URL` and `$PORT` of the server.
-    pub(in crate::check) fn start(command: &str, place: Option<&Place>, clock: Clock) -> io::Result<Self> {
+    pub(in crate::check) fn start(command: &str, url: Option<&Url>, clock: Clock) -> io::Result<Self> {
         let mut shell = subprocess::shell(command);
-        if let Some(place @ Place::Tcp(_, port)) = place {
-            shell.env("PORT", port.to_string()).env("URL", format!("http://{}/", place.host()));
+        if let Some((url, port)) = url.and_then(|url| Some((url, url.place.port()?))) {
+            shell.env("PORT", port.to_string()).env("URL", url.text());
         }
         StartedProgram::start(shell, std::iter::empty(), None, clock).map(Self)
     }

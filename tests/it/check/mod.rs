@@ -13,6 +13,7 @@ mod command_line;
 mod config;
 mod documents;
 mod full;
+mod https;
 mod probes;
 mod quick;
 mod reports;
@@ -30,6 +31,7 @@ pub(crate) fn trials() -> Vec<Test> {
         config::trials(),
         documents::trials(),
         full::trials(),
+        https::trials(),
         probes::trials(),
         quick::trials(),
         reports::trials(),

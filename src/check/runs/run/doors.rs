@@ -57,7 +57,7 @@ impl ActiveRun<'_> {
 
     /// A URL for requests, if one of the places answers to HTTP.
     async fn answering(&self, places: &[Place]) -> Option<Url> {
-        let url = |place: &Place| Url::new(place.clone(), "/");
+        let url = |place: &Place| self.options.url_at(place, "/");
         match self.options.probing {
             Probing::Tcp | Probing::None => return None,
             Probing::Http => return places.first().map(url),
@@ -65,8 +65,9 @@ impl ActiveRun<'_> {
         }
         self.job.run.output.question();
         for place in places {
-            if matches!(tokio::time::timeout(HTTP_PATIENCE, speaks_http(place)).await, Ok(Ok(true))) {
-                return Some(url(place));
+            let url = url(place);
+            if matches!(tokio::time::timeout(HTTP_PATIENCE, speaks_http(&url)).await, Ok(Ok(true))) {
+                return Some(url);
             }
         }
         tokio::time::sleep(COMPLAINT).await;
@@ -84,7 +85,11 @@ impl ActiveRun<'_> {
 
     /// Where a resource is.
     async fn url(&self, resource: &Resource, found: Option<&Place>) -> Result<Option<Url>, String> {
-        let Some(url) = resource.at(found) else { return Ok(None) };
+        let url = match (resource, found) {
+            (Resource::Url(url), _) => url.clone(),
+            (Resource::Path(path), Some(place)) => self.options.url_at(place, path),
+            (Resource::Path(_), None) => return Ok(None),
+        };
         self.own(url.place.clone()).await.map(|place| Some(url.at(place)))
     }
 

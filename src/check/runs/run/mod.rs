@@ -322,7 +322,8 @@ impl<'a> ActiveRun<'a> {
 
     fn load(&self, place: Option<&Place>) -> Option<Load> {
         let command = self.options.drive.as_ref().filter(|_| self.scenario == Scenario::Drive)?;
-        Load::start(command, place, self.clock).ok()
+        let url = place.map(|place| self.options.url_at(place, "/"));
+        Load::start(command, url.as_ref(), self.clock).ok()
     }
 
     /// A server may accept connections before it has installed its handler.

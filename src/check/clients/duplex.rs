@@ -1,0 +1,7 @@
+//! An open connection, of whatever kind.
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// Bytes both ways.
+pub(in crate::check) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
