@@ -3,6 +3,9 @@
 /// The chance that a statement is wrong: 5 %.
 const DOUBT: f64 = 0.05;
 
+/// With fewer runs, more than a fifth of the stops to come may fail: a limit beside that would promise too much.
+pub(crate) const RECOMMENDING_RUNS_MIN: usize = 15;
+
 const MINUTE_MS: u64 = 60_000;
 
 /// Limits that are easy to remember.
@@ -33,11 +36,11 @@ impl StopTimes {
         (self.failed == 0).then(|| failure_bound_percent(self.runs))
     }
 
-    /// Twice the longest time, rounded up; `None` where a run has failed, or the runs are too few to say anything of
-    /// the next.
+    /// Twice the longest time, rounded up; `None` where a run has failed, or there are fewer than
+    /// [`RECOMMENDING_RUNS_MIN`].
     pub(crate) fn recommended_limit_ms(&self) -> Option<u64> {
-        let _ = self.failure_bound_percent().filter(|bound| *bound < 100.0)?;
-        self.summary().map(|found| round_ms(found.max * 2.0))
+        let is_shown = self.failed == 0 && self.runs >= RECOMMENDING_RUNS_MIN;
+        self.summary().filter(|_| is_shown).map(|found| round_ms(found.max * 2.0))
     }
 }
 
@@ -152,7 +155,7 @@ mod tests {
     #[test]
     fn the_limit_is_twice_the_maximum_and_round() {
         let limit = |max_ms: f64| {
-            StopTimes { times_ms: vec![1.0, max_ms], runs: 4, failed: 0 }.recommended_limit_ms()
+            StopTimes { times_ms: vec![1.0, max_ms], runs: 15, failed: 0 }.recommended_limit_ms()
         };
         let limits = [0.0, 499.0, 501.0, 1500.0, 2600.0, 30_000.0, 30_001.0, 70_000.0].map(limit);
         let expected = [1000, 1000, 2000, 3000, 10_000, 60_000, 120_000, 180_000];
@@ -164,7 +167,7 @@ mod tests {
     fn a_limit_is_recommended_only_where_the_runs_can_show_one() {
         let limit =
             |runs, failed| StopTimes { times_ms: vec![7.0; runs], runs, failed }.recommended_limit_ms();
-        assert_eq!([limit(4, 0), limit(3, 0), limit(0, 0), limit(5, 1)], [Some(1000), None, None, None]);
+        assert_eq!([limit(15, 0), limit(14, 0), limit(0, 0), limit(16, 1)], [Some(1000), None, None, None]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::read::Named;
 use super::words;
 use crate::record::schema::Record;
-use crate::statistics::StopTimes;
+use crate::statistics::{RECOMMENDING_RUNS_MIN, StopTimes};
 use crate::text::{self, counted};
 
 /// Runs of one command that were stopped in one way.
@@ -104,7 +104,10 @@ pub(super) fn sentences(times: &StopTimes) -> Vec<String> {
     let covered = times.covered_percent();
     let longest = format!("{runs}: the longest covers p{covered} with 95 % confidence");
     let Some(limit_ms) = times.recommended_limit_ms() else {
-        return vec![figures, format!("{longest}. No limit is recommended: that takes more runs.")];
+        return vec![
+            figures,
+            format!("{longest}. No limit is recommended: that takes {RECOMMENDING_RUNS_MIN} runs."),
+        ];
     };
     let limit = text::short(Duration::from_millis(limit_ms));
     vec![

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::check::observed::{AllRuns, Noise, Observed};
 use crate::check::time::{short, whole_ms};
 use crate::report::histogram;
-use crate::statistics::StopTimes;
+use crate::statistics::{RECOMMENDING_RUNS_MIN, StopTimes};
 use crate::text::counted;
 
 /// The stop times of all plain runs, and how busy the machine was meanwhile.
@@ -92,7 +92,7 @@ impl Times {
         match self.times.recommended_limit_ms() {
             Some(limit_ms) => format!("recommended limit: -t {} (twice the longest)", short(limit_ms)),
             None if self.times.failed > 0 => "no limit is recommended as long as runs fail".to_owned(),
-            None => "no limit is recommended: that takes more runs (--runs)".to_owned(),
+            None => format!("no limit is recommended: that takes --runs {RECOMMENDING_RUNS_MIN} or more"),
         }
     }
 
@@ -140,13 +140,13 @@ mod tests {
 
     #[test]
     fn no_failure_is_no_proof() {
-        let text = times(&[7; 5], 0).describe();
+        let text = times(&[7; 20], 0).describe();
         assert_data_eq!(
             text,
             str![[r#"
-  stops  5 runs: 7ms to 7ms, median 7ms
-  7ms to 7ms  ######################################## 5
-  no failure in 5 runs: up to 60 % may still fail; 54 % of stops are within 7ms (95 % confidence)
+  stops  20 runs: 7ms to 7ms, median 7ms
+  7ms to 7ms  ######################################## 20
+  no failure in 20 runs: up to 15 % may still fail; 86 % of stops are within 7ms (95 % confidence)
   recommended limit: -t 1s (twice the longest)
   the worst stop waited 0ms for a CPU
 
@@ -159,8 +159,8 @@ mod tests {
     #[test]
     fn a_limit_is_recommended_only_where_the_runs_can_show_one() {
         let recommended = |runs, failed| times(&vec![7; runs], failed).recommendation();
-        assert_eq!(recommended(5, 0), "recommended limit: -t 1s (twice the longest)");
-        assert_eq!(recommended(3, 0), "no limit is recommended: that takes more runs (--runs)");
-        assert_eq!(recommended(5, 1), "no limit is recommended as long as runs fail");
+        assert_eq!(recommended(15, 0), "recommended limit: -t 1s (twice the longest)");
+        assert_eq!(recommended(14, 0), "no limit is recommended: that takes --runs 15 or more");
+        assert_eq!(recommended(16, 1), "no limit is recommended as long as runs fail");
     }
 }
