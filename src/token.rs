@@ -73,9 +73,9 @@ pub fn definition() -> Command {
     help::with_options(command)
 }
 
-/// What the token says.
+/// What the file says.
 #[derive(Clone, PartialEq, Eq, Debug)]
-struct Told {
+struct Announced {
     /// On `CLOCK_MONOTONIC`; `None` without a limit.
     deadline_monotonic_ms: Option<u64>,
 }
@@ -90,24 +90,24 @@ pub(crate) fn text(reason: &str, deadline: Option<(u64, u64)>) -> String {
 }
 
 /// Reads the file; `None` while there is none.
-fn read(path: &Path) -> io::Result<Option<Told>> {
+fn read(path: &Path) -> io::Result<Option<Announced>> {
     let text = match std::fs::read_to_string(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         result => result?,
     };
     let value = text.lines().find_map(|line| line.strip_prefix("deadline_monotonic_ms="));
     let value = value.ok_or_else(|| io::Error::other("it is not a token"))?;
-    Ok(Some(Told { deadline_monotonic_ms: value.parse().ok() }))
+    Ok(Some(Announced { deadline_monotonic_ms: value.parse().ok() }))
 }
 
 /// What the file says. The file appears a moment after the descriptor becomes readable.
-fn read_patiently(path: &Path) -> io::Result<Option<Told>> {
+fn read_patiently(path: &Path) -> io::Result<Option<Announced>> {
     let comes = descriptor_tells();
     let mut patience = if comes { FILE_WAIT } else { Duration::ZERO };
     loop {
-        let told = read(path)?;
-        if told.is_some() || patience.is_zero() {
-            return Ok(told);
+        let token = read(path)?;
+        if token.is_some() || patience.is_zero() {
+            return Ok(token);
         }
         std::thread::sleep(FILE_PAUSE);
         patience = patience.saturating_sub(FILE_PAUSE);
@@ -143,11 +143,11 @@ pub(crate) fn run(words: &[OsString]) -> Result<(String, u8), UsageError> {
         wait_for(&path);
         return Ok((String::new(), 0));
     }
-    let told = read_patiently(&path).map_err(|error| {
+    let token = read_patiently(&path).map_err(|error| {
         UsageError::Invalid(format!("token: cannot read {}: {}", path.display(), reason(&error)))
     })?;
-    Ok(match told {
-        Some(told) => (left(told.deadline_monotonic_ms), STOPPING),
+    Ok(match token {
+        Some(token) => (left(token.deadline_monotonic_ms), STOPPING),
         // The file could not be written, but the descriptor announces the stop.
         None if descriptor_tells() => ("unknown\n".to_owned(), STOPPING),
         None => (left(number(DEADLINE_MONOTONIC_VARIABLE)), RUNNING),

@@ -147,7 +147,7 @@ fn limits(settings: &Settings, clock: &Clock) -> Vec<(&'static str, OsString)> {
 pub(crate) fn environment_for_hooks(settings: &Settings) -> Vec<Entry> {
     let limit =
         settings.plan.length().length().map(|length| (LIMIT_VARIABLE, length.as_millis().to_string().into()));
-    let told = [
+    let set_by_us = [
         LIMIT_VARIABLE,
         DEADLINE_VARIABLE,
         OUTCOME_VARIABLE,
@@ -155,7 +155,7 @@ pub(crate) fn environment_for_hooks(settings: &Settings) -> Vec<Entry> {
         MAIN_PID_VARIABLE,
         PIDS_VARIABLE,
     ];
-    let removed: Vec<&str> = NOT_FOR_HOOKS.iter().chain(&PID_VARIABLES).copied().chain(told).collect();
+    let removed: Vec<&str> = NOT_FOR_HOOKS.iter().chain(&PID_VARIABLES).copied().chain(set_by_us).collect();
     environment_with(&settings.consumed, &removed, limit.as_slice())
 }
 

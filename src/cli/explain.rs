@@ -146,12 +146,12 @@ fn worst_case(settings: &Settings) -> String {
         (post_stop, "post-stop"),
     ];
     let sum = parts.iter().fold(Duration::ZERO, |sum, (part, _)| sum.saturating_add(*part));
-    let told: Vec<String> = parts
+    let parts: Vec<String> = parts
         .iter()
         .filter(|(part, _)| !part.is_zero())
         .map(|(part, name)| format!("{name} {}", in_full(*part)))
         .collect();
-    format!("worst case: {} ({})\n", in_full(sum), told.join(" + "))
+    format!("worst case: {} ({})\n", in_full(sum), parts.join(" + "))
 }
 
 /// The longest time from the stop request to SIGKILL, without extensions, and what limits it.

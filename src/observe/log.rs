@@ -58,7 +58,7 @@ pub(crate) struct Log {
     /// Only a part of the last line was written: the next one must start on a line of its own.
     torn: bool,
     /// Whether anything was logged so far: the end of a quiet run is not worth a line either.
-    told: bool,
+    has_logged: bool,
     is_unhurried: bool,
     live: LiveLine,
 }
@@ -84,7 +84,7 @@ impl Log {
             coloured: may_colour(STDERR),
             lost: 0,
             torn: false,
-            told: false,
+            has_logged: false,
             is_unhurried: false,
             live: LiveLine::new(sink.filter(|_| has_live)),
         }
@@ -122,19 +122,19 @@ impl Log {
         }
         let level = match fact {
             // The end of a quiet run is not worth a line.
-            Fact::Ended { .. } if !self.told => Level::Detail,
+            Fact::Ended { .. } if !self.has_logged => Level::Detail,
             _ => fact.level(),
         };
         if !self.wants(level) {
             return None;
         }
-        let told = wording::lines(fact, &self.limit_origin);
-        if told.is_empty() {
+        let lines = wording::lines(fact, &self.limit_origin);
+        if lines.is_empty() {
             return None;
         }
         // Advice is not an event, and the line about a kill says how the main process ended.
         let needs_no_end = matches!(fact, Fact::KilledByOthers { main: Some(_), .. } | Fact::Advice { .. });
-        self.told |= level <= Level::Info && !needs_no_end;
+        self.has_logged |= level <= Level::Info && !needs_no_end;
         let is_last = matches!(fact, Fact::Ended { .. } | Fact::NotStarted { .. });
         let is_terminal = self.sink.is_some_and(Sink::is_terminal);
         let tries = match is_last {
@@ -144,10 +144,10 @@ impl Log {
             false => 1,
         };
         match self.format {
-            Format::Text => told.iter().for_each(|text| self.write(&self.text(level, text), tries)),
-            Format::Json => self.write(&self.json(at, level, fact, &told.join("\n")), tries),
+            Format::Text => lines.iter().for_each(|text| self.write(&self.text(level, text), tries)),
+            Format::Json => self.write(&self.json(at, level, fact, &lines.join("\n")), tries),
         }
-        Some((level, told))
+        Some((level, lines))
     }
 
     fn text(&self, level: Level, text: &str) -> String {

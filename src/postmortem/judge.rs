@@ -54,7 +54,7 @@ impl PostMortem {
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         let word = self.progress.map(|progress| format!(" ({})", progress.word())).unwrap_or_default();
-        let told = self.findings.iter().enumerate().flat_map(|(index, finding)| {
+        let found = self.findings.iter().enumerate().flat_map(|(index, finding)| {
             let why = if index == 0 { format!("why{word}") } else { "also".to_owned() };
             let others = and_others(finding.others);
             [
@@ -62,7 +62,7 @@ impl PostMortem {
                 format!("  try: {}", finding.remedy),
             ]
         });
-        told.chain(self.facts.iter().cloned()).take(LINES_MAX).collect()
+        found.chain(self.facts.iter().cloned()).take(LINES_MAX).collect()
     }
 }
 

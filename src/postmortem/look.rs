@@ -26,7 +26,7 @@ pub struct Look {
 /// One process as a look shows it.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct SeenProcess {
-    /// Its id.
+    /// Its id, as winddown sees it.
     pub pid: i32,
     /// Its parent's id.
     pub(crate) parent: i32,
@@ -96,7 +96,7 @@ pub struct Signals {
 /// One thread.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Thread {
-    /// Its id.
+    /// As in /proc/PID/task.
     pub tid: i32,
     pub(crate) name: String,
     /// Its state, as for a process.
@@ -180,7 +180,6 @@ pub(crate) struct Holder {
 /// One open descriptor.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct File {
-    /// Its number.
     pub(crate) number: i32,
     /// What it refers to, as /proc shows it: a path, `pipe:[4711]`, `socket:[4711]`, `anon_inode:[signalfd]`.
     pub(crate) target: String,

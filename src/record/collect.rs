@@ -142,8 +142,8 @@ impl Collector {
     }
 
     /// Adds the log lines of a fact.
-    pub(crate) fn log(&mut self, at: Duration, told: Option<&(Level, Vec<String>)>) {
-        let Some((level, lines)) = told else { return };
+    pub(crate) fn log(&mut self, at: Duration, logged: Option<&(Level, Vec<String>)>) {
+        let Some((level, lines)) = logged else { return };
         let most = if *level == Level::Detail { self.most() } else { ENTRIES_MAX };
         for message in lines {
             let line = LineRecord {

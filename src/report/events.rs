@@ -74,14 +74,14 @@ fn received(record: &Record) -> Vec<StoryEvent> {
             None => groups.push((text, is_before, Group { first_ms: received.at_ms, last_ms, count })),
         }
     }
-    let told = |(text, _, group): (String, bool, Group)| match group.count {
+    let event = |(text, _, group): (String, bool, Group)| match group.count {
         1 => StoryEvent { at_ms: group.first_ms, text },
         count => {
             let last = words::offset(group.last_ms - zero_ms);
             StoryEvent { at_ms: group.first_ms, text: format!("{text}; {count} times, the last at {last}") }
         }
     };
-    groups.into_iter().map(told).collect()
+    groups.into_iter().map(event).collect()
 }
 
 /// Equal signals.

@@ -18,11 +18,11 @@ pub(super) struct Group<'a> {
 impl Group<'_> {
     /// `./server, stopped by SIGTERM`.
     pub(super) fn title(&self) -> String {
-        let told = |run: &&Named| match &run.kind {
+        let title = |run: &&Named| match &run.kind {
             Some(kind) => kind.clone(),
             None => format!("{}, stopped by {}", words::command_in_short(&run.record), way(&run.record)),
         };
-        self.runs.first().map(told).unwrap_or_default()
+        self.runs.first().map(title).unwrap_or_default()
     }
 
     /// Whether there is a distribution.

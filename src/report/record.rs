@@ -54,10 +54,11 @@ impl Record {
     pub(crate) fn name_of(&self, pid: i32) -> Option<&str> {
         let seen = self.looks.iter().rev().flat_map(|look| &look.processes);
         let seen = seen.filter(|seen| seen.pid == pid).map(|seen| seen.name.as_str());
-        let told = self.main.iter().chain(&self.killed).chain(self.signals.iter().map(|sent| &sent.target));
-        let told = told.filter(|process| process.pid == pid).filter_map(|process| process.name.as_deref());
+        let others = self.main.iter().chain(&self.killed).chain(self.signals.iter().map(|sent| &sent.target));
+        let others =
+            others.filter(|process| process.pid == pid).filter_map(|process| process.name.as_deref());
         let ended = self.ends.iter().filter(|end| end.pid == pid).filter_map(|end| end.name.as_deref());
-        ended.chain(seen).chain(told).find(|name| !name.is_empty())
+        ended.chain(seen).chain(others).find(|name| !name.is_empty())
     }
 }
 

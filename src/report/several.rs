@@ -66,9 +66,9 @@ fn table(records: &[Named], paint: Paint) -> Vec<String> {
         });
         padded.collect::<Vec<_>>().join("  ")
     };
-    let told = rows.iter().zip(records).map(|(row, named)| {
+    let lines = rows.iter().zip(records).map(|(row, named)| {
         paint
             .outcome(words::outcome(&named.record), &line(std::array::from_fn(|column| row[column].as_str())))
     });
-    std::iter::once(paint.strong(&line(HEAD))).chain(told).collect()
+    std::iter::once(paint.strong(&line(HEAD))).chain(lines).collect()
 }

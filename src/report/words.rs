@@ -163,11 +163,11 @@ pub(super) fn verdict(record: &Record) -> String {
 }
 
 fn survivors(record: &Record) -> String {
-    let told = record.survivors.iter().map(|one| {
+    let listed = record.survivors.iter().map(|one| {
         let why = if one.reason.is_empty() { String::new() } else { format!(", {}", printable(&one.reason)) };
         format!("{}{why}", named(one.process.pid, one.process.name.as_deref()))
     });
-    told.collect::<Vec<_>>().join("; ")
+    listed.collect::<Vec<_>>().join("; ")
 }
 
 /// The word for the whole run.
@@ -241,12 +241,12 @@ mod tests {
             kind: kind.to_owned(),
             process: Some(Sending { pid, uid: 0, name: name.map(str::to_owned) }),
         };
-        let told = |name, by: &SenderRecord| signal_from(name, by);
-        assert_eq!(told("INT", &sender("kernel", 0, None)), "SIGINT from the terminal");
-        assert_eq!(told("SEGV", &sender("kernel", 0, None)), "SIGSEGV from the kernel");
-        assert_eq!(told("TERM", &sender("process", 0, None)), "SIGTERM from outside the container");
-        assert_eq!(told("TERM", &sender("process", 1, Some("init"))), "SIGTERM from init (pid 1)");
-        assert_eq!(told("40", &sender("process", 9, None)), "signal 40 from a process that is gone (pid 9)");
+        let from = |name, by: &SenderRecord| signal_from(name, by);
+        assert_eq!(from("INT", &sender("kernel", 0, None)), "SIGINT from the terminal");
+        assert_eq!(from("SEGV", &sender("kernel", 0, None)), "SIGSEGV from the kernel");
+        assert_eq!(from("TERM", &sender("process", 0, None)), "SIGTERM from outside the container");
+        assert_eq!(from("TERM", &sender("process", 1, Some("init"))), "SIGTERM from init (pid 1)");
+        assert_eq!(from("40", &sender("process", 9, None)), "signal 40 from a process that is gone (pid 9)");
     }
 
     #[test]

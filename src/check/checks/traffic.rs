@@ -16,7 +16,6 @@ const ACCEPTING_MS_MAX: i64 = 500;
 const RESETS_MAX: usize = 2;
 
 /// `..........|TERM|..xxxx`.
-#[must_use]
 pub(in crate::check) fn strip(seen: &Observed, signal: &str) -> String {
     let (before, after): (Vec<&Probe>, Vec<&Probe>) = seen.strip.iter().partition(|probe| probe.at_ms < 0);
     let letters =
@@ -73,12 +72,12 @@ fn number(probes: &[&Probe], wanted: ProbeOutcome) -> usize {
 /// `after the signal: 2 answered, 14 refused`.
 fn counts(after: &[&Probe]) -> String {
     let counts = ProbeOutcome::ALL.map(|outcome| (number(after, outcome), outcome.word()));
-    let told: Vec<String> = counts
+    let shown: Vec<String> = counts
         .iter()
         .filter(|(count, _)| *count > 0)
         .map(|(count, word)| format!("{count} {word}"))
         .collect();
-    format!("after the signal: {}", if told.is_empty() { "no probe".to_owned() } else { told.join(", ") })
+    format!("after the signal: {}", if shown.is_empty() { "no probe".to_owned() } else { shown.join(", ") })
 }
 
 /// What clients suffer from, with the remedy.

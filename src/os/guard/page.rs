@@ -104,9 +104,9 @@ impl Page {
 
     /// Whether the outer process's parent has ended and the run must end with it. True once.
     pub(crate) fn take_parent_ended(&self) -> bool {
-        let told = &self.fields().parent_ended;
+        let ended = &self.fields().parent_ended;
         // A load first: every signal passes here.
-        told.load(Ordering::Acquire) != 0 && told.swap(0, Ordering::AcqRel) != 0
+        ended.load(Ordering::Acquire) != 0 && ended.swap(0, Ordering::AcqRel) != 0
     }
 
     /// How the main process ended, once reaped.

@@ -160,7 +160,6 @@ impl Relay {
     }
 
     /// Passes on waiting messages, up to a batch; returns true if there may be more.
-    #[must_use]
     pub(crate) fn pass_on(&mut self) -> bool {
         for _ in 0..Self::BATCH {
             if self.closing.is_full() {

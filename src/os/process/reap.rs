@@ -66,22 +66,15 @@ impl From<&libc::rusage> for Usage {
 pub(crate) enum Change {
     /// A child ended, and its id can be reused.
     Ended {
-        /// Its id.
         pid: i32,
         exit: Exit,
         /// What it used, together with the children that it waited for itself.
         usage: Usage,
     },
     /// A child was stopped.
-    Stopped {
-        /// Its id.
-        pid: i32,
-    },
+    Stopped { pid: i32 },
     /// A child was continued after a stop.
-    Continued {
-        /// Its id.
-        pid: i32,
-    },
+    Continued { pid: i32 },
     /// There are children, without news.
     Nothing,
     /// There is no child.

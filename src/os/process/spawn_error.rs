@@ -331,9 +331,9 @@ mod tests {
         program.extend(b"/no/loader.so\0");
         let file = std::env::temp_dir().join(format!("winddown-loader-{}", std::process::id()));
         std::fs::write(&file, program).expect("a file");
-        let told = needs_what_is_missing(&file);
+        let reason = needs_what_is_missing(&file);
         std::fs::remove_file(&file).expect("the file");
-        assert_eq!(told, "its loader '/no/loader.so' was not found; it was built for mips");
+        assert_eq!(reason, "its loader '/no/loader.so' was not found; it was built for mips");
     }
 
     #[test]

@@ -99,15 +99,15 @@ mod tests {
     fn the_main_thread_and_the_youngest_are_seen_in_order() {
         let (done, wait) = mpsc::channel::<()>();
         let wait = std::sync::Arc::new(std::sync::Mutex::new(wait));
-        let (tell, told) = mpsc::channel();
+        let (sender, receiver) = mpsc::channel();
         for _ in 0..200 {
-            let (wait, tell) = (wait.clone(), tell.clone());
+            let (wait, sender) = (wait.clone(), sender.clone());
             std::thread::spawn(move || {
-                tell.send(nix::unistd::gettid().as_raw()).unwrap();
+                sender.send(nix::unistd::gettid().as_raw()).unwrap();
                 let _ = wait.lock().map(|wait| wait.recv());
             });
             // The next thread begins after this one.
-            assert!(told.recv().is_ok());
+            assert!(receiver.recv().is_ok());
         }
         let pid = std::process::id().cast_signed();
         let stat = crate::os::process::procfs::stat(pid).unwrap();

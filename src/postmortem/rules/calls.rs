@@ -129,11 +129,11 @@ fn thread_join(series: &Series<'_>) -> Option<Hit> {
         _ => return None,
     };
     let threads = counted(series.last.thread_count.saturating_sub(1), "thread", "s");
-    let told = alike(others.iter().map(|thread| match &thread.name {
+    let doing = alike(others.iter().map(|thread| match &thread.name {
         name if *name == series.last.name => does(series, thread),
         name => format!("{name} {}", does(series, thread)),
     }));
-    Some(hit(&causes::THREAD_JOIN, format!("{} {waits} its {threads}: {told}", who(series))))
+    Some(hit(&causes::THREAD_JOIN, format!("{} {waits} its {threads}: {doing}", who(series))))
 }
 
 pub(super) const ACCEPTS: [&str; 2] = ["accept", "accept4"];

@@ -93,12 +93,12 @@ fn alike(all: impl Iterator<Item = String>) -> String {
             None => kinds.push((one, 1)),
         }
     }
-    let told = kinds.iter().take(3).map(|(kind, count)| match count {
+    let counts = kinds.iter().take(3).map(|(kind, count)| match count {
         1 => kind.clone(),
         count => format!("{count} {kind}"),
     });
-    let told: Vec<String> = told.collect();
-    told.join(", ")
+    let counts: Vec<String> = counts.collect();
+    counts.join(", ")
 }
 
 fn who(series: &Series<'_>) -> String {
