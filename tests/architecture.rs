@@ -297,3 +297,20 @@ fn comments_texts_and_unit_tests_are_no_code() {
         Source { path: "src/x.rs".to_owned(), code: "let waitpids = 1;\nlibc::waitpid(-1);".to_owned() };
     assert_eq!(format!("{:?}", source.places("waitpid")), "[src/x.rs:2: libc::waitpid(-1);]");
 }
+
+/// The recipes of CONTRIBUTING.md count on it: a new entry touches no index.
+#[test]
+fn checks_and_rules_are_listed_in_their_own_files() {
+    for (index, list) in
+        [("src/check/checks/catalogue.rs", "CHECKS"), ("src/postmortem/rules/mod.rs", "RULES")]
+    {
+        let index = SOURCES.iter().find(|source| source.is_in(index)).expect("the index");
+        let (_, rest) = index.code.split_once(" LISTS: ").expect("it has the lists");
+        let (_, rest) = rest.split_once(" =").expect("they begin");
+        let (lists, _) = rest.split_once("];").expect("they end");
+        let entries: Vec<&str> =
+            lists.split(['[', ',']).map(str::trim).filter(|entry| !entry.is_empty()).collect();
+        let is_list = |entry: &&str| entry.split_once("::").is_some_and(|(_, name)| name == list);
+        assert!(entries.len() > 3 && entries.iter().all(is_list), "{entries:#?}");
+    }
+}
