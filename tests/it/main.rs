@@ -22,6 +22,7 @@ mod guard_setup;
 mod guard_signals;
 mod hang_up;
 mod harness;
+mod help_examples;
 mod hooks;
 mod hostile;
 mod job_control;
@@ -97,6 +98,7 @@ fn main() {
         guard_signals::trials(),
         hang_up::trials(),
         harness::trials(),
+        help_examples::trials(),
         hooks::trials(),
         hostile::trials(),
         job_control::trials(),

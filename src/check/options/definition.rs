@@ -29,7 +29,7 @@ const MORE: &str = "\
 Examples:
   winddown check -- ./server\tOne stop, and a verdict
   winddown check -t 30s --within 5s -- ./server\tKilled after 30 s; fails after 5 s
-  winddown check --port auto --ready http://127.0.0.1:{port}/ -- ./server --port {port}\tReady once it answers, on a port that is free
+  winddown check --port auto --ready http://127.0.0.1:{port}/ -- ./server {port}\tReady once it answers, on a port that is free
 
 READY is auto, notify, tcp:[HOST:]PORT, http[s]://HOST:PORT/PATH, unix:PATH, log:REGEX, file:PATH or cmd:COMMAND.
 Exit status: 0 passed, 1 a check failed, 3 inconclusive, 125 wrong usage, 126/127 not run, 128+N interrupted.
