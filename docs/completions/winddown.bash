@@ -715,6 +715,47 @@ _winddown_completions() {
     esac
 }
 
+_winddown_help() {
+    local i cur prev opts cmd
+    COMPREPLY=()
+    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+        cur="$2"
+    else
+        cur="${COMP_WORDS[COMP_CWORD]}"
+    fi
+    prev="$3"
+    cmd=""
+    opts=""
+
+    for i in "${COMP_WORDS[@]:0:COMP_CWORD}"
+    do
+        case "${cmd},${i}" in
+            ",$1")
+                cmd="winddown_help"
+                ;;
+            *)
+                ;;
+        esac
+    done
+
+    case "${cmd}" in
+        winddown_help)
+            opts="check report token completions"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+    esac
+}
+
 # The words up to the cursor. bash splits words at = and : as well: they are joined again.
 _winddown_words() {
     local line=$COMP_LINE word i
@@ -767,7 +808,7 @@ _winddown() {
     word=${words[last]}
     COMPREPLY=()
     case ${words[1]} in
-        check | report | token | completions)
+        check | report | token | completions | help)
             ((last > 1)) && name=${words[1]} i=2
             ;;
     esac
@@ -797,7 +838,7 @@ _winddown() {
         case "$name " in
             'run '* | 'check '*)
                 _winddown_command "${places[last]}"
-                ((last == 1)) && COMPREPLY+=($(compgen -W 'check report token completions' -- "$word"))
+                ((last == 1)) && COMPREPLY+=($(compgen -W 'check report token completions help' -- "$word"))
                 ;;
             # Files.
             'report ') ;;

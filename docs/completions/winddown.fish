@@ -4,7 +4,7 @@
 function __winddown_part
     set -l words (commandline -opc) (commandline -ct)
     set -e words[1]
-    if set -q words[2]; and contains -- $words[1] check report token completions
+    if set -q words[2]; and contains -- $words[1] check report token completions help
         string join0 -- $words
     else
         string join0 -- run $words
@@ -50,6 +50,7 @@ complete -c winddown -n __winddown_is_first -a check -d 'Tests how a server shut
 complete -c winddown -n __winddown_is_first -a report -d 'Shows what happened in recorded runs'
 complete -c winddown -n __winddown_is_first -a token -d 'Tells the workload how long it has left'
 complete -c winddown -n __winddown_is_first -a completions -d 'Prints a script for your shell'
+complete -c winddown -n __winddown_is_first -a help -d 'Prints help'
 complete -c winddown -n '__winddown_is run' -s t -l time-limit -l grace-period -d 'How long the whole stop may last, then SIGKILL; 0 kills at once, infinity never. Also --grace-period [default: 10s; 8s as PID 1]' -r -f
 complete -c winddown -n '__winddown_is run' -s s -l stop-signal -d 'Ask with this signal [default: the one received, else TERM]' -r -f -a "HUP\t''
 INT\t''
@@ -263,3 +264,4 @@ complete -c winddown -n '__winddown_is token' -f -a ''
 complete -c winddown -n '__winddown_is completions' -s h -l help -d 'Print help: what matters most (-h), or all of it (--help)'
 complete -c winddown -n '__winddown_is completions' -s V -l version -d 'Print the version'
 complete -c winddown -n '__winddown_is completions' -f -a 'bash zsh fish'
+complete -c winddown -n '__winddown_is help' -f -a 'check report token completions'

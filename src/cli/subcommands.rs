@@ -38,7 +38,7 @@ pub const COMPLETIONS: Subcommand = Subcommand {
 const EVERYWHERE: [Subcommand; 4] = [CHECK, REPORT, TOKEN, COMPLETIONS];
 
 /// Those of this build.
-pub(super) fn all() -> impl Iterator<Item = &'static Subcommand> {
+pub(crate) fn all() -> impl Iterator<Item = &'static Subcommand> {
     EVERYWHERE.iter().filter(|subcommand| subcommand.is_built)
 }
 

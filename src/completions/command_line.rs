@@ -4,6 +4,7 @@ use clap::{Arg, Command, ValueHint};
 
 #[cfg(feature = "check")]
 use crate::check;
+use crate::cli::usage::named;
 #[cfg(feature = "report")]
 use crate::report;
 use crate::{cli, token};
@@ -29,11 +30,19 @@ pub(super) fn all() -> Vec<CommandLine> {
         ("report", report::definition()),
         ("token", token::definition()),
         ("completions", super::definition()),
+        ("help", help()),
     ];
     lines
         .into_iter()
         .map(|(name, definition)| CommandLine { name, definition: definition.mut_args(hinted) })
         .collect()
+}
+
+/// The words after `help`.
+fn help() -> Command {
+    let names = named(cli::subcommands::all().map(|subcommand| subcommand.name));
+    let subcommand = Arg::new("subcommand").value_name("SUBCOMMAND").value_parser(names);
+    Command::new("winddown help").about("Prints help").disable_help_flag(true).arg(subcommand)
 }
 
 fn hinted(argument: Arg) -> Arg {

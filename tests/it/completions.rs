@@ -51,7 +51,7 @@ fn a_shell_without_a_script_is_refused() {
 }
 
 /// What is typed, and all that may stand in place of its last word or of the value in it.
-const LINES: [(&str, &[&str]); 31] = [
+const LINES: [(&str, &[&str]); 34] = [
     // The main job's options, and their values.
     ("--dump-s", &["--dump-signal"]),
     ("-t 5s --no-g", &["--no-guard"]),
@@ -68,8 +68,10 @@ const LINES: [(&str, &[&str]); 31] = [
     // Subcommands, with theirs.
     ("tok", &["token"]),
     ("completion", &["completions"]),
-    ("token --", &["--extend", "--help", "--wait"]),
+    ("token --", &["--extend", "--help", "--version", "--wait"]),
     ("completions f", &["fish"]),
+    ("hel", &["help"]),
+    ("help comp", &["completions"]),
     ("report only", &["only.json"]),
     ("report only.json --form", &["--format"]),
     ("report --format ", &["json", "text"]),
@@ -81,6 +83,7 @@ const LINES: [(&str, &[&str]); 31] = [
     ("check --ready http://a:80/ --std", &["--stdin"]),
     // The command, and its files.
     ("-- unlike-an", &["unlike-any"]),
+    ("--grace-period 5s unlike-an", &["unlike-any"]),
     ("--map HUP=USR1 unlike-an", &["unlike-any"]),
     ("check -- unlike-an", &["unlike-any"]),
     ("-t 5s -- unlike-any only", &["only.json"]),
