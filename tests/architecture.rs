@@ -205,7 +205,9 @@ fn children_are_waited_for_in_one_file() {
 #[test]
 fn the_main_job_has_one_thread() {
     assert_at_home(&["tokio", "spawn_blocking"], &["src/check/"]);
-    assert_nowhere(&["thread::spawn", "thread::Builder", "thread::scope", "pthread_create"]);
+    // A network namespace belongs to a thread, and so does a lane of check.
+    assert_at_home(&["thread::Builder"], &["src/check/runs/lanes.rs", "src/os/network.rs"]);
+    assert_nowhere(&["thread::spawn", "thread::scope", "pthread_create"]);
     // Code that forks, or closes unknown descriptors, gets it from `main`.
     assert_at_home(&["OneThread::at_start"], &["src/main.rs"]);
     assert_at_home(&["libc::fork"], &["src/os/process/fork.rs", "src/os/guard/channel.rs"]);

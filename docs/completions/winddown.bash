@@ -248,7 +248,7 @@ _winddown_check() {
 
     case "${cmd}" in
         winddown_check)
-            opts="-t -s -v -h -V --config --grace-period --time-limit --stop-signal --to --within --env --cwd --port --stdin --ready --ready-timeout --probe --url --slow --stream --insecure --drive --break --profile --only --skip --warn --deny --strict --expect-exit --allow --settle --watch --runs --until-fail --baseline --save-baseline --name --report --log --record --verbose --log-format --list --explain --help --version"
+            opts="-t -s -v -h -V --config --grace-period --time-limit --stop-signal --to --within --env --cwd --port --stdin --ready --ready-timeout --probe --url --slow --stream --insecure --drive --break --profile --only --skip --warn --deny --strict --expect-exit --allow --settle --watch --runs --jobs --until-fail --baseline --save-baseline --name --report --log --record --verbose --log-format --list --explain --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -460,6 +460,13 @@ _winddown_check() {
                     return 0
                     ;;
                 --runs)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --jobs)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
@@ -814,7 +821,7 @@ _winddown() {
     esac
     for (( ; i < last; i++)); do
         case "$name ${words[i]}" in
-            'run -t' | 'run --time-limit' | 'run --grace-period' | 'run -s' | 'run --stop-signal' | 'run --to' | 'run --stop' | 'run --stop-delay' | 'run --pre-stop' | 'run --post-stop' | 'run --hook-limit' | 'run --kill-wait' | 'run --dump-signal' | 'run --on-timeout' | 'run --run-limit' | 'run --stop-after' | 'run --straggler-grace' | 'run --stop-on' | 'run --map' | 'run --remap-exit' | 'run --token' | 'run --extend-max' | 'run --watchdog' | 'run --log-format' | 'run --record' | 'check --config' | 'check -t' | 'check --time-limit' | 'check --grace-period' | 'check -s' | 'check --stop-signal' | 'check --to' | 'check --within' | 'check --env' | 'check --cwd' | 'check --port' | 'check --stdin' | 'check --ready' | 'check --ready-timeout' | 'check --probe' | 'check --url' | 'check --slow' | 'check --stream' | 'check --drive' | 'check --break' | 'check --profile' | 'check --only' | 'check --skip' | 'check --warn' | 'check --deny' | 'check --expect-exit' | 'check --allow' | 'check --settle' | 'check --watch' | 'check --runs' | 'check --baseline' | 'check --save-baseline' | 'check --name' | 'check --report' | 'check --log' | 'check --record' | 'check --log-format' | 'check --explain' | 'report --html' | 'report --format' | 'report --explain' | 'token --extend')
+            'run -t' | 'run --time-limit' | 'run --grace-period' | 'run -s' | 'run --stop-signal' | 'run --to' | 'run --stop' | 'run --stop-delay' | 'run --pre-stop' | 'run --post-stop' | 'run --hook-limit' | 'run --kill-wait' | 'run --dump-signal' | 'run --on-timeout' | 'run --run-limit' | 'run --stop-after' | 'run --straggler-grace' | 'run --stop-on' | 'run --map' | 'run --remap-exit' | 'run --token' | 'run --extend-max' | 'run --watchdog' | 'run --log-format' | 'run --record' | 'check --config' | 'check -t' | 'check --time-limit' | 'check --grace-period' | 'check -s' | 'check --stop-signal' | 'check --to' | 'check --within' | 'check --env' | 'check --cwd' | 'check --port' | 'check --stdin' | 'check --ready' | 'check --ready-timeout' | 'check --probe' | 'check --url' | 'check --slow' | 'check --stream' | 'check --drive' | 'check --break' | 'check --profile' | 'check --only' | 'check --skip' | 'check --warn' | 'check --deny' | 'check --expect-exit' | 'check --allow' | 'check --settle' | 'check --watch' | 'check --runs' | 'check --jobs' | 'check --baseline' | 'check --save-baseline' | 'check --name' | 'check --report' | 'check --log' | 'check --record' | 'check --log-format' | 'check --explain' | 'report --html' | 'report --format' | 'report --explain' | 'token --extend')
                 ((i++))
                 ;;
             *' --')

@@ -19,7 +19,7 @@ function __winddown_command
         case run
             set options t/time-limit= grace-period= s/stop-signal= to= stop= stop-delay= pre-stop= post-stop= hook-limit= kill-wait= dump-signal= on-timeout= explain-plan run-limit= stop-after= preserve-status leave-stragglers straggler-grace= stop-with-parent no-guard stop-on= map= remap-exit= token= extend-max= notify watchdog= log-format= v/verbose q/quiet record= h/help V/version
         case check
-            set options config= t/time-limit= grace-period= s/stop-signal= to= within= env= cwd= port= stdin= ready= ready-timeout= probe= url= slow= stream= insecure drive= break= profile= only= skip= warn= deny= strict expect-exit= allow= settle= watch= runs= until-fail baseline= save-baseline= name= report= log= record= v/verbose log-format= list explain= h/help V/version
+            set options config= t/time-limit= grace-period= s/stop-signal= to= within= env= cwd= port= stdin= ready= ready-timeout= probe= url= slow= stream= insecure drive= break= profile= only= skip= warn= deny= strict expect-exit= allow= settle= watch= runs= jobs= until-fail baseline= save-baseline= name= report= log= record= v/verbose log-format= list explain= h/help V/version
         case '*'
             return 1
     end
@@ -175,6 +175,7 @@ complete -c winddown -n '__winddown_is check' -l allow -d 'What may be left behi
 complete -c winddown -n '__winddown_is check' -l settle -d 'How long after the end something may be left [default: 500ms]' -r -f
 complete -c winddown -n '__winddown_is check' -l watch -d 'Also look for files left here' -r -f -a "(__fish_complete_directories)"
 complete -c winddown -n '__winddown_is check' -l runs -d 'Stop it this often, each time at a random moment [default: 1]' -r -f
+complete -c winddown -n '__winddown_is check' -l jobs -d 'Run so many scenarios side by side [default: 1]' -r -f
 complete -c winddown -n '__winddown_is check' -l baseline -d 'Fail if stops have become slower than in FILE' -r -F
 complete -c winddown -n '__winddown_is check' -l save-baseline -d 'Save the times of these stops' -r -F
 complete -c winddown -n '__winddown_is check' -l name -d 'What reports call the server [default: its command]' -r -f

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Builder;
@@ -11,17 +12,21 @@ use crate::cli::UsageError;
 use crate::lifecycle::exit::WINDDOWN_FAILED;
 use crate::lifecycle::signal::Signal;
 use crate::os::clock::Clock;
+use crate::os::network;
 use crate::os::reason;
 use crate::os::signal::receive;
 use checks::several::Times;
 use checks::verdict;
 use interrupts::Interrupts;
 use observed::AllRuns;
+use options::Options;
 use options::baseline::Baseline;
+use options::port::Port;
 use options::server_test::ServerTest;
 use reports::Results;
 use runs::archive::Archive;
 use runs::job::Jobs;
+use runs::lanes::Lanes;
 use runs::schedule;
 
 pub mod checks;
@@ -76,8 +81,9 @@ pub(crate) fn run(words: &[OsString], clock: Clock) -> Result<Tested, Refusal> {
     if let Some(format) = tests.iter().find_map(|test| test.options.trace) {
         trace::begin(format, clock);
     }
+    let lanes = lanes(words, &tests)?;
     let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| failed(&error))?;
-    let result = runtime.block_on(whole(&tests, clock));
+    let result = runtime.block_on(whole(&tests, &lanes, clock));
     // Does not wait for helper threads that hang.
     runtime.shutdown_background();
     result
@@ -87,12 +93,41 @@ fn failed(error: &io::Error) -> Refusal {
     Refusal { why: format!("check: cannot start: {}", reason(error)), status: WINDDOWN_FAILED }
 }
 
+/// The lanes of each server.
+fn lanes(words: &[OsString], tests: &[ServerTest]) -> Result<Vec<Lanes>, Refusal> {
+    tests.iter().enumerate().map(|(at, test)| lanes_of(words, at, &test.options)).collect()
+}
+
+/// What keeps runs side by side apart: a port for each where ports are given, else a network namespace.
+fn lanes_of(words: &[OsString], server: usize, options: &Options) -> Result<Lanes, Refusal> {
+    if options.jobs < 2 {
+        return Ok(Lanes::default());
+    }
+    if options.port.as_ref().is_some_and(Port::is_reserved) {
+        let another = |_| match parse(words)? {
+            CheckRequest::Check(mut tests) => Ok(tests.swap_remove(server).options),
+            CheckRequest::Print(why) => Err(Refusal { why, status: WINDDOWN_FAILED }),
+        };
+        let options = (0..options.jobs).map(another).collect::<Result<_, Refusal>>()?;
+        return Ok(Lanes { options, are_isolated: false });
+    }
+    network::prepare().map_err(|error| {
+        let why = format!(
+            "check: --jobs {}: no network namespace can be made here ({}); give --port auto, or leave it out",
+            options.jobs,
+            reason(&error)
+        );
+        Refusal { why, status: WINDDOWN_FAILED }
+    })?;
+    Ok(Lanes { options: vec![options.clone(); options.jobs], are_isolated: true })
+}
+
 /// The whole test, or its end by a signal.
-async fn whole(tests: &[ServerTest], clock: Clock) -> Result<Tested, Refusal> {
+async fn whole(tests: &[ServerTest], lanes: &[Lanes], clock: Clock) -> Result<Tested, Refusal> {
     let mut interrupts = Interrupts::take().map_err(|error| failed(&error))?;
-    let jobs: Vec<Jobs> = Archive::open_all(tests)?.into_iter().map(Jobs::new).collect();
+    let jobs: Vec<Arc<Jobs>> = Archive::open_all(tests)?.into_iter().map(Jobs::new).map(Arc::new).collect();
     let signal = tokio::select! {
-        seen = play(tests, &jobs, clock) => return Ok(judge_and_report(tests, &seen?, &jobs)),
+        seen = play(tests, lanes, &jobs, clock) => return Ok(judge_and_report(tests, &seen?, &jobs)),
         signal = interrupts.next() => signal,
     };
     let end = async {
@@ -106,10 +141,15 @@ async fn whole(tests: &[ServerTest], clock: Clock) -> Result<Tested, Refusal> {
 }
 
 /// One server after another: what each has shown.
-async fn play(tests: &[ServerTest], jobs: &[Jobs], clock: Clock) -> Result<Vec<AllRuns>, Refusal> {
+async fn play(
+    tests: &[ServerTest],
+    lanes: &[Lanes],
+    jobs: &[Arc<Jobs>],
+    clock: Clock,
+) -> Result<Vec<AllRuns>, Refusal> {
     let mut all = Vec::new();
-    for (test, jobs) in tests.iter().zip(jobs) {
-        let seen = schedule::play(&test.options, &test.selection, jobs, clock).await;
+    for ((test, lanes), jobs) in tests.iter().zip(lanes).zip(jobs) {
+        let seen = schedule::play(&test.options, lanes, &test.selection, jobs, clock).await;
         let seen = seen.map_err(|error| failed(&error))?;
         if let Some((status, why)) = checks::not_run(&seen.plain) {
             let server = test.options.name.as_ref().filter(|_| tests.len() > 1);
@@ -121,7 +161,7 @@ async fn play(tests: &[ServerTest], jobs: &[Jobs], clock: Clock) -> Result<Vec<A
     Ok(all)
 }
 
-fn judge_and_report(tests: &[ServerTest], seen: &[AllRuns], jobs: &[Jobs]) -> Tested {
+fn judge_and_report(tests: &[ServerTest], seen: &[AllRuns], jobs: &[Arc<Jobs>]) -> Tested {
     let results: Vec<Results<'_>> =
         tests.iter().zip(seen).map(|(test, seen)| Results::of(test, seen)).collect();
     let (text, mut problems) = reports::write(&results);

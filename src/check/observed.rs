@@ -20,6 +20,8 @@ pub(super) struct AllRuns {
     pub(super) again: Vec<Observed>,
     /// The runs of all other scenarios.
     pub(super) others: Vec<(Scenario, Observed)>,
+    /// What two servers at once would share, so that the runs were not played side by side.
+    pub(super) in_turn: Option<LeftFile>,
 }
 
 impl AllRuns {
@@ -55,6 +57,8 @@ pub(super) struct Observed {
     pub(super) left: Leftovers,
     /// What of the left files was removed, so that no later run trips over it.
     pub(super) put_away: Vec<LeftFile>,
+    /// The files of the server while it ran: two servers at once would share them.
+    pub(super) shared: Vec<LeftFile>,
     /// What the server printed.
     pub(super) output: Printed,
     /// Who answered at the server's addresses before the start, one line each.

@@ -8,6 +8,8 @@ pub(crate) mod inspect;
 pub(crate) mod io;
 #[cfg(feature = "check")]
 pub(crate) mod machine;
+#[cfg(feature = "check")]
+pub(crate) mod network;
 pub mod one_thread;
 pub mod process;
 pub mod signal;

@@ -146,16 +146,19 @@ fn stopped(judge: fn(&Case<'_>) -> Verdict, check: &Check, test: &Test<'_>, seen
     proved(judge(&Case { options, all, seen, before, record }), check, test, seen)
 }
 
-/// A server that ended before it was asked to stop proves nothing by passing.
-fn proved(verdict: Verdict, check: &Check, test: &Test<'_>, seen: &Observed) -> Verdict {
-    let was_killed =
-        |record: &Record| record.exit.as_ref().is_some_and(|exit| exit.signal.as_deref() == Some("KILL"));
-    let ended = seen.record.as_ref().filter(|record| match check.scenario.ask() {
+/// Whether a server ended before the scenario asked it to.
+pub(super) fn has_ended_unasked(scenario: Scenario, record: &Record) -> bool {
+    match scenario.ask() {
         // The record knows of no stop request, whether there was one or not.
         Ask::Main => false,
-        Ask::Kill => !was_killed(record),
+        Ask::Kill => record.exit.as_ref().is_none_or(|exit| exit.signal.as_deref() != Some("KILL")),
         _ => record.ended_unasked(),
-    });
+    }
+}
+
+/// A server that ended before it was asked to stop proves nothing by passing.
+fn proved(verdict: Verdict, check: &Check, test: &Test<'_>, seen: &Observed) -> Verdict {
+    let ended = seen.record.as_ref().filter(|record| has_ended_unasked(check.scenario, record));
     let Some(record) = ended.filter(|_| verdict.word() == Word::Pass) else { return verdict };
     let early = start::ended_early(check.id, test.options, seen, record);
     // `ready` or `stops` shows the evidence, if selected.

@@ -236,9 +236,10 @@ fn judging() -> [Arg; 10] {
     ]
 }
 
-fn repeating() -> [Arg; 4] {
+fn repeating() -> [Arg; 5] {
     [
         value("runs", "N", Text::of(number), "Stop it this often, each time at a random moment [default: 1]"),
+        value("jobs", "N", Text::of(number), "Run so many scenarios side by side [default: 1]"),
         switch("until-fail", "Repeat until a check fails, at most --runs times"),
         value(
             "baseline",

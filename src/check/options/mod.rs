@@ -78,6 +78,8 @@ pub(super) struct Options {
     pub(super) insecure: bool,
     /// The number of plain runs.
     pub(super) runs: usize,
+    /// How many runs are played side by side.
+    pub(super) jobs: usize,
     /// Whether the first failure ends them.
     pub(super) until_fail: bool,
     /// Times to compare with.

@@ -90,6 +90,7 @@ fn test(given: &Given) -> Result<ServerTest, String> {
         allow: given.each("allow"),
         runs,
         until_fail,
+        jobs: given.one("jobs").unwrap_or(1),
         baseline,
         save_baseline: given.one("save-baseline"),
         reports: given.each("report"),
@@ -130,7 +131,7 @@ mod tests {
     const WORDS: &str = "check --time-limit 3s --stop-signal QUIT --to all --within 2s --port 8080 --stdin open \
         --ready notify --ready tcp:{port} --ready-timeout 9s --probe http --url https://localhost/ --insecure --slow /slow --stream /stream --drive load \
         --break break --profile full --only in-flight,stream,under-load,dependency-gone,files,stops --skip ports \
-        --warn stops --deny files --expect-exit 3,TERM --allow port:80,proc:agent --settle 1s --watch / --runs 2 \
+        --warn stops --deny files --expect-exit 3,TERM --allow port:80,proc:agent --settle 1s --watch / --runs 2 --jobs 3 \
         --until-fail --save-baseline /times --report json --verbose --log-format json --name api --env A={port} \
         --cwd / --log /log --record / server {port}";
 

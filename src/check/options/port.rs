@@ -38,7 +38,7 @@ impl PortChoice {
     /// Returns the port; `None` if none is free.
     pub(in crate::check) fn port(self) -> Option<Port> {
         if let Self::Number(number) = self {
-            return Some(Port { number, _reserved: None });
+            return Some(Port { number, reserved: None });
         }
         let random = RandomState::new();
         let offsets = (0..TRIES).filter_map(|at| u16::try_from(random.hash_one(at) % COUNT).ok());
@@ -51,7 +51,7 @@ impl PortChoice {
 pub(in crate::check) struct Port {
     pub(in crate::check) number: u16,
     /// While this exists, no other check takes the same port.
-    _reserved: Option<Arc<UnixDatagram>>,
+    reserved: Option<Arc<UnixDatagram>>,
 }
 
 impl Port {
@@ -66,7 +66,12 @@ impl Port {
         if TcpListener::bind(("::", number)).is_err_and(is_taken) {
             return None;
         }
-        Some(Self { number, _reserved: Some(Arc::new(reserved)) })
+        Some(Self { number, reserved: Some(Arc::new(reserved)) })
+    }
+
+    /// Whether it was found free, rather than named by the user.
+    pub(in crate::check) const fn is_reserved(&self) -> bool {
+        self.reserved.is_some()
     }
 
     /// Returns the word, of any bytes, with the port filled in.

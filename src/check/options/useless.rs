@@ -76,6 +76,7 @@ pub(super) fn refuse(
         .or_else(|| times(options, selection))
         .or_else(|| port(options))
         .or_else(|| insecure(options))
+        .or_else(|| jobs(options, selection))
         .or_else(|| probes(options, only));
     problem.map_or(Ok(()), Err)
 }
@@ -135,6 +136,15 @@ fn times(options: &Options, selection: &Selection) -> Option<String> {
     }
     let never = !selection.checks.iter().any(|check| check.is_of_each_plain_run());
     never.then(|| "--until-fail repeats the plain stop, and no check looks at it; add stops".to_owned())
+}
+
+fn jobs(options: &Options, selection: &Selection) -> Option<String> {
+    let is_useless =
+        options.jobs > 1 && selection.checks.iter().all(|check| check.scenario == Scenario::Plain);
+    is_useless.then(|| {
+        "--jobs plays scenarios side by side, and the plain stop is the only one; add --profile standard, or leave it out"
+            .to_owned()
+    })
 }
 
 fn insecure(options: &Options) -> Option<String> {

@@ -60,6 +60,10 @@ pub(in crate::check) fn page(
         }
     }
     put_away(&mut page, all);
+    if let Some(file) = &all.in_turn {
+        let text = format!("one at a time: servers side by side would share {}", printable(&file.path));
+        page.line(&format!("{:<TEXT$}", "  jobs"), &text);
+    }
     let is_told = |verdict: &Verdict| verdict.word() != Word::Pass || verdict.details().next().is_some();
     for (ids, verdict) in alike(verdicts).filter(|(_, verdict)| is_told(verdict)) {
         page.verdict(verdict, &ids);

@@ -95,7 +95,7 @@ impl Files {
     }
 
     /// What was not there before.
-    fn made(&self) -> Vec<LeftFile> {
+    pub(super) fn made(&self) -> Vec<LeftFile> {
         let made = self.places().flat_map(|place| entries(&place)).chain(self.touched.iter().cloned());
         let new: HashSet<PathBuf> = made.filter(|path| !self.before.contains(path)).collect();
         let mut left: Vec<LeftFile> = new.iter().filter_map(|path| self.judge(path)).collect();

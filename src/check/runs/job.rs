@@ -6,6 +6,8 @@ use std::os::fd::OwnedFd;
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
+use tokio::task::JoinSet;
+
 use super::archive::{Archive, RunId};
 use super::messages::Messages;
 use super::namespace;
@@ -28,10 +30,17 @@ pub(super) struct Job {
     _stdin: Option<OwnedFd>,
 }
 
+/// The main jobs that were started, until all are ended.
+#[derive(Default)]
+struct Programs {
+    started: Vec<StartedProgram>,
+    are_ended: bool,
+}
+
 /// All runs, so that an interrupt can end them, and what is kept of them.
 #[derive(Default)]
 pub(in crate::check) struct Jobs {
-    programs: Mutex<Vec<StartedProgram>>,
+    programs: Mutex<Programs>,
     pub(in crate::check) archive: Archive,
 }
 
@@ -53,17 +62,26 @@ impl Jobs {
             Ready::Log(pattern) => Some(pattern.clone()),
             _ => None,
         });
+        let mut programs = self.programs.lock().unwrap_or_else(PoisonError::into_inner);
+        if programs.are_ended {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
         let run = StartedProgram::start(command, lines, self.archive.part(run), clock)?;
-        self.programs.lock().unwrap_or_else(PoisonError::into_inner).push(run.clone());
+        programs.started.push(run.clone());
+        drop(programs);
         Ok(Job { run, messages: messages.unwrap_or_default(), record, _stdin: stdin })
     }
 
-    /// Kills what still runs, and waits for its end.
+    /// Kills what still runs, and waits for its end. Nothing starts any more.
     pub(in crate::check) async fn end_all(&self) {
-        let all = std::mem::take(&mut *self.programs.lock().unwrap_or_else(PoisonError::into_inner));
-        for mut run in all {
-            run.end_now().await;
+        let programs = Programs { are_ended: true, ..Programs::default() };
+        let all =
+            std::mem::replace(&mut *self.programs.lock().unwrap_or_else(PoisonError::into_inner), programs);
+        let mut ends = JoinSet::new();
+        for mut run in all.started {
+            ends.spawn(async move { run.end_now().await });
         }
+        ends.join_all().await;
     }
 }
 

@@ -5,6 +5,7 @@ pub(super) mod archive;
 mod chatter;
 mod files;
 pub(super) mod job;
+pub(super) mod lanes;
 mod load;
 mod messages;
 mod namespace;

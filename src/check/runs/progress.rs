@@ -18,13 +18,19 @@ impl ProgressLine {
         Self { number: 0, count, is_shown: !is_traced && io::stderr().is_terminal() }
     }
 
-    /// Shows that the next run begins, and returns its number.
-    pub(super) fn begins(&mut self, name: &str, server: Option<&str>) -> usize {
+    /// How many have begun.
+    pub(super) const fn number(&self) -> usize {
+        self.number
+    }
+
+    /// Shows that the next run begins.
+    pub(super) fn begins(&mut self, name: &str, server: Option<&str>) {
         self.number += 1;
+        // Some are played twice.
+        self.count = self.count.max(self.number);
         let of = if self.count == usize::MAX { String::new() } else { format!("/{}", self.count) };
         let server = server.map(|server| format!("{server}: ")).unwrap_or_default();
         self.tell(&format!("[{}{of}] {server}{name} ", self.number));
-        self.number
     }
 
     /// Shows how it ended.

@@ -148,7 +148,7 @@ pub(crate) fn directory(pid: i32) -> Option<PathBuf> {
 /// One of these processes that is in another network namespace, whose listeners can't be seen from here.
 pub(crate) fn in_another_network(pids: &[i32]) -> Option<procfs::Stat> {
     let network = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/net")).ok();
-    let own = network("self")?;
+    let own = network("thread-self")?;
     let other = pids.iter().find(|pid| network(&pid.to_string()).is_some_and(|network| network != own));
     other.and_then(|pid| procfs::stat(*pid))
 }

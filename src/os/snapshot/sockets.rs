@@ -14,9 +14,9 @@ const UNIX_INODE: usize = 6;
 type Table = (&'static str, usize, fn(&str) -> Option<Socket>);
 
 const TABLES: [Table; 3] = [
-    ("/proc/net/tcp", TCP_INODE, parse_tcp),
-    ("/proc/net/tcp6", TCP_INODE, parse_tcp),
-    ("/proc/net/unix", UNIX_INODE, parse_unix),
+    ("/proc/thread-self/net/tcp", TCP_INODE, parse_tcp),
+    ("/proc/thread-self/net/tcp6", TCP_INODE, parse_tcp),
+    ("/proc/thread-self/net/unix", UNIX_INODE, parse_unix),
 ];
 
 /// The sockets that were found.

@@ -14,6 +14,7 @@ mod config;
 mod documents;
 mod full;
 mod https;
+mod jobs;
 mod probes;
 mod quick;
 mod reports;
@@ -32,6 +33,7 @@ pub(crate) fn trials() -> Vec<Test> {
         documents::trials(),
         full::trials(),
         https::trials(),
+        jobs::trials(),
         probes::trials(),
         quick::trials(),
         reports::trials(),

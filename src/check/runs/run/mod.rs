@@ -262,6 +262,7 @@ impl<'a> ActiveRun<'a> {
             tokio::time::sleep(BEFORE_SIGNAL).await;
         }
         self.files.note(&pids(inner), &listeners).await;
+        self.observed.shared = self.files.made();
         self.observed.before = Some(Before {
             main: ProcessRecord { pid: main, name: inspect::stat(main).map(|stat| stat.name) },
             takes: self.takes(main).await,
