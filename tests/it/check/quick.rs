@@ -57,7 +57,7 @@ fn ready() {
         str![[r#"
   ???  ready        not ready after [TIME]: the server is alive and listens nowhere; missing: a socket that accepts, or READY=1
       try: say what makes it ready (--ready), or give it more time (--ready-timeout)
-  ???  handler, stops, margin, exit-status, survivors, ports, files, output, zombies, shell-wrap, refuse-new the server was not ready, so there was nothing to stop
+  ???  handler, stops, margin, exit-status, survivors, ports, files, output, zombies, shell-wrap, refuse-new: the server was not ready, so there was nothing to stop
 INCONCLUSIVE 12 of 12 checks
 "#]],
     );
