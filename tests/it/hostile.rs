@@ -330,7 +330,8 @@ fn a_winddown_that_is_pid_1_of_the_workload_stops_with_all() {
         .more([winddown_path()])
         .more(["-t", "10s", "--"])
         .more([workload_path()])
-        .more("--on TERM [ --exit 3 ] --print up --serve".split_whitespace())
+        // It ends only after the inner winddown has heard of the stop, too.
+        .more("--on TERM [ --sleep 300 --exit 3 ] --print up --serve".split_whitespace())
         .start();
     run.wait_out("up");
     run.signal(libc::SIGTERM);

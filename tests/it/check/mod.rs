@@ -70,7 +70,7 @@ fn check_in(place: &TempDir, options: &str, command: &[String]) -> Ended {
 #[track_caller]
 fn expect(ended: &Ended, word: &str, id: &str) {
     let starts = |line: &String| {
-        let mut words = line.split_ascii_whitespace().map(|word| word.trim_end_matches(','));
+        let mut words = line.split_ascii_whitespace().map(|word| word.trim_end_matches([',', ':']));
         words.next() == Some(word) && words.any(|word| word == id)
     };
     assert!(ended.out().iter().any(starts), "no {word} {id}: {}", ended.told());

@@ -98,7 +98,7 @@ fn no_probe_and_no_request_goes_to_somebody_else() {
     expect_verdicts(
         &ended,
         str![[r#"
-  ???  refuse-new, backlog, in-flight, stream 127.0.0.1:[PORT] is answered by python3 (pid [PID]), which was there before the start
+  ???  refuse-new, backlog, in-flight, stream: 127.0.0.1:[PORT] is answered by python3 (pid [PID]), which was there before the start
   ok  stops
 INCONCLUSIVE 4 of 5 checks
 "#]],
