@@ -449,10 +449,10 @@ fn a_nested_run_has_its_own() {
 }
 
 fn a_run_limit_is_known_from_the_start() {
-    let (epoch, monotonic) = (epoch_ms(), monotonic_ms());
     let names = ["env:SHUTDOWN_DEADLINE_MS", "env:SHUTDOWN_DEADLINE_MONOTONIC_MS"];
     let say = format!("--say {}", names.join(","));
     for options in [["--run-limit", "1m"].as_slice(), &["--stop-after", "50s", "-t", "10s"]] {
+        let (epoch, monotonic) = (epoch_ms(), monotonic_ms());
         let ended = Winddown::new().args(options).workload(&say).run().expect_code(0);
         expect_from(number(&ended.fact(names[0])) + 50, epoch + 60_000, &ended);
         expect_from(number(&ended.fact(names[1])) + 2, monotonic + 60_000, &ended);
