@@ -37,6 +37,7 @@ pub mod observe;
 pub mod os;
 pub(crate) mod platform;
 pub mod postmortem;
+pub(crate) mod ready;
 pub mod record;
 #[cfg(feature = "report")]
 pub mod report;

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::runs::scenario::Scenario;
 use super::time::short;
 
-pub(super) use crate::os::inspect::{Listener, Takes};
+pub(super) use crate::os::inspect::Takes;
+pub(super) use crate::os::listening::Listener;
 pub(super) use crate::record::schema::{ProcessRecord, Record};
 
 /// All runs of a test.

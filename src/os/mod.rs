@@ -6,6 +6,7 @@ pub(crate) mod guard;
 #[cfg(feature = "check")]
 pub(crate) mod inspect;
 pub(crate) mod io;
+pub(crate) mod listening;
 #[cfg(feature = "check")]
 pub(crate) mod machine;
 #[cfg(feature = "check")]

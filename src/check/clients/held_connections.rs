@@ -12,13 +12,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinHandle;
 use tracing::info;
 
-use super::duplex::Duplex;
-use super::probe::{Connected, Place, Url};
 use crate::check::observed::{HeldConnection, HeldEnd, Missing};
 use crate::check::runs::scenario::Holds;
 use crate::check::time::now_ms;
 use crate::os::clock::Clock;
 use crate::os::inspect;
+use crate::ready::duplex::Duplex;
+use crate::ready::http::{Connected, Url};
+use crate::ready::place::Place;
 
 /// How many requests are held.
 const REQUESTS: usize = 3;
@@ -81,7 +82,7 @@ impl Holding {
             }
             Holds::Silent => {
                 let place = wanted.place.ok_or(Missing::Skip("the server listens nowhere"))?;
-                holding.silent(place.connect().await.map_err(broken)?, b"", clock).await.map_err(broken)?;
+                holding.silent(place.open().await.map_err(broken)?, b"", clock).await.map_err(broken)?;
             }
             Holds::Nothing => {}
         }
@@ -96,7 +97,7 @@ impl Holding {
     }
 
     async fn request(&mut self, url: &Url, clock: Clock) -> io::Result<()> {
-        let Connected { stream, ends, .. } = url.connect().await?;
+        let Connected { stream, ends } = url.connect().await?;
         let (mut client, connection) = handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
         tokio::spawn(connection);
         let request = url.request(false);
@@ -131,7 +132,7 @@ impl Holding {
     }
 
     async fn silent(&mut self, connected: Connected, bytes: &'static [u8], clock: Clock) -> io::Result<()> {
-        let Connected { mut stream, ends, .. } = connected;
+        let Connected { mut stream, ends } = connected;
         stream.write_all(bytes).await?;
         let task = tokio::spawn(async move { (closed_at_ms(stream, clock).await, HeldEnd::Closed) });
         self.0.push(One { task, opened_at_ms: now_ms(clock), from: ends.map(|(from, _)| from) });

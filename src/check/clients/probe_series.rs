@@ -5,10 +5,12 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::probe::{Place, Url, probe};
+use super::probe::probe;
 use crate::check::observed::{Probe, ProbeOutcome};
 use crate::check::time::now_ms;
 use crate::os::clock::Clock;
+use crate::ready::http::Url;
+use crate::ready::place::Place;
 
 const PERIOD: Duration = Duration::from_millis(50);
 /// How long an answer may take.

@@ -4,7 +4,7 @@ use std::io;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::probe::Url;
+use crate::ready::http::Url;
 
 /// Without `Host`: redis takes that word for an attack, and says so in its log.
 const QUESTION: &[u8] = b"GET / HTTP/1.0\r\n\r\n";

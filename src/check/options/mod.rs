@@ -4,13 +4,16 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::clients::probe::{Place, Resource, Url};
-use super::clients::tls::Trust;
+use super::clients::probe::Resource;
 use super::runs::stdin::Input;
 use crate::lifecycle::exit::Exit;
 use crate::lifecycle::plan::Target;
 use crate::lifecycle::signal::Signal;
 use crate::observe::log::Format;
+use crate::ready::condition::Condition;
+use crate::ready::http::Url;
+use crate::ready::place::Place;
+use crate::ready::tls::Trust;
 use allow::Allowance;
 use baseline::Baseline;
 use port::Port;
@@ -124,7 +127,7 @@ impl Options {
     /// All URLs that were given.
     pub(super) fn urls(&self) -> impl Iterator<Item = &Url> {
         let ready = self.ready.iter().filter_map(|condition| match condition {
-            Ready::Http(url) => Some(url),
+            Ready::Seen(Condition::Http(url)) => Some(url),
             _ => None,
         });
         let others = [&self.url, &self.slow, &self.stream].into_iter().flatten();
@@ -137,7 +140,7 @@ impl Options {
     /// Takes any certificate from now on.
     fn trust_everyone(&mut self) {
         let ready = self.ready.iter_mut().filter_map(|condition| match condition {
-            Ready::Http(url) => Some(url),
+            Ready::Seen(Condition::Http(url)) => Some(url),
             _ => None,
         });
         let others = [&mut self.url, &mut self.slow, &mut self.stream].into_iter().flatten();

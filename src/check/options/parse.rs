@@ -14,6 +14,7 @@ use crate::check::checks::check::Check;
 use crate::check::checks::selection::Selection;
 use crate::cli::UsageError;
 use crate::observe::log::Format;
+use crate::ready::condition::Condition;
 
 const DEFAULT_LIMIT: Duration = Duration::from_secs(10);
 const DEFAULT_READY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -66,7 +67,7 @@ fn test(given: &Given) -> Result<ServerTest, String> {
     let runs = given.one("runs").unwrap_or(if until_fail { usize::MAX } else { 1 });
     let mut ready = given.each("ready");
     if ready.is_empty() {
-        ready.push(Ready::Auto);
+        ready.push(Ready::Seen(Condition::Auto));
     }
     let trace = trace(given)?;
     let mut options = Options {

@@ -11,8 +11,9 @@ use nix::fcntl::OFlag;
 
 use super::shared_memory;
 use crate::check::observed::{LeftFile, Listener};
-use crate::os::inspect::{self, answers};
+use crate::os::inspect;
 use crate::os::io::own_file;
+use crate::os::listening::answers;
 use crate::os::process::procfs;
 
 /// Where pid files, locks and shared memory usually are.

@@ -60,7 +60,7 @@ impl Jobs {
         }
         let lines = options.ready.iter().filter_map(|condition| match condition {
             Ready::Log(pattern) => Some(pattern.clone()),
-            _ => None,
+            Ready::Seen(_) => None,
         });
         let mut programs = self.programs.lock().unwrap_or_else(PoisonError::into_inner);
         if programs.are_ended {

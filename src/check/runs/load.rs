@@ -5,10 +5,10 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use super::started::StartedProgram;
-use crate::check::clients::probe::Url;
 use crate::lifecycle::signal::Signal;
 use crate::os::clock::Clock;
 use crate::os::process::subprocess;
+use crate::ready::http::Url;
 
 /// How long a command may run on after the stop.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -2,12 +2,9 @@
 
 use std::time::Duration;
 
-use tokio::time::timeout;
-
 use super::job::Job;
 use super::load::Load;
-use super::strangers::{Proved, Strangers, Unproved};
-use crate::check::clients::probe::{Place, ask};
+use super::strangers::Strangers;
 use crate::check::observed::Readiness;
 use crate::check::options::Options;
 use crate::check::options::ready::Ready;
@@ -15,13 +12,13 @@ use crate::check::time::{ms, now_ms};
 use crate::lifecycle::exit::WINDDOWN_FAILED;
 use crate::os::clock::Clock;
 use crate::os::inspect;
+use crate::os::listening;
+use crate::ready::condition::Condition;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 /// How long the last lines of a server that has ended may take.
 const OUTPUT_PATIENCE: Duration = Duration::from_millis(200);
-/// How long one attempt to connect may take.
-const TRY: Duration = Duration::from_secs(2);
 
 /// Waits until all conditions hold, the server ends, or the time is up.
 pub(super) async fn wait(job: &mut Job, options: &Options, strangers: &Strangers, clock: Clock) -> Readiness {
@@ -97,66 +94,24 @@ struct Watching<'a> {
 impl Watching<'_> {
     /// What shows that a condition holds, if it does.
     async fn holds(&mut self, job: &Job, condition: &Ready, clock: Clock) -> Option<String> {
+        let condition = match condition {
+            Ready::Log(pattern) => return job.run.output.has_come(pattern).then(|| condition.asks_for()),
+            Ready::Seen(condition) => condition,
+        };
         match condition {
-            Ready::Auto | Ready::Notify if job.messages.is_ready() => Some("READY=1".to_owned()),
-            Ready::Auto => self.accepting(job).await,
-            Ready::Connect(place) => {
-                let Proved { by, .. } = self.proved(job, place).await?;
-                Some(by.map_or_else(
-                    || condition.asks_for(),
-                    |who| format!("{}, by {who}", condition.asks_for()),
-                ))
-            }
-            Ready::Http(url) => {
-                let Proved { place, by, .. } = self.proved(job, &url.place).await?;
-                let told = match timeout(TRY, ask(&url.at(place))).await {
-                    Ok(Ok(answer)) => {
-                        let (status, by) = (answer.status().as_u16(), by.map(|who| format!(", by {who}")));
-                        let told = format!("HTTP {status} at {}{}", url.path, by.unwrap_or_default());
-                        if (200..400).contains(&status) {
-                            return Some(told);
-                        }
-                        told
-                    }
-                    Ok(Err(error)) => crate::os::reason(&error),
-                    Err(_) => "no answer".to_owned(),
-                };
-                self.missing(&told)
-            }
-            Ready::Log(pattern) => job.run.output.has_come(pattern).then(|| condition.asks_for()),
-            Ready::File(path) if self.strangers.is_new(path) => Some(condition.asks_for()),
-            Ready::File(path) if path.exists() => {
-                self.missing(&format!("{} was there before the start, and has not changed", path.display()))
-            }
-            Ready::Notify | Ready::File(_) => None,
-            Ready::Command(command) => {
+            Condition::Auto | Condition::Notify if job.messages.is_ready() => Some("READY=1".to_owned()),
+            Condition::Command(command) => {
                 let succeeds = Load::start(command, None, clock).ok()?.succeeds().await;
                 succeeds.then(|| condition.asks_for())
             }
+            _ => match self.strangers.holds(condition, &tree(job)).await {
+                Ok(how) => Some(how),
+                Err(note) => {
+                    self.note = note.unwrap_or_else(|| std::mem::take(&mut self.note));
+                    None
+                }
+            },
         }
-    }
-
-    fn missing(&mut self, note: &str) -> Option<String> {
-        note.clone_into(&mut self.note);
-        None
-    }
-
-    /// Whether the server itself answers at a place.
-    async fn proved(&mut self, job: &Job, place: &Place) -> Option<Proved> {
-        self.strangers.prove(place, &tree(job)).await.map_err(|unproved| self.note = unproved.why()).ok()
-    }
-
-    async fn accepting(&mut self, job: &Job) -> Option<String> {
-        let tree = tree(job);
-        for listener in inspect::listeners(&tree) {
-            let Some(place) = Place::of(&listener) else { continue };
-            match self.strangers.prove(&place, &tree).await {
-                Ok(_) => return Some(format!("listening on {}", listener.address)),
-                Err(Unproved::Stranger(why)) => self.note = why,
-                Err(Unproved::Unreached(_)) => self.note = format!("{} does not accept", listener.address),
-            }
-        }
-        None
     }
 }
 
@@ -170,7 +125,7 @@ pub(super) fn tree(job: &Job) -> Vec<i32> {
 fn seen(job: &Job, left: &[&Ready], watching: &Watching<'_>) -> String {
     let tree = tree(job);
     let listeners: Vec<String> =
-        inspect::listeners(&tree).into_iter().map(|listener| listener.address).collect();
+        listening::listeners(&tree).into_iter().map(|listener| listener.address).collect();
     let listens = match inspect::in_another_network(&tree) {
         _ if !listeners.is_empty() => format!("listens on {}", listeners.join(", ")),
         Some(stat) => {

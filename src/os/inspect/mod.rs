@@ -1,19 +1,17 @@
 //! What can be seen, from outside, of a workload under a winddown that check has started.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fs::File;
-use std::hash::BuildHasher;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 
+use super::listening::{socket_inodes, targets};
 use super::process::descendants;
 use super::process::foreign::Foreign;
 use super::process::procfs::{self, Directory, Stat, Status};
 use super::process::subprocess::Handle;
-use super::snapshot::{socket_inode, sockets};
+use super::snapshot::sockets;
 use crate::lifecycle::signal::{Signal, SignalSet};
-
-pub(crate) mod answers;
 
 /// At most this many mappings of a process are read.
 const MAPS_MAX: usize = 100_000;
@@ -60,41 +58,6 @@ pub(crate) fn stat(pid: i32) -> Option<Stat> {
     procfs::stat(pid)
 }
 
-/// A socket that accepts connections.
-#[derive(Clone, PartialEq, Eq, Debug, Hash, PartialOrd, Ord)]
-pub(crate) struct Listener {
-    /// `tcp` or `unix`.
-    pub(crate) protocol: String,
-    /// `127.0.0.1:8080`, `[::]:80`, `/run/a.sock`, `@abstract`.
-    pub(crate) address: String,
-    /// Identifies it while it exists.
-    pub(crate) inode: u64,
-}
-
-/// The listeners that these processes have open.
-pub(crate) fn listeners(pids: &[i32]) -> Vec<Listener> {
-    still_listening(&socket_inodes(pids))
-}
-
-/// The sockets that these processes have open.
-fn socket_inodes(pids: &[i32]) -> HashSet<u64> {
-    pids.iter().flat_map(|pid| targets(*pid)).filter_map(|path| socket_inode(&path)).collect()
-}
-
-/// The sockets among these that still accept connections, for any process.
-pub(crate) fn still_listening<S: BuildHasher>(inodes: &HashSet<u64, S>) -> Vec<Listener> {
-    if inodes.is_empty() {
-        return Vec::new();
-    }
-    let found: HashMap<u64, _> = sockets::find(&inodes.iter().copied().collect(), &|| true).sockets;
-    let listening = found.into_iter().filter(|(_, socket)| socket.state == "listen");
-    let mut listeners: Vec<Listener> = listening
-        .map(|(inode, socket)| Listener { protocol: socket.protocol, address: socket.local, inode })
-        .collect();
-    listeners.sort();
-    listeners
-}
-
 /// The peers of connections from which these processes have read everything sent so far.
 pub(crate) fn read_from(pids: &[i32]) -> HashSet<String> {
     let found = sockets::find(&socket_inodes(pids), &|| true).sockets.into_values();
@@ -102,13 +65,6 @@ pub(crate) fn read_from(pids: &[i32]) -> HashSet<String> {
         .filter(|socket| socket.state == "established" && socket.unread == 0)
         .map(|socket| socket.peer)
         .collect()
-}
-
-/// Where the descriptors of a process lead.
-fn targets(pid: i32) -> Vec<String> {
-    let folder = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten();
-    let links = folder.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
-    links.map(|link| link.to_string_lossy().into_owned()).collect()
 }
 
 /// The named files that these processes have open.

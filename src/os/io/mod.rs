@@ -1,6 +1,7 @@
 //! Descriptors, files, sockets and the terminal.
 
 pub(crate) mod closing;
+pub(crate) mod connect;
 pub(crate) mod datagram;
 pub(crate) mod descriptor;
 pub(crate) mod destination;

@@ -18,7 +18,6 @@ mod process;
 pub(in crate::os) mod sockets;
 mod threads;
 
-#[cfg(feature = "check")]
 pub(in crate::os) use files::socket_inode;
 
 /// At most this many processes are read; the others are counted.

@@ -48,7 +48,6 @@ pub(in crate::os) fn find(wanted: &HashSet<u64>, has_time: &dyn Fn() -> bool) ->
 }
 
 /// The TCP sockets with this port, at either end, by inode.
-#[cfg(feature = "check")]
 pub(in crate::os) fn with_port(port: u16) -> Vec<(u64, Socket)> {
     let text = format!(":{port:04X} ");
     let mut found = Vec::new();

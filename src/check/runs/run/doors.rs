@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use super::ActiveRun;
 use crate::check::clients::held_connections::{Holding, Wanted};
-use crate::check::clients::probe::{Place, Resource, Url};
+use crate::check::clients::probe::Resource;
 use crate::check::clients::protocol::speaks_http;
 use crate::check::observed::{Listener, Missing};
 use crate::check::options::probing::Probing;
 use crate::check::runs::ready::tree;
 use crate::check::runs::scenario::Scenario;
-use crate::check::runs::strangers::{Proved, Unproved};
+use crate::ready::http::Url;
+use crate::ready::place::Place;
+use crate::ready::proof::{Proved, Unproved};
 
 /// How long the answer may take that shows whether the server speaks HTTP.
 const HTTP_PATIENCE: Duration = Duration::from_secs(2);

@@ -14,7 +14,6 @@ use super::ready;
 use super::scenario::{Need, Scenario};
 use super::stdin::Input;
 use super::strangers::Strangers;
-use crate::check::clients::probe::Place;
 use crate::check::clients::probe_series::Strip;
 use crate::check::observed::{
     Before, Leftovers, Listener, Missing, Noise, Observed, Printed, ProcessRecord, Readiness, Record, Shell,
@@ -27,7 +26,9 @@ use crate::lifecycle::signal::Signal;
 use crate::os;
 use crate::os::clock::Clock;
 use crate::os::inspect::{self, Takes};
+use crate::os::listening;
 use crate::os::process::subprocess::Handle;
+use crate::ready::place::Place;
 use doors::Doors;
 
 /// How long a server may take to install its handler once it is ready.
@@ -248,7 +249,7 @@ impl<'a> ActiveRun<'a> {
         if self.scenario != Scenario::Startup {
             self.wait_for_handler(main).await;
         }
-        let listeners = inspect::listeners(&pids(inner));
+        let listeners = listening::listeners(&pids(inner));
         info!(addresses = addresses(&listeners), "listeners");
         let doors = self.doors(&listeners).await;
         if let Some(why) = &self.observed.unproved {
@@ -375,13 +376,13 @@ impl<'a> ActiveRun<'a> {
             .map(|stat| ProcessRecord { pid: stat.pid, name: Some(stat.name) })
             .collect();
         // A socket that the caller passed on stays open in this process.
-        let own = inspect::listeners(&[std::process::id().cast_signed()]);
+        let own = listening::listeners(&[std::process::id().cast_signed()]);
         let inodes: HashSet<u64> =
             listeners.iter().filter(|one| !own.contains(one)).map(|listener| listener.inode).collect();
-        while now_ms(self.clock) < settled && !inspect::still_listening(&inodes).is_empty() {
+        while now_ms(self.clock) < settled && !listening::still_listening(&inodes).is_empty() {
             tokio::time::sleep(LOOK_PAUSE).await;
         }
-        let listeners = inspect::still_listening(&inodes);
+        let listeners = listening::still_listening(&inodes);
         self.observed.left = Leftovers { processes: left, listeners, files: Vec::new() };
     }
 

@@ -15,7 +15,7 @@ use super::duplex::Duplex;
 
 /// Whose certificates count.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(in crate::check) enum Trust {
+pub(crate) enum Trust {
     /// Those of a CA that this system trusts.
     System,
     /// Any.
@@ -24,10 +24,10 @@ pub(in crate::check) enum Trust {
 
 /// How a URL is reached by TLS.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(in crate::check) struct Tls {
+pub(crate) struct Tls {
     /// The name that the certificate must be for.
-    pub(in crate::check) name: String,
-    pub(in crate::check) trust: Trust,
+    pub(crate) name: String,
+    pub(crate) trust: Trust,
 }
 
 impl Tls {
@@ -35,7 +35,7 @@ impl Tls {
     ///
     /// # Errors
     /// When the certificate does not count, or the other end does not speak TLS.
-    pub(in crate::check) async fn begin(&self, stream: Box<dyn Duplex>) -> io::Result<Box<dyn Duplex>> {
+    pub(crate) async fn begin(&self, stream: Box<dyn Duplex>) -> io::Result<Box<dyn Duplex>> {
         let name = ServerName::try_from(self.name.clone())
             .map_err(|_| io::Error::other(format!("no certificate can be for {}", self.name)))?;
         let connector = TlsConnector::from(configuration(self.trust)?);

@@ -2,16 +2,17 @@
 //! about a server unless it comes from one of its own processes.
 
 use std::collections::HashSet;
+#[cfg(feature = "check")]
+use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::time::Duration;
 
-use nix::errno::Errno;
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
-
-use super::{listeners, procfs, socket_inodes};
+use super::{listeners, socket_inodes};
 use crate::os::clock::Clock;
+#[cfg(feature = "check")]
+use crate::os::io::connect;
+use crate::os::process::procfs;
 use crate::os::snapshot::sockets;
 
 /// Checking every process of a machine with tens of thousands would take seconds.
@@ -82,13 +83,10 @@ fn accepting(to: SocketAddr) -> HashSet<u64> {
 }
 
 /// Whether no process listens any more at a unix socket.
+#[cfg(feature = "check")]
 pub(crate) fn is_deserted(path: &Path) -> bool {
-    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-    let connected = || {
-        let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
-        connect(socket.as_raw_fd(), &UnixAddr::new(path)?)
-    };
-    connected() == Err(Errno::ECONNREFUSED)
+    let refuses = |path| connect::unix(path).is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused);
+    path.to_str().is_some_and(refuses)
 }
 
 /// Which processes accept at a unix socket. The kernel names only the process that began to listen.

@@ -3,5 +3,5 @@
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// Bytes both ways.
-pub(in crate::check) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(crate) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
