@@ -71,6 +71,14 @@ impl Message {
         Some(message)
     }
 
+    /// Leaves out of what is passed on whether the workload is ready: winddown tells the parent that itself. A reload
+    /// would have to end with READY=1, so it is left out, too.
+    pub(crate) fn keep_readiness(&mut self) {
+        const KEPT: [&str; 3] = ["READY", "RELOADING", "MONOTONIC_USEC"];
+        let is_kept = |line: &&str| line.split_once('=').is_some_and(|(name, _)| KEPT.contains(&name));
+        self.relayed = self.relayed.split_inclusive('\n').filter(|line| !is_kept(line)).collect();
+    }
+
     fn line(&mut self, line: &str) {
         let Some((name, value)) = line.split_once('=') else { return };
         self.items.extend(item(name, value));

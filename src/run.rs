@@ -21,6 +21,7 @@ use crate::os::io::descriptor::{keep_from_workload, leave_surroundings};
 use crate::os::io::destination::Destination;
 use crate::os::io::notify::{Outlet, Relay};
 use crate::os::io::own_file;
+use crate::os::io::ready_file::ReadyFile;
 use crate::os::io::terminal::Terminal;
 use crate::os::io::token::{ReadEnd, Token};
 use crate::os::one_thread::OneThread;
@@ -36,8 +37,9 @@ use crate::os::reason;
 use crate::os::signal::queue::{self, InheritedLimit};
 use crate::os::signal::receive;
 use crate::platform::Platform;
+use crate::ready::before::Before;
 use crate::record::collect::{Collector, RunEnd};
-use crate::supervise::{Arrivals, Contact, Hooks, Killer, Pending, Supervisor};
+use crate::supervise::{Arrivals, Contact, Hooks, Killer, Pending, Start, Supervisor};
 use crate::workload_env::{self, Offer};
 
 /// Starts the command and supervises it to its end, or returns why nothing was started.
@@ -51,14 +53,16 @@ pub(crate) fn run(
         let why = "--stop-with-parent: winddown's parent is outside its PID namespace and can't be watched; leave it out";
         return Err(why.to_owned());
     }
-    if let Some(path) = &settings.token
-        && let Err(error) = own_file::check(path)
-    {
-        return Err(format!(
-            "--token {}: {}; name a file in a directory that can be written",
-            path.display(),
-            reason(&error)
-        ));
+    for (option, path) in [("--token", &settings.token), ("--ready-file", &settings.ready_file)] {
+        if let Some(path) = path
+            && let Err(error) = own_file::check(path)
+        {
+            return Err(format!(
+                "{option} {}: {}; name a file in a directory that can be written",
+                path.display(),
+                reason(&error)
+            ));
+        }
     }
     Ok(Launch::new(settings, mask, clock, one_thread).start())
 }
@@ -83,6 +87,8 @@ struct Launch<'a> {
     directory: Option<OwnedFd>,
     /// The parent to stop with.
     parent: Option<Parent>,
+    /// The files that `--ready` names, as they are before the start.
+    before: Before,
 }
 
 impl<'a> Launch<'a> {
@@ -99,8 +105,7 @@ impl<'a> Launch<'a> {
             keep_from_workload(number);
         }
         let parent = settings.stop_with_parent.then(Parent::watch);
-        let has_hooks = !settings.hooks.is_empty() || settings.post_stop.is_some();
-        let directory = has_hooks.then(hook::working_directory).flatten();
+        let directory = has_helpers(settings).then(hook::working_directory).flatten();
         Self {
             one_thread,
             settings,
@@ -113,6 +118,7 @@ impl<'a> Launch<'a> {
             stdin: std::fs::read_link("/proc/self/fd/0").ok(),
             directory,
             parent,
+            before: Before::of_files(&settings.ready).and_sockets(&settings.ready),
         }
     }
 
@@ -245,6 +251,8 @@ impl<'a> Launch<'a> {
         let offer = Offer::open(settings, &self.clock, visible_pid);
         let offer = offer.map_err(SpawnError::NoDescriptor)?;
         offer.token.as_ref().map_or(Ok(()), Token::clear).map_err(SpawnError::OldToken)?;
+        let ready_file = settings.ready_file.clone().map(ReadyFile::new);
+        ready_file.map_or(Ok(()), |file| file.clear()).map_err(SpawnError::OldReadyFile)?;
         let words = settings.command.iter();
         let arguments: Vec<CString> = words.filter_map(|word| CString::new(word.as_bytes()).ok()).collect();
         let command = Command {
@@ -303,7 +311,7 @@ impl<'a> Launch<'a> {
 
     fn hooks(&mut self) -> Hooks {
         let settings = self.settings;
-        if settings.hooks.is_empty() && settings.post_stop.is_none() {
+        if !has_helpers(settings) {
             return Hooks::default();
         }
         let surroundings = Surroundings {
@@ -319,6 +327,8 @@ impl<'a> Launch<'a> {
 
     fn supervisor(mut self, tree: Tree, channel: Option<InnerEnd>, contact: Contact) -> Supervisor {
         let hooks = self.hooks();
+        let ready_file = self.settings.ready_file.clone().map(ReadyFile::new);
+        let start = Start::new(self.settings.ready.clone(), std::mem::take(&mut self.before), ready_file);
         let mut plan = self.settings.plan.clone();
         if self.settings.origins.stop_on.is_none() && self.inherited_ignored.contains(Signal::INT) {
             // The workload ignores it as well: Ctrl+C is not meant for it (`winddown cmd &` in a script).
@@ -340,6 +350,7 @@ impl<'a> Launch<'a> {
             clock: self.clock,
             inherited_ignored: self.inherited_ignored,
             hooks,
+            start,
             contact,
             looks: Vec::new(),
             live_next: Duration::ZERO,
@@ -364,6 +375,11 @@ impl<'a> Launch<'a> {
             .collect();
         leave_surroundings(self.one_thread, &keep);
     }
+}
+
+/// Whether commands or probes run beside the workload.
+fn has_helpers(settings: &Settings) -> bool {
+    !settings.hooks.is_empty() || settings.post_stop.is_some() || !settings.ready.is_empty()
 }
 
 fn record_descriptor(settings: &Settings) -> Option<RawFd> {

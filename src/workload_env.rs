@@ -62,7 +62,7 @@ impl Offer {
         let may_extend = settings.token.is_some() && !settings.plan.extend_max.is_zero();
         let inlet = match (notifies || may_extend).then(Inlet::open).transpose() {
             // Only winddown's parent has asked for it: the workload can then write to the parent itself.
-            Err(_) if !settings.notify && !may_extend => None,
+            Err(_) if !settings.notify && !may_extend && settings.ready.is_empty() => None,
             result => result?,
         };
         let name = inlet.as_ref().map(|inlet| inlet.name().to_owned()).unwrap_or_default();

@@ -216,6 +216,13 @@ walks![
     straggler_grace_and_run_limit,
     a_plan_that_ends_with_the_tree,
     a_hook_after_the_end,
+    ready_by_message,
+    ready_by_probe,
+    ready_by_either,
+    ready_by_both,
+    ready_by_either_and_more,
+    ready_in_time,
+    ready_with_stragglers_left,
 ];
 
 walks![long: extensions, looks, looks_and_extensions];

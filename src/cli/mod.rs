@@ -10,6 +10,7 @@ use crate::lifecycle::signal::Signal;
 use crate::observe::log::Format;
 use crate::os::io::destination::Destination;
 use crate::os::process::hook::Hook;
+use crate::ready::condition::Condition;
 use crate::text::in_full;
 use options::RunOptions;
 use sources::{GivenOptions, Origins, Variables};
@@ -55,6 +56,10 @@ pub struct Settings {
     pub origins: SettingOrigins,
     /// The file that announces the stop to the workload.
     pub token: Option<PathBuf>,
+    /// When the workload is ready.
+    pub(crate) ready: Vec<Condition>,
+    /// The file that is there while it is ready.
+    pub ready_file: Option<PathBuf>,
     /// Whether the workload's `sd_notify` messages are accepted.
     pub notify: bool,
     /// Whether the end of winddown's parent is a stop request.
@@ -168,6 +173,7 @@ fn settings(
     let mut setting_origins =
         SettingOrigins { steps: planned.origins, ..setting_origins(&options, limit, origins) };
     let looks = looks(limit);
+    let (readiness, takes_messages) = (options.readiness(), options.takes_messages());
     let plan = Plan {
         limit,
         steps: planned.steps,
@@ -177,6 +183,7 @@ fn settings(
         map: options.map,
         run_limit,
         stop_after: options.stop_after.and_then(Limit::length),
+        ready: readiness,
         watchdog: options.watchdog,
         extend_max: options.extend_max.unwrap_or_default(),
         kill_wait: options.stop.kill_wait.unwrap_or(Limit::Finite(DEFAULT_KILL_WAIT)),
@@ -195,7 +202,9 @@ fn settings(
         post_stop: options.stop.post_stop,
         origins: setting_origins,
         token: options.token,
-        notify: options.notify || options.watchdog.is_some(),
+        notify: takes_messages,
+        ready: options.ready,
+        ready_file: options.ready_file,
         stop_with_parent: options.stop_with_parent,
         preserve_status: options.preserve_status,
         remap_exit: options.remap_exit,

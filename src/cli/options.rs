@@ -8,11 +8,12 @@ use super::plan::steps::PlannedStep;
 use super::sources::GivenOptions;
 use super::table::KILL_WITH_PARENT;
 use super::values::To;
-use crate::lifecycle::plan::{Dump, Limit, Mapping};
+use crate::lifecycle::plan::{Dump, Limit, Mapping, Readiness};
 use crate::lifecycle::signal::{Signal, SignalSet};
 use crate::observe::log::Format;
 use crate::os::io::destination::Destination;
 use crate::os::process::hook::Hook;
+use crate::ready::condition::Condition;
 
 /// How a stop goes.
 #[derive(Debug)]
@@ -62,6 +63,8 @@ pub(super) struct RunOptions {
     pub(super) remap_exit: Vec<(u8, u8)>,
     pub(super) token: Option<PathBuf>,
     pub(super) extend_max: Option<Duration>,
+    pub(super) ready: Vec<Condition>,
+    pub(super) ready_file: Option<PathBuf>,
     pub(super) notify: bool,
     pub(super) watchdog: Option<Duration>,
     pub(super) log_format: Option<Format>,
@@ -72,6 +75,23 @@ pub(super) struct RunOptions {
 }
 
 impl RunOptions {
+    /// What the workload has to do before it counts as ready.
+    pub(super) fn readiness(&self) -> Option<Readiness> {
+        let is_message = |condition: &Condition| matches!(condition, Condition::Notify | Condition::Auto);
+        let readiness = Readiness {
+            notify: self.ready.contains(&Condition::Notify),
+            auto: self.ready.contains(&Condition::Auto),
+            others: !self.ready.iter().all(is_message),
+        };
+        (!self.ready.is_empty()).then_some(readiness)
+    }
+
+    /// Whether the workload gets a socket for its messages by an option.
+    pub(super) fn takes_messages(&self) -> bool {
+        let by_ready = self.readiness().is_some_and(|ready| ready.notify || ready.auto);
+        self.notify || self.watchdog.is_some() || by_ready
+    }
+
     /// Reads each option from the command line, or from its variable.
     pub(super) fn of(given: &GivenOptions) -> Self {
         Self {
@@ -101,6 +121,8 @@ impl RunOptions {
             remap_exit: given.many("remap-exit"),
             token: given.one("token"),
             extend_max: given.one("extend-max"),
+            ready: given.many("ready"),
+            ready_file: given.one("ready-file"),
             notify: given.switch("notify"),
             watchdog: given.one("watchdog"),
             log_format: given.one("log-format"),

@@ -2,7 +2,7 @@
 //! `--time-limit`.
 
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use clap::error::ContextKind;
 use clap::parser::ValueSource;
@@ -82,18 +82,21 @@ fn advice((name, value): &(OsString, OsString)) -> Option<String> {
     (meant != name).then(|| format!("{name} is not a variable of winddown; did you mean {meant}?"))
 }
 
-/// A variable as a word of the command line; `None` for a switch that is off.
-fn as_word(spec: &Spec, name: &str, value: &OsStr) -> Result<Option<OsString>, UsageError> {
-    let mut word = OsString::from(format!("--{}", spec.long));
+/// A variable as words of the command line; none for a switch that is off.
+fn as_words(spec: &Spec, name: &str, value: &OsStr) -> Result<Vec<OsString>, UsageError> {
+    let word = OsString::from(format!("--{}", spec.long));
     if spec.takes_value() {
-        word.push("=");
-        word.push(value);
-        return Ok(Some(word));
+        let with = |value: &[u8]| {
+            let bytes = [word.as_bytes(), b"=", value].concat();
+            OsString::from_vec(bytes)
+        };
+        let values = value.as_bytes().split(|byte| *byte == b'\n' && spec.is_by_line());
+        return Ok(values.filter(|value| !value.is_empty()).map(with).collect());
     }
     let value = value.to_string_lossy();
     match value.to_ascii_lowercase().as_str() {
-        "1" | "true" | "yes" | "on" => Ok(Some(word)),
-        "0" | "false" | "no" | "off" => Ok(None),
+        "1" | "true" | "yes" | "on" => Ok(vec![word]),
+        "0" | "false" | "no" | "off" => Ok(Vec::new()),
         _ => Err(of_variable(name, &invalid(&word.to_string_lossy(), &value, "use 1 or 0"))),
     }
 }
@@ -133,7 +136,7 @@ impl GivenOptions {
             let Some((_, value)) = found.next_back() else { continue };
             given.consumed.push(OsString::from(&name));
             if !value.is_empty() && !is_decided(&given.line, spec.long) {
-                words.extend(as_word(spec, &name, value)?);
+                words.extend(as_words(spec, &name, value)?);
                 given.used.push(name);
             }
         }

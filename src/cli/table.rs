@@ -6,8 +6,8 @@ use clap::{Arg, ArgAction, Command};
 use super::plan::steps::{hook, stop_plan};
 use super::usage::Text;
 use super::values::{
-    To, dump_signal, dumps, length, limit, mapping, path, record, run_limit, share, signal_set, status_pair,
-    stop_requests, stop_signal, stop_signals, token,
+    To, dump_signal, dumps, length, limit, mapping, path, ready, ready_file, record, run_limit, share,
+    signal_set, status_pair, stop_requests, stop_signal, stop_signals, token,
 };
 use super::{help, subcommands};
 use crate::observe::log::Format;
@@ -79,6 +79,11 @@ impl Spec {
         self.value.is_some()
     }
 
+    /// Whether each line of its variable is a value.
+    pub(super) fn is_by_line(&self) -> bool {
+        self.long == WHOLE
+    }
+
     fn argument(&self) -> Arg {
         let argument = Arg::new(self.long).long(self.long).short(self.short).help(self.help);
         let argument = argument.hide_short_help(!MATTERS.contains(&self.long)).visible_aliases(self.alias);
@@ -90,6 +95,8 @@ impl Spec {
             .hide_possible_values(true);
         if LISTS.contains(&self.long) {
             argument.action(ArgAction::Append).value_delimiter(',')
+        } else if self.long == WHOLE {
+            argument.action(ArgAction::Append)
         } else {
             argument.action(ArgAction::Set)
         }
@@ -100,6 +107,8 @@ impl Spec {
 pub(crate) const GRACE_PERIOD: &str = "grace-period";
 /// Options whose values add up.
 const LISTS: [&str; 2] = ["map", "remap-exit"];
+/// The same, but each may have commas in it.
+const WHOLE: &str = "ready";
 
 #[rustfmt::skip]
 static GROUPS: [(&str, &[Spec]); 5] = [
@@ -124,6 +133,8 @@ static GROUPS: [(&str, &[Spec]); 5] = [
         switch("leave-stragglers", "If COMMAND ends by itself, leave the processes it started"),
         value("straggler-grace", "DURATION", || Text::of(length).into(), "How long what COMMAND leaves may run unasked [default: 1s]"),
         switch("stop-with-parent", "Stop when winddown's own parent ends"),
+        value("ready", "WHEN", || Text::of(ready).exact().into(), "When COMMAND is ready: tcp:PORT, auto, notify, cmd:CMD and more"),
+        value("ready-file", "FILE", || path(ready_file), "This file is there while COMMAND is ready"),
         switch("no-guard", "No guard in case winddown is killed; signals to a job come twice"),
     ]),
     ("Signals", &[

@@ -14,7 +14,7 @@ pub(super) fn refuse(
     origins: &Origins,
 ) -> Result<(), UsageError> {
     let stop = &options.stop;
-    let takes_messages = options.notify || options.watchdog.is_some() || parent_takes_messages;
+    let takes_messages = options.takes_messages() || parent_takes_messages;
     let extends = options.extend_max.is_some_and(|most| !most.is_zero());
     let is_same_file = matches!((&options.token, &options.record), (Some(token), Some(Destination::File(file))) if token == file);
     let useless = [
@@ -50,6 +50,21 @@ pub(super) fn refuse(
             "does nothing without --stop-after or --run-limit; leave it out",
         ),
         (is_same_file, "--record", "is the same file as --token; give another one"),
+        (
+            options.ready_file.is_some() && options.ready.is_empty(),
+            "--ready-file",
+            "does nothing without --ready, which says when COMMAND is ready",
+        ),
+        (
+            options.ready_file.is_some() && options.ready_file == options.token,
+            "--ready-file",
+            "is the same file as --token; give another one",
+        ),
+        (
+            matches!((&options.ready_file, &options.record), (Some(ready), Some(Destination::File(file))) if ready == file),
+            "--ready-file",
+            "is the same file as --record; give another one",
+        ),
     ];
     let found = useless.into_iter().find(|(is_useless, ..)| *is_useless);
     found.map_or(Ok(()), |(_, option, why)| {

@@ -12,6 +12,7 @@ use crate::lifecycle::plan::{Dump, Limit, Mapping, Target};
 use crate::lifecycle::signal::{Signal, SignalSet};
 use crate::observe::log::Format;
 use crate::os::io::destination::Destination;
+use crate::ready::condition::Condition;
 
 /// A parser for a path of any bytes.
 pub(crate) fn path<T: Clone + Send + Sync + 'static>(
@@ -27,6 +28,15 @@ pub(super) fn record(file: OsString) -> Result<Destination, String> {
 /// A file that can be created: the directory must exist and be writable.
 pub(super) fn token(file: OsString) -> Result<PathBuf, String> {
     Destination::parse_file(file, &crate::os::io::token::KIND)
+}
+
+/// The same for the file that shows readiness.
+pub(super) fn ready_file(file: OsString) -> Result<PathBuf, String> {
+    Destination::parse_file(file, &crate::os::io::ready_file::KIND)
+}
+
+pub(super) fn ready(text: &str) -> Result<Condition, String> {
+    Condition::parse(text)
 }
 
 /// `none` is no dump.

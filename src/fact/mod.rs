@@ -64,6 +64,16 @@ pub(crate) enum Fact {
     Phase(Phase),
     /// The main process was started.
     Started { process: Process },
+    /// The workload is ready.
+    Ready {
+        #[serde(rename = "process")]
+        main: Process,
+        /// What shows it.
+        how: String,
+        /// The time since winddown's start.
+        #[serde(rename = "after_ms", serialize_with = "parts::ms")]
+        after: Duration,
+    },
     /// The command could not be started.
     NotStarted {
         #[serde(skip)]
@@ -282,6 +292,12 @@ pub(crate) enum Fact {
         #[serde(serialize_with = "parts::errno")]
         error: io::Error,
     },
+    /// The ready file could not be written.
+    ReadyFileFailed {
+        file: String,
+        #[serde(serialize_with = "parts::errno")]
+        error: io::Error,
+    },
     /// The record could not be written.
     RecordFailed {
         file: String,
@@ -298,6 +314,7 @@ impl Fact {
             | Self::GaveUp { .. }
             | Self::RecordFailed { .. }
             | Self::TokenFailed { .. }
+            | Self::ReadyFileFailed { .. }
             | Self::Sent { .. } => Level::Error,
             Self::Killing { .. }
             | Self::KillAsked { .. }
@@ -305,6 +322,7 @@ impl Fact {
             | Self::KilledByOthers { .. } => Level::Warn,
             Self::Phase(_)
             | Self::Started { .. }
+            | Self::Ready { .. }
             | Self::Forwarded { .. }
             | Self::Reaped { .. }
             | Self::StragglerGrace { .. }

@@ -41,6 +41,13 @@ pub enum Event {
     Extend(Extend),
     /// The workload gave a sign of life.
     Alive,
+    /// The workload says that it is ready.
+    ToldReady,
+    /// The probe that looks whether the workload is ready has ended.
+    ProbeEnded {
+        /// Everything that it looked for was seen.
+        is_seen: bool,
+    },
     /// The workload asks to be stopped as if it had fallen silent.
     Ailing,
     /// Time has passed.
@@ -107,6 +114,14 @@ pub enum Moment {
 /// What the driver has to do, in the order given.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum Effect {
+    /// Start a process that looks whether the workload is ready.
+    StartProbe,
+    /// End that process.
+    EndProbe,
+    /// The workload is ready: tell all who wait for that.
+    AnnounceReady,
+    /// The workload counts as ready no longer.
+    RetractReady,
     /// Pass the signal of this event on to the main process, as this signal.
     Forward(Signal),
     /// Ask the main process to stop.
@@ -148,6 +163,8 @@ pub enum Effect {
 pub enum Note {
     /// The main process runs.
     Started,
+    /// The workload is ready.
+    Ready,
     /// A signal was passed on to the main process, as this signal, or was not.
     Forwarded(Received, Result<Signal, Reason>),
     /// A stop began.

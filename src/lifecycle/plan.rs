@@ -105,6 +105,17 @@ pub enum AtParentsEnd {
     Kill,
 }
 
+/// What a workload has to do before it counts as ready.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Default)]
+pub struct Readiness {
+    /// It has to send READY=1.
+    pub notify: bool,
+    /// It has to send READY=1, or to listen at a socket, which a probe can see.
+    pub auto: bool,
+    /// It has to do other things that a probe can see.
+    pub others: bool,
+}
+
 /// Everything the machine needs to know about a run before it starts.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -124,6 +135,8 @@ pub struct Plan {
     pub run_limit: Option<Duration>,
     /// The stop begins this long after the start, at the latest. Not together with a run limit.
     pub stop_after: Option<Duration>,
+    /// What the workload has to do before it counts as ready; if nothing, it does with the exec.
+    pub ready: Option<Readiness>,
     /// The workload is stopped once it has been silent for this long.
     pub watchdog: Option<Duration>,
     /// By how much the workload may move the deadline of a stop, with all its requests together.

@@ -76,6 +76,9 @@ fn line(fact: &Fact, limit_origin: &str) -> Option<String> {
     Some(match fact {
         Fact::Phase(_) | Fact::PostMortem(_) => return None,
         Fact::Started { process: main } => format!("started {}", process(main)),
+        Fact::Ready { main, how, after } => {
+            format!("{} is ready after {}: {how}", process(main), short(*after))
+        }
         Fact::NotStarted { why: text } | Fact::Advice { text } => text.clone(),
         Fact::WatchdogWaits { length } => {
             format!("--watchdog {} begins with the first READY=1 or WATCHDOG=1", short(*length))
@@ -158,13 +161,22 @@ fn line(fact: &Fact, limit_origin: &str) -> Option<String> {
         Fact::KilledByOthers { .. } => killed_by_others(fact)?,
         Fact::GaveUp { waited, survivors } => gave_up(*waited, survivors),
         Fact::Ended { .. } => ended(fact)?,
-        Fact::TokenFailed { file, error } => {
-            format!("--token {file}: {}; the stop is not announced there", reason(error))
-        }
-        Fact::RecordFailed { file, error } => {
-            format!("--record {file}: {}; the run is not recorded", reason(error))
+        Fact::TokenFailed { .. } | Fact::ReadyFileFailed { .. } | Fact::RecordFailed { .. } => {
+            not_written(fact)?
         }
     })
+}
+
+fn not_written(fact: &Fact) -> Option<String> {
+    let (option, file, error, therefore) = match fact {
+        Fact::TokenFailed { file, error } => ("token", file, error, "the stop is not announced there"),
+        Fact::ReadyFileFailed { file, error } => {
+            ("ready-file", file, error, "that the workload is ready is not shown there")
+        }
+        Fact::RecordFailed { file, error } => ("record", file, error, "the run is not recorded"),
+        _ => return None,
+    };
+    Some(format!("--{option} {file}: {}; {therefore}", reason(error)))
 }
 
 /// Why a signal was not passed on.

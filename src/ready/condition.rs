@@ -59,7 +59,7 @@ impl Condition {
         match self {
             Self::Auto => "a socket that accepts, or READY=1".to_owned(),
             Self::Notify => "READY=1".to_owned(),
-            Self::Connect(Place::Tcp(host, port)) => format!("tcp:{host}:{port}"),
+            Self::Connect(place @ Place::Tcp(..)) => format!("tcp:{}", place.host()),
             Self::Connect(Place::Unix(path)) => format!("unix:{path}"),
             #[cfg(feature = "check")]
             Self::Http(url) => format!("an answer at {}", url.path),

@@ -1,12 +1,17 @@
 //! Whether a condition holds by now, as far as it can be seen from outside.
 
 use std::path::Path;
+use std::time::Duration;
 
 use super::before::Before;
 use super::condition::Condition;
 use super::place::Place;
 use super::proof::{Unproved, prove};
 use crate::os::listening;
+
+/// From one look to the next: the first pause, which is doubled up to the longest.
+pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(10);
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 
 /// What shows that it holds, or why it does not, as far as anything is to be said about that. Messages and commands
 /// are the caller's. `tree` are the pids of the server.

@@ -21,6 +21,7 @@ const KEPT: &str = "is a socket that the caller has passed on: it stays open whe
 
 /// An address at which the server answers.
 pub(crate) struct Proved {
+    #[cfg_attr(not(feature = "check"), expect(dead_code, reason = "the main job needs no more proof"))]
     pub(crate) place: Place,
     /// The process that answers for the server, if it is not one of its tree.
     pub(crate) by: Option<String>,

@@ -24,6 +24,7 @@ impl Supervisor {
             channel.page.set_ending(ending);
         }
         self.contact.leave_open();
+        self.start.reap();
         ending
     }
 

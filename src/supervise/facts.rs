@@ -30,6 +30,7 @@ impl Supervisor {
         let after = self.machine.stop_at().map_or(Duration::ZERO, |at| now.saturating_sub(at));
         Some(match note {
             Note::Started => Fact::Started { process: main },
+            Note::Ready => self.ready(now),
             // Logging our own SIGPIPE, to the broken pipe, would raise the next one.
             Note::MainStopped | Note::Stopped | Note::Forwarded(_, Err(Reason::Own)) => return None,
             Note::Forwarded(received, forwarded) => Fact::Forwarded {

@@ -56,9 +56,14 @@ impl Hooks {
         self.last.as_ref().map(|last| last.text.clone()).unwrap_or_default()
     }
 
+    /// What hooks are started with, if the run has any.
+    pub(super) const fn surroundings(&self) -> Option<&Surroundings> {
+        self.surroundings.as_ref()
+    }
+
     /// Why the last hook's command could not be executed.
     pub(super) fn why_not(&self) -> Option<String> {
-        self.last.as_ref()?.keeper.as_ref()?.why_not()
+        self.last.as_ref()?.keeper.as_ref()?.words()
     }
 
     /// Takes the reason why the last hook could not be started.

@@ -11,6 +11,7 @@ mod killer;
 mod live;
 mod notify;
 mod perform;
+mod ready;
 mod signals;
 mod snapshots;
 
@@ -18,6 +19,7 @@ pub(crate) use arrivals::Arrivals;
 pub(crate) use hooks::Hooks;
 pub(crate) use killer::Killer;
 pub(crate) use notify::Contact;
+pub(crate) use ready::Start;
 use signals::Way;
 
 use crate::fact::Fact;
@@ -72,6 +74,8 @@ pub(crate) struct Supervisor {
     pub(crate) inherited_ignored: SignalSet,
     /// Commands to run during a stop, and after it.
     pub(crate) hooks: Hooks,
+    /// What the workload has to do to become ready.
+    pub(crate) start: Start,
     /// The channels between winddown and the workload.
     pub(crate) contact: Contact,
     /// The snapshots of the workload during its stop.
@@ -123,6 +127,7 @@ impl Supervisor {
 
     /// Finishes the job of a supervisor that was killed; it may have reaped the main process.
     pub(crate) fn take_over(&mut self, main_exit: Option<Exit>) -> Ending {
+        self.retract_ready();
         // The supervisor before us has logged the start, and we don't know when it was.
         if let Some(exit) = main_exit {
             self.tree.note_reaped(self.tree.main().pid, exit);
@@ -152,6 +157,7 @@ impl Supervisor {
             if self.hooks.has_failed() {
                 self.handle(Event::HookEnded(None), None);
             }
+            self.tell_failed_probe();
             self.look_for_parent();
             self.tick();
             if self.machine.is_stopped() {
@@ -159,8 +165,8 @@ impl Supervisor {
             }
             self.show_live();
             // A hook that was started in this very turn may have failed.
-            let more =
-                reap_more || relay_more || messages_left || self.contact.goes_on() || self.hooks.has_failed();
+            let has_failed = self.hooks.has_failed() || self.start.has_failed();
+            let more = reap_more || relay_more || messages_left || self.contact.goes_on() || has_failed;
             let patience = if more { Some(Duration::ZERO) } else { self.patience() };
             if let Some(delivery) = receive::take(SignalSet::ALL, patience) {
                 // A SIGCHLD from a process may have absorbed one from the kernel.
@@ -214,7 +220,7 @@ impl Supervisor {
     /// watchdog.
     fn batch_is_over(&self) -> bool {
         let due = match self.machine.phase() {
-            Phase::Running => self.machine.plan().time_up_at(),
+            Phase::Starting | Phase::Running => self.machine.plan().time_up_at(),
             _ => self.machine.deadline(),
         };
         due.is_some_and(|at| at <= self.clock.now())
@@ -270,7 +276,7 @@ impl Supervisor {
         }
         self.tree.note_reaped(pid, exit);
         self.pending.ended_children = true;
-        if self.helper_ended(pid, exit) {
+        if self.helper_ended(pid, exit) || self.ready_file_made(pid, exit) || self.probe_ended(pid, exit) {
             return;
         }
         if self.hooks.note_reaped(pid) {
@@ -321,6 +327,11 @@ impl Supervisor {
         let begins_stop = phase < Phase::Terminating && self.machine.phase() == Phase::Terminating;
         let mut due = effects.drain(..).peekable();
         if begins_stop {
+            // Clients stay away from a server that is no longer ready.
+            let is_of_start = |effect: &Effect| matches!(effect, Effect::RetractReady | Effect::EndProbe);
+            while let Some(effect) = due.next_if(is_of_start) {
+                self.perform(effect, delivery, at);
+            }
             // The look takes a moment, so it comes before both token and signal: a process that learns of the
             // stop from the token must not have ended already when the signal comes.
             if let Some(look) = due.next_if(|effect| matches!(effect, Effect::Look(_))) {

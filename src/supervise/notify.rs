@@ -161,7 +161,10 @@ impl Supervisor {
     }
 
     fn take_message(&mut self, datagram: &Datagram) {
-        let Some(message) = Message::read(&datagram.bytes) else { return };
+        let Some(mut message) = Message::read(&datagram.bytes) else { return };
+        if self.start.takes_ready() {
+            message.keep_readiness();
+        }
         if message.is_barrier() {
             // With its sender's descriptor: that is closed only once the parent has got this far, too.
             self.tell_parent("BARRIER=1\n", &datagram.descriptors);
@@ -178,7 +181,11 @@ impl Supervisor {
 
     fn take_item(&mut self, item: Item, datagram: &Datagram) {
         match item {
-            Item::Ready | Item::Alive => self.handle(Event::Alive, None),
+            Item::Ready => {
+                self.handle(Event::Alive, None);
+                self.told_ready();
+            }
+            Item::Alive => self.handle(Event::Alive, None),
             Item::Ailing => self.handle(Event::Ailing, None),
             Item::Extend(by) => {
                 if self.machine.phase() < Phase::Terminating {
@@ -204,7 +211,7 @@ impl Supervisor {
         }
     }
 
-    fn tell_parent(&self, text: &str, descriptors: &[OwnedFd]) {
+    pub(super) fn tell_parent(&self, text: &str, descriptors: &[OwnedFd]) {
         if let Some(outlet) = &self.contact.outlet {
             outlet.send(text.as_bytes(), descriptors);
         }

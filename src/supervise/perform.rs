@@ -14,6 +14,10 @@ use crate::os::signal::send;
 impl Supervisor {
     pub(super) fn perform(&mut self, effect: Effect, delivery: Option<&Delivery>, now: Duration) {
         match effect {
+            Effect::StartProbe => self.start_probe(),
+            Effect::EndProbe => self.end_probe(),
+            Effect::AnnounceReady => self.announce_ready(),
+            Effect::RetractReady => self.retract_ready(),
             Effect::Forward(signal) => self.forward(signal, delivery),
             Effect::AskMain(signal) => {
                 let request = self.request(delivery);

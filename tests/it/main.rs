@@ -46,6 +46,7 @@ mod post_mortem;
 mod post_mortem_certain;
 mod queued_signals;
 mod random_runs;
+mod ready;
 mod record;
 mod record_file;
 mod record_schema;
@@ -122,6 +123,7 @@ fn main() {
         post_mortem_certain::trials(),
         queued_signals::trials(),
         random_runs::trials(),
+        ready::trials(),
         record::trials(),
         record_file::trials(),
         record_schema::trials(),

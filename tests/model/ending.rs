@@ -83,12 +83,14 @@ impl Oracle {
             return Ok(());
         }
         let gone = self.main_has_ended;
-        let left = turn.plan().leave_stragglers && turn.was(Phase::Running) && gone;
+        let left = turn.plan().leave_stragglers && self.lives(turn.before.phase()) && gone;
         let in_vain = self.give_up.is_some_and(|at| at <= turn.at) && turn.was(Phase::Killing);
         let (is_over, survivors) = match turn.event {
             Event::TreeEmpty => (gone, false),
             Event::MainExited(_) | Event::HookEnded(_) => (false, false),
-            Event::NotStarted => (turn.was(Phase::Starting) || in_vain, in_vain),
+            Event::NotStarted => {
+                (turn.was(Phase::Starting) && !self.lives(turn.before.phase()) || in_vain, in_vain)
+            }
             Event::Remains if left => (true, false),
             _ => (in_vain, in_vain),
         };

@@ -115,22 +115,26 @@ impl Oracle {
         let acts_later = turn.is_end() || turn.event == Event::Started;
         rule(acts_later || due.is_none_or(|due| due > turn.at), "what is due is done")?;
         // A deadline that was overslept was moved.
-        let is_moved = turn.after.phase() == Phase::Running && turn.before.deadline() < due;
+        let is_moved = self.lives(turn.after.phase()) && turn.before.deadline() < due;
         let is_due_tick = turn.event == Event::Tick && !is_moved;
         rule(!is_due_tick || !turn.effects.is_empty(), "something happens at a deadline")?;
         let deadline = self.stop.as_ref().and_then(|stop| stop.deadline);
         rule(turn.after.kill_at() == deadline, "the deadline is the limit's end, and stays where it is")?;
         let soon = turn.at.saturating_add(LONGEST_PAUSE);
         match turn.after.phase() {
-            Phase::Starting => rule(due.is_none(), "nothing is due yet"),
+            Phase::Starting if !self.lives(Phase::Starting) => rule(due.is_none(), "nothing is due yet"),
             Phase::Stopped => {
                 let until = self.after.map(|(until, _)| until);
                 rule(due == until, "nothing is due any more, except for the hook after the end")
             }
-            Phase::Running => {
-                let runs_out = [turn.plan().time_up_at(), self.silent_at].into_iter().flatten().min();
+            Phase::Starting | Phase::Running => {
+                let all = [turn.plan().time_up_at(), self.silent_at, self.start.again];
+                let runs_out = all.into_iter().flatten().min();
                 let runs_out = runs_out.filter(|_| !self.main_has_ended).or(self.leaving);
-                rule(due == runs_out, "idle costs nothing: only a run limit or a watchdog is waited for")
+                rule(
+                    due == runs_out,
+                    "idle costs nothing: only a run limit, a watchdog and a probe are waited for",
+                )
             }
             Phase::Terminating
                 if self.stop.as_ref().is_some_and(|stop| stop.progress.is_left_to_others()) =>

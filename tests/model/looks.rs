@@ -32,10 +32,9 @@ impl Oracle {
         let is_first = taken.contains(&Moment::Before);
         let begins = cause.is_some() && !kills && looks;
         rule(is_first == begins, "the first look belongs to the beginning of a stop")?;
-        rule(
-            !is_first || moment(&turn.effects[0]) == Some(Moment::Before),
-            "the first look comes before anything is done",
-        )?;
+        let is_of_start = |effect: &&Effect| matches!(effect, Effect::RetractReady | Effect::EndProbe);
+        let first = turn.effects.iter().find(|effect| !is_of_start(effect)).and_then(moment);
+        rule(!is_first || first == Some(Moment::Before), "the first look comes before anything is done")?;
         rule(taken.is_empty() || !kills, "there is no look when SIGKILL is due")?;
         let place = |wanted: fn(&Effect) -> bool| turn.effects.iter().position(wanted);
         let last = place(|effect| *effect == Effect::Look(Moment::Last));

@@ -12,11 +12,13 @@ mod ending;
 mod limit;
 mod looks;
 mod readers;
+mod ready;
 mod signals;
 mod steps;
 mod turn;
 
 use readers::Patience;
+use ready::Start;
 pub(crate) use turn::Turn;
 
 /// A second Ctrl+C sooner than this is the same key press.
@@ -47,6 +49,7 @@ pub(crate) struct Oracle {
     after: Option<(Duration, bool)>,
     /// When the stop began, as far as it matters for the hook after the end.
     since: Option<Duration>,
+    start: Start,
     /// Notes by their number, one bit each.
     told: u16,
 }
@@ -104,6 +107,7 @@ impl Oracle {
         view.leaving = self.leaving.map(|at| at.saturating_sub(now));
         view.give_up = self.give_up.map(|at| at.saturating_sub(now));
         view.silent_at = self.silent_at.map(|at| at.saturating_sub(now));
+        view.start.view(now);
         view.after = self.after.map(|(at, told)| (at.saturating_sub(now), told));
         view.since = self.since.map(|at| now.saturating_sub(at).min(REPEAT));
         if let Some(stop) = &mut view.stop {
@@ -135,6 +139,7 @@ impl Oracle {
         }
         rule(turn.after.phase() >= turn.before.phase(), "phases move forward only")?;
         let cause = self.cause(turn);
+        self.readiness(turn, cause)?;
         self.silent_grace(turn, cause)?;
         let late = self.kills(turn, cause);
         self.stop_request(turn, cause)?;
@@ -178,10 +183,10 @@ impl Oracle {
         if self.stop.is_some() || turn.before.phase() > Phase::Running {
             return None;
         }
-        let runs_out = turn.was(Phase::Running)
+        let runs_out = self.lives(turn.before.phase())
             && !self.main_has_ended
             && turn.plan().time_up_at().is_some_and(|at| at <= turn.at);
-        let is_silent = turn.was(Phase::Running)
+        let is_silent = self.lives(turn.before.phase())
             && !self.main_has_ended
             && turn.event != Event::Alive
             && !self.overslept(turn)
@@ -205,7 +210,7 @@ impl Oracle {
 
     /// Whether a main process that ended by itself turns out to have left others, which may not stay.
     fn has_left(&self, turn: &Turn<'_>) -> bool {
-        let is_running = turn.was(Phase::Running) && self.leaving.is_none();
+        let is_running = self.lives(turn.before.phase()) && self.leaving.is_none();
         is_running && self.main_has_ended && !turn.plan().leave_stragglers
     }
 
@@ -248,6 +253,7 @@ impl Oracle {
                 Note::GaveUp => 8,
                 Note::PostMortem => 9,
                 Note::Grace => 10,
+                Note::Ready => 11,
                 Note::Forwarded(..)
                 | Note::Repeated(..)
                 | Note::MainStopped
@@ -271,12 +277,13 @@ impl Oracle {
 
     /// No sign of life could arrive meanwhile.
     fn overslept(&self, turn: &Turn<'_>) -> bool {
-        let is_watched = turn.was(Phase::Running) && !self.main_has_ended;
+        let is_watched = self.lives(turn.before.phase()) && !self.main_has_ended;
         is_watched && self.silent_at.is_some_and(|at| turn.at > at + OVERSLEPT)
     }
 
     fn remember(&mut self, turn: &Turn<'_>) {
         let overslept = self.overslept(turn);
+        self.remember_start(turn);
         self.main_has_ended |= matches!(turn.event, Event::MainExited(_));
         if turn.event == Event::Alive || overslept {
             self.silent_at = turn.plan().watchdog.map(|length| turn.at + length);

@@ -7,7 +7,7 @@ use winddown::lifecycle::cause::{Reach, Received};
 use winddown::lifecycle::event::{Event, Extend};
 use winddown::lifecycle::exit::Exit;
 use winddown::lifecycle::phase::Phase;
-use winddown::lifecycle::plan::{Action, AtParentsEnd, Dump, Limit, Mapping, Plan, Step, Target};
+use winddown::lifecycle::plan::{Action, AtParentsEnd, Dump, Limit, Mapping, Plan, Readiness, Step, Target};
 use winddown::lifecycle::signal::{Origin, Signal};
 
 /// One plan, and the events that may happen under it.
@@ -47,6 +47,7 @@ fn plan(limit: Limit) -> Plan {
         map: Vec::new(),
         run_limit: None,
         stop_after: None,
+        ready: None,
         watchdog: None,
         extend_max: Duration::ZERO,
         kill_wait: milliseconds(60),
@@ -413,5 +414,60 @@ pub(crate) fn a_hook_after_the_end() -> Case {
         &[from(A, "TERM"), from(A, "USR1"), key()],
     );
     case.events.extend([Event::HookEnded(Some(Exit::Code(0))), Event::HookEnded(None)]);
+    case
+}
+
+fn ready(name: &'static str, ready: Readiness) -> Case {
+    let plan = Plan {
+        ready: Some(ready),
+        run_limit: Some(Duration::from_millis(400)),
+        looks: true,
+        ..plan(milliseconds(130))
+    };
+    let mut case = some(name, plan, &[from(A, "TERM"), from(A, "USR1")]);
+    case.events.extend([true, false].map(|is_seen| Event::ProbeEnded { is_seen }));
+    case.events.push(Event::ToldReady);
+    case
+}
+
+pub(crate) fn ready_by_message() -> Case {
+    ready("ready by message", Readiness { notify: true, ..Readiness::default() })
+}
+
+pub(crate) fn ready_by_probe() -> Case {
+    ready("ready by probe", Readiness { others: true, ..Readiness::default() })
+}
+
+pub(crate) fn ready_by_either() -> Case {
+    ready("ready by either", Readiness { auto: true, ..Readiness::default() })
+}
+
+pub(crate) fn ready_by_both() -> Case {
+    ready("ready by both", Readiness { notify: true, others: true, ..Readiness::default() })
+}
+
+pub(crate) fn ready_by_either_and_more() -> Case {
+    ready("ready by either and more", Readiness { auto: true, others: true, ..Readiness::default() })
+}
+
+/// What ends a run must end its start as well.
+pub(crate) fn ready_in_time() -> Case {
+    let plan = Plan {
+        ready: Some(Readiness { notify: true, auto: true, others: true }),
+        watchdog: Some(Duration::from_millis(150)),
+        straggler_grace: Duration::from_millis(40),
+        ..plan(milliseconds(0))
+    };
+    let mut case = some("ready in time", plan, &[from(A, "TERM")]);
+    case.events.extend([Event::ProbeEnded { is_seen: true }, Event::ToldReady, Event::Alive, Event::Ailing]);
+    case.never.push(Phase::Terminating);
+    case
+}
+
+pub(crate) fn ready_with_stragglers_left() -> Case {
+    let ready = Some(Readiness { others: true, ..Readiness::default() });
+    let plan = Plan { ready, leave_stragglers: true, ..plan(milliseconds(30)) };
+    let mut case = some("ready with stragglers left", plan, &[from(A, "TERM"), key()]);
+    case.events.extend([true, false].map(|is_seen| Event::ProbeEnded { is_seen }));
     case
 }

@@ -110,7 +110,7 @@ impl Oracle {
     /// A stopped main process stops winddown, too; during a stop it is continued.
     pub(super) fn stopped_main(&self, turn: &Turn<'_>) -> Verdict {
         let is_it = turn.event == Event::MainStopped && self.leaving.is_none();
-        let stops = is_it && turn.after.phase() == Phase::Running;
+        let stops = is_it && self.lives(turn.after.phase());
         let goes_on = is_it && turn.after.phase() == Phase::Terminating;
         rule(turn.has(Effect::StopWithMain) == stops, "winddown stops with the main process")?;
         // A main process that a step kills in the same turn may be continued first.

@@ -152,6 +152,7 @@ pub(crate) fn plan() -> impl Strategy<Value = Plan> {
             stop_on: [Signal::TERM, Signal::INT].into_iter().collect(),
             map: Vec::new(),
             run_limit,
+            ready: None,
             watchdog: others.0,
             extend_max: others.1,
             kill_wait,

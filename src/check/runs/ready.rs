@@ -14,9 +14,8 @@ use crate::os::clock::Clock;
 use crate::os::inspect;
 use crate::os::listening;
 use crate::ready::condition::Condition;
+use crate::ready::look::{FIRST_PAUSE, LONGEST_PAUSE};
 
-const FIRST_PAUSE: Duration = Duration::from_millis(10);
-const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 /// How long the last lines of a server that has ended may take.
 const OUTPUT_PATIENCE: Duration = Duration::from_millis(200);
 

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use self::start::Start;
 use self::stop::Stop;
 pub use self::view::View;
 use super::cause::{Cause, Reach, Received};
@@ -19,6 +20,7 @@ use super::signal::{Signal, SignalSet};
 mod ending;
 mod leaving;
 mod moments;
+mod start;
 mod steps;
 mod stop;
 mod view;
@@ -77,13 +79,22 @@ pub struct Machine {
     stop_at: Option<Duration>,
     /// When the watchdog expires.
     silent_at: Option<Duration>,
+    start: Start,
 }
 
 impl Machine {
     /// Creates a machine for a run under this plan, in the phase `starting`.
     #[must_use]
     pub const fn new(plan: Plan) -> Self {
-        Self { plan, state: State::Starting, main: None, cause: None, stop_at: None, silent_at: None }
+        Self {
+            plan,
+            state: State::Starting,
+            main: None,
+            cause: None,
+            stop_at: None,
+            silent_at: None,
+            start: Start::Over,
+        }
     }
 
     /// The plan it follows.
@@ -97,6 +108,7 @@ impl Machine {
     pub const fn phase(&self) -> Phase {
         match self.state {
             State::Starting => Phase::Starting,
+            State::Running | State::Leaving { .. } if self.awaits_readiness() => Phase::Starting,
             State::Running | State::Leaving { .. } => Phase::Running,
             State::Terminating(_) => Phase::Terminating,
             State::Killing { .. } => Phase::Killing,
@@ -161,7 +173,10 @@ impl Machine {
     pub fn deadline(&self) -> Option<Duration> {
         match &self.state {
             State::Starting | State::Stopped { .. } => None,
-            State::Running => [self.time_up_at(), self.silence()].into_iter().flatten().min(),
+            State::Running => {
+                let all = [self.time_up_at(), self.silence(), self.probe_at()];
+                all.into_iter().flatten().min()
+            }
             State::Terminating(stop) => {
                 let hint = self.hint_at(stop).filter(|_| !stop.hint_told);
                 let look = stop.moments.next(self.kills_at(stop));
@@ -196,7 +211,7 @@ impl Machine {
             Event::NotStarted => self.not_started(),
             Event::Signal(received) => self.signal(now, received, effects),
             Event::MainStopped => self.main_stopped(effects),
-            Event::MainExited(exit) => self.main = self.main.or(Some(exit)),
+            Event::MainExited(exit) => self.main_exited(exit, effects),
             Event::Remains => self.remains(now, effects),
             Event::TreeEmpty => self.tree_empty(now, effects),
             Event::HookRemains => self.hook_remains(effects),
@@ -208,6 +223,8 @@ impl Machine {
             }
             Event::HookEnded(exit) => self.hook_ended(now, exit, effects),
             Event::Extend(request) => self.extend(now, request, effects),
+            Event::ToldReady => self.told_ready(effects),
+            Event::ProbeEnded { is_seen } => self.probe_ended(now, is_seen, effects),
             Event::Alive | Event::Ailing | Event::Tick => {}
         }
         if !is_end {
@@ -215,17 +232,15 @@ impl Machine {
         }
     }
 
-    fn started(&mut self, effects: &mut Vec<Effect>) {
-        if self.state == State::Starting {
-            self.state = State::Running;
-            effects.push(Effect::Say(Note::Started));
-        }
-    }
-
     fn not_started(&mut self) {
         if self.state == State::Starting {
             self.state = State::Stopped { survivors: false };
         }
+    }
+
+    fn main_exited(&mut self, exit: Exit, effects: &mut Vec<Effect>) {
+        self.main = self.main.or(Some(exit));
+        self.end_start(false, effects);
     }
 
     fn signal(&mut self, now: Duration, mut received: Received, effects: &mut Vec<Effect>) {
@@ -431,6 +446,7 @@ impl Machine {
             self.next_step(now, effects);
         }
         match &mut self.state {
+            State::Running => self.probe_again(now, effects),
             State::Terminating(_) => self.due_in_stop(now, effects),
             State::Killing { next_pass, pause, .. } if is_due(Some(*next_pass)) => {
                 *pause = pause.saturating_mul(2).min(KILL_PAUSE_MAX);

@@ -14,6 +14,7 @@ use crate::lifecycle::signal::Signal;
 impl Machine {
     /// Starts the clock, once and for all.
     pub(super) fn stop(&mut self, now: Duration, cause: Cause, effects: &mut Vec<Effect>) {
+        self.end_start(true, effects);
         self.cause = Some(cause);
         self.stop_at = Some(now);
         let received = if let Cause::Signal(received) = cause { Some(received) } else { None };

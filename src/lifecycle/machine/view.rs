@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::start::Start;
 use super::stop::{FirstInterrupts, Stop};
 use super::{LOOK_MAX, Machine, State};
 use crate::lifecycle::phase::Phase;
@@ -16,6 +17,7 @@ pub struct View {
     run_limit: Option<Duration>,
     stop_after: Option<Duration>,
     silent_at: Option<Duration>,
+    start: Start,
     post_stop_spared: Option<Duration>,
 }
 
@@ -41,7 +43,12 @@ impl Machine {
         // The run limit also bounds extensions.
         let matters = is_open || (self.phase() == Phase::Terminating && !self.plan.extend_max.is_zero());
         let age = |at: Duration| now.saturating_sub(at).min(REPEAT_AFTER);
+        let mut start = self.start;
+        if let Start::Awaited(missing) = &mut start {
+            missing.probe_at = missing.probe_at.map(left);
+        }
         View {
+            start,
             state,
             main_has_ended: self.main.is_some(),
             run_limit: self.plan.run_limit.filter(|_| matters).map(left),

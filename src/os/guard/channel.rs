@@ -86,7 +86,7 @@ pub(crate) fn fork(one_thread: OneThread) -> io::Result<Side> {
             Ok(Side::Inner(InnerEnd { outer, page, pipe: read_end, one_thread }))
         }
         inner if inner > 0 => {
-            page.wait_for_set_up(inner).inspect_err(|_| reap::never_ran(inner))?;
+            page.wait_for_set_up(inner).inspect_err(|_| reap::ended(inner))?;
             Ok(Side::Outer(OuterEnd { inner, page, pipe: write_end }))
         }
         _ => Err(io::Error::last_os_error()),

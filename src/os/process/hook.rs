@@ -15,6 +15,7 @@ use super::foreign::Foreign;
 use super::fork;
 use super::reap::{self, Change};
 use super::spawn::{self, Command};
+use super::spawn_error::SpawnError;
 use super::tree::{Process, Tree};
 use crate::lifecycle::exit::Exit;
 use crate::lifecycle::signal::{Signal, SignalSet};
@@ -66,13 +67,13 @@ pub(crate) fn working_directory() -> Option<OwnedFd> {
 pub(crate) struct Keeper {
     /// The keeper: it ends as the command does, once nothing of the hook is left.
     pub(crate) pid: i32,
-    /// Where the keeper reports why the command could not be executed.
-    words: Option<OwnedFd>,
+    /// Where the keeper leaves its words.
+    pub(super) words: Option<OwnedFd>,
 }
 
 impl Keeper {
-    /// Why the command could not be executed. Available once the keeper has ended.
-    pub(crate) fn why_not(&self) -> Option<String> {
+    /// What it has to say: why the command could not be executed. Available once the keeper has ended.
+    pub(crate) fn words(&self) -> Option<String> {
         let mut words = [0; WORDS_BYTES];
         let length = nix::unistd::read(self.words.as_ref()?, &mut words).ok().filter(|length| *length > 0)?;
         Some(String::from_utf8_lossy(&words[..length]).into_owned())
@@ -84,11 +85,15 @@ impl Keeper {
 /// # Errors
 /// When no process can be created for it.
 pub(crate) fn start(hook: &Hook, variables: &[Entry], surroundings: &Surroundings) -> io::Result<Keeper> {
-    // The hook matters more than its error message.
-    let (words, theirs) = nix::unistd::pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).ok().unzip();
-    let theirs = theirs.and_then(|end| above_standard(end).ok());
+    let (words, theirs) = pipe_for_words();
     let pid = fork::start(surroundings.one_thread, || keep(hook, variables, surroundings, theirs.as_ref()))?;
     Ok(Keeper { pid, words: words.and_then(|end| above_standard(end).ok()) })
+}
+
+/// For what a helper has to say at its end, which matters less than the helper.
+pub(super) fn pipe_for_words() -> (Option<OwnedFd>, Option<OwnedFd>) {
+    let (words, theirs) = nix::unistd::pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).ok().unzip();
+    (words, theirs.and_then(|end| above_standard(end).ok()))
 }
 
 /// Has a hook killed, with everything it has started.
@@ -101,9 +106,34 @@ pub(crate) fn end(keeper: i32) {
 /// What the keeper does; returns its exit status.
 fn keep(hook: &Hook, variables: &[Entry], surroundings: &Surroundings, words: Option<&OwnedFd>) -> c_int {
     enter(surroundings, words);
+    match start_here(&hook.words, variables, surroundings) {
+        Ok(tree) => end_as(wait(tree).0),
+        Err(error) => {
+            tell(words, &error.to_string());
+            end_as(Exit::Code(error.exit_status()))
+        }
+    }
+}
+
+/// Runs a command to its end under this process, which ends instead if it is told to end. Nothing if the command
+/// can't be executed.
+pub(super) fn run(words: &[CString], surroundings: &Surroundings) -> Option<Exit> {
+    let tree = start_here(words, &[], surroundings).ok()?;
+    let (exit, is_told) = wait(tree);
+    if is_told {
+        receive::die_of(Signal::TERM);
+    }
+    Some(exit)
+}
+
+fn start_here(
+    words: &[CString],
+    variables: &[Entry],
+    surroundings: &Surroundings,
+) -> Result<Tree, SpawnError> {
     let environment: Vec<Entry> = surroundings.environment.iter().chain(variables).cloned().collect();
     let command = Command {
-        arguments: &hook.words,
+        arguments: words,
         environment: &environment,
         pid_variables: &[],
         inherits: None,
@@ -114,24 +144,25 @@ fn keep(hook: &Hook, variables: &[Entry], surroundings: &Surroundings, words: Op
         dies_with_parent: true,
         announce: None,
     };
-    match spawn::spawn(&command) {
-        Ok(spawned) => {
-            let process = Process { pid: spawned.pid, name: String::new() };
-            let tree = Tree::new(process, spawned.descriptor, false, Foreign::default());
-            end_as(wait(tree))
-        }
-        Err(error) => {
-            let text = error.to_string();
-            let text = &text.as_bytes()[..text.len().min(WORDS_BYTES)];
-            words.and_then(|words| nix::unistd::write(words, text).ok());
-            end_as(Exit::Code(error.exit_status()))
-        }
-    }
+    let spawned = spawn::spawn(&command)?;
+    let process = Process { pid: spawned.pid, name: String::new() };
+    Ok(Tree::new(process, spawned.descriptor, false, Foreign::default()))
+}
+
+/// Leaves words for the parent, cut to what a pipe takes in one piece.
+pub(super) fn tell(words: Option<&OwnedFd>, text: &str) {
+    let text = &text.as_bytes()[..text.len().min(WORDS_BYTES)];
+    words.and_then(|words| nix::unistd::write(words, text).ok());
+}
+
+/// A word of a command, without the zeros that it can't have.
+pub(super) fn word(text: &str) -> CString {
+    CString::new(text.replace('\0', "")).unwrap_or_default()
 }
 
 /// Detaches from the workload's terminal and input: a group of its own, no stdin; its output goes where our
 /// log goes.
-fn enter(surroundings: &Surroundings, keep: Option<&OwnedFd>) {
+pub(super) fn enter(surroundings: &Surroundings, keep: Option<&OwnedFd>) {
     spawn::lead_group();
     reap::adopt_orphans();
     receive::set_ignored(Signal::CHLD, false);
@@ -153,14 +184,16 @@ fn enter(surroundings: &Surroundings, keep: Option<&OwnedFd>) {
     }
 }
 
-/// Waits until the command ends, or for a SIGTERM of ours, and then kills what is left.
-fn wait(mut tree: Tree) -> Exit {
+/// Waits until the command ends, or for a SIGTERM of ours, and then kills what is left. Returns how the command
+/// ended, and whether the signal came.
+fn wait(mut tree: Tree) -> (Exit, bool) {
     let mut ended = None;
-    let mut is_over = false;
+    let (mut is_over, mut is_told) = (false, false);
     loop {
         let patience = is_over.then_some(KILL_PAUSE);
         let delivery = receive::take(SignalSet::ALL, patience);
-        is_over |= delivery.is_some_and(|delivery| delivery.signal == Signal::TERM);
+        is_told |= delivery.is_some_and(|delivery| delivery.signal == Signal::TERM);
+        is_over |= is_told;
         loop {
             match reap::next() {
                 Change::Ended { pid, exit, .. } => {
@@ -169,7 +202,7 @@ fn wait(mut tree: Tree) -> Exit {
                 }
                 Change::Stopped { .. } | Change::Continued { .. } => {}
                 Change::Nothing => break,
-                Change::NoChild => return ended.unwrap_or(Exit::Code(0)),
+                Change::NoChild => return (ended.unwrap_or(Exit::Code(0)), is_told),
             }
         }
         is_over |= ended.is_some();

@@ -8,6 +8,7 @@ pub(in crate::os) mod fork;
 pub(crate) mod hook;
 pub(crate) mod parent;
 pub(crate) mod pid_scan;
+pub(crate) mod prober;
 pub(crate) mod procfs;
 pub(crate) mod reap;
 pub(crate) mod shell;

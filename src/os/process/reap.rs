@@ -6,6 +6,7 @@ use nix::sys::prctl::set_child_subreaper;
 
 use crate::lifecycle::exit::Exit;
 use crate::lifecycle::signal::Signal;
+use crate::os::clock::Clock;
 
 /// Makes orphaned descendants our children. For PID 1 the kernel does that anyway.
 pub(crate) fn adopt_orphans() {
@@ -98,8 +99,8 @@ pub(crate) fn next() -> Change {
     }
 }
 
-/// Reaps the child that never became what it was created for; it has exited or is about to.
-pub(crate) fn never_ran(pid: i32) {
+/// Reaps a child that has ended, or is about to.
+pub(crate) fn ended(pid: i32) {
     // SAFETY: no memory is passed.
     unsafe { libc::waitpid(pid, std::ptr::null_mut(), libc::__WALL) };
 }
@@ -107,6 +108,19 @@ pub(crate) fn never_ran(pid: i32) {
 /// Whether an id belongs to a living child of ours. Reaps nothing.
 pub(crate) fn is_living_child(pid: i32) -> bool {
     end(pid).is_some_and(|end| end.pid == 0)
+}
+
+/// Waits this long for the end of a child, and returns whether it has ended. Reaps nothing.
+pub(crate) fn ends_within(pid: i32, patience: Duration) -> bool {
+    const PAUSE: Duration = Duration::from_micros(200);
+    let clock = Clock::start();
+    while is_living_child(pid) {
+        if clock.now() >= patience {
+            return false;
+        }
+        std::thread::sleep(PAUSE);
+    }
+    true
 }
 
 /// Whether an id belongs to a child of ours, living or ended. Reaps nothing.

@@ -102,7 +102,7 @@ pub(crate) fn spawn(command: &Command<'_>) -> Result<Spawned, SpawnError> {
     if job.error == 0 {
         return Ok(spawned);
     }
-    reap::never_ran(spawned.pid);
+    reap::ended(spawned.pid);
     Err(job.why_not())
 }
 

@@ -74,6 +74,9 @@ pub(crate) enum SpawnError {
     /// The token of an earlier run could not be removed.
     #[error("cannot remove the old token: {}", reason(.0))]
     OldToken(#[source] io::Error),
+    /// The ready file of an earlier run could not be removed.
+    #[error("cannot remove the old ready file: {}", reason(.0))]
+    OldReadyFile(#[source] io::Error),
 }
 
 impl SpawnError {
@@ -82,7 +85,9 @@ impl SpawnError {
         match self {
             Self::NotFound { .. } => NOT_FOUND,
             Self::NotExecutable { .. } => NOT_EXECUTABLE,
-            Self::NoProcess(_) | Self::NoDescriptor(_) | Self::OldToken(_) => WINDDOWN_FAILED,
+            Self::NoProcess(_) | Self::NoDescriptor(_) | Self::OldToken(_) | Self::OldReadyFile(_) => {
+                WINDDOWN_FAILED
+            }
         }
     }
 }

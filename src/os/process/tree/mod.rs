@@ -333,6 +333,15 @@ impl Tree {
         found
     }
 
+    /// The pids of the workload, for a helper process that has just been forked, and is not part of it.
+    pub(crate) fn pids_beside_us(&self) -> Vec<i32> {
+        let mut foreign = self.foreign.clone();
+        foreign.add_child(std::process::id().cast_signed());
+        let mut pids = vec![self.main.process.pid];
+        walk(self.own_pid, &foreign, &|| true, |stat| pids.push(stat.pid));
+        pids
+    }
+
     /// Whether this is a living child of ours other than the main process, and not from before the start.
     fn is_workload_child(&self, pid: i32) -> bool {
         !self.is_main(pid) && !self.foreign.has_id(pid) && reap::is_living_child(pid)

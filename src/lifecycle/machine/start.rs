@@ -1,0 +1,133 @@
+//! The start of a workload that has to become ready: what is still missing, and who looks for it.
+
+use std::time::Duration;
+
+use super::{Machine, State};
+use crate::lifecycle::event::{Effect, Note};
+use crate::lifecycle::plan::Readiness;
+
+/// How long after the early end of a probe the next one comes.
+const PROBE_PAUSE: Duration = Duration::from_millis(100);
+
+/// How far a start has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub(super) enum Start {
+    /// It is over: readiness was not waited for, or no longer matters.
+    Over,
+    /// Not ready yet.
+    Awaited(Missing),
+    /// Ready, and nobody has asked for a stop.
+    Ready,
+}
+
+/// What came so far, of that for which a start waits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Default)]
+pub(super) struct Missing {
+    /// READY=1 has come.
+    is_told: bool,
+    /// The probe has seen everything that it looks for.
+    is_seen: bool,
+    probe_runs: bool,
+    /// When the next probe starts.
+    pub(super) probe_at: Option<Duration>,
+}
+
+impl Missing {
+    fn needs_probe(self, wanted: Readiness) -> bool {
+        !self.is_seen && (wanted.others || (wanted.auto && !self.is_told))
+    }
+
+    fn is_ready(self, wanted: Readiness) -> bool {
+        (self.is_told || !wanted.notify) && !self.needs_probe(wanted)
+    }
+}
+
+impl Machine {
+    /// Whether the workload has to become ready, and has not.
+    pub(super) const fn awaits_readiness(&self) -> bool {
+        matches!(self.start, Start::Awaited(_))
+    }
+
+    /// When the next probe starts.
+    pub(super) const fn probe_at(&self) -> Option<Duration> {
+        if let Start::Awaited(missing) = self.start { missing.probe_at } else { None }
+    }
+
+    /// The main process runs.
+    pub(super) fn started(&mut self, effects: &mut Vec<Effect>) {
+        if self.state != State::Starting {
+            return;
+        }
+        self.state = State::Running;
+        effects.push(Effect::Say(Note::Started));
+        if self.plan.ready.is_some() {
+            self.start = Start::Awaited(Missing::default());
+            self.go_on_starting(effects);
+        }
+    }
+
+    /// The workload says that it is ready. A probe that would look for a socket instead has less to do.
+    pub(super) fn told_ready(&mut self, effects: &mut Vec<Effect>) {
+        let Some((wanted, missing)) = self.missing() else { return };
+        let is_news = !std::mem::replace(&mut missing.is_told, true);
+        if is_news && wanted.auto && missing.probe_runs {
+            missing.probe_runs = false;
+            effects.push(Effect::EndProbe);
+        }
+        self.go_on_starting(effects);
+    }
+
+    /// The probe has ended: everything that it looks for holds, or it must look again.
+    pub(super) fn probe_ended(&mut self, now: Duration, is_seen: bool, effects: &mut Vec<Effect>) {
+        let Some((_, missing)) = self.missing() else { return };
+        if std::mem::take(&mut missing.probe_runs) {
+            missing.is_seen = is_seen;
+            missing.probe_at = (!is_seen).then_some(now.saturating_add(PROBE_PAUSE));
+            self.go_on_starting(effects);
+        }
+    }
+
+    /// Starts the next probe when it is due.
+    pub(super) fn probe_again(&mut self, now: Duration, effects: &mut Vec<Effect>) {
+        if self.probe_at().is_some_and(|at| at <= now)
+            && let Some((_, missing)) = self.missing()
+        {
+            missing.probe_at = None;
+            self.go_on_starting(effects);
+        }
+    }
+
+    /// The end of the main process or a stop request ends the start, and what it has led to, before anything else
+    /// happens.
+    pub(super) fn end_start(&mut self, is_stop: bool, effects: &mut Vec<Effect>) {
+        match &mut self.start {
+            Start::Over => return,
+            Start::Ready => effects.push(Effect::RetractReady),
+            Start::Awaited(missing) => {
+                effects.extend(std::mem::take(&mut missing.probe_runs).then_some(Effect::EndProbe));
+                missing.probe_at = None;
+                if !is_stop {
+                    return;
+                }
+            }
+        }
+        self.start = Start::Over;
+    }
+
+    fn missing(&mut self) -> Option<(Readiness, &mut Missing)> {
+        let wanted = self.plan.ready.filter(|_| self.main.is_none())?;
+        if let Start::Awaited(missing) = &mut self.start { Some((wanted, missing)) } else { None }
+    }
+
+    fn go_on_starting(&mut self, effects: &mut Vec<Effect>) {
+        let Some((wanted, missing)) = self.missing() else { return };
+        if missing.is_ready(wanted) {
+            self.start = Start::Ready;
+            effects.push(Effect::AnnounceReady);
+            effects.push(Effect::Say(Note::Ready));
+        } else if missing.needs_probe(wanted) && !missing.probe_runs && missing.probe_at.is_none() {
+            missing.probe_runs = true;
+            effects.push(Effect::StartProbe);
+        }
+    }
+}

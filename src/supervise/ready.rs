@@ -1,0 +1,192 @@
+//! The start of a workload that has to become ready: who looks, and who is told.
+
+use std::time::Duration;
+
+use super::Supervisor;
+use crate::fact::Fact;
+use crate::lifecycle::event::Event;
+use crate::lifecycle::exit::Exit;
+use crate::os::io::ready_file::ReadyFile;
+use crate::os::process::hook::{self, Keeper, Surroundings};
+use crate::os::process::{prober, reap};
+use crate::ready::before::Before;
+use crate::ready::condition::Condition;
+use crate::ready::look::{FIRST_PAUSE, LONGEST_PAUSE, look};
+
+/// How long the end of a probe may take.
+const REST: Duration = Duration::from_millis(50);
+
+/// What has to hold, and the process that looks for it.
+#[derive(Debug, Default)]
+pub(crate) struct Start {
+    conditions: Vec<Condition>,
+    before: Before,
+    file: Option<ReadyFile>,
+    probe: Option<Keeper>,
+    /// Probes that have been told to end.
+    ending: Vec<i32>,
+    has_failed: bool,
+    /// The workload has sent READY=1.
+    is_told: bool,
+    seen: Option<String>,
+}
+
+impl Start {
+    pub(crate) fn new(conditions: Vec<Condition>, before: Before, file: Option<ReadyFile>) -> Self {
+        Self { conditions, before, file, ..Self::default() }
+    }
+
+    /// Whether READY=1 is a condition here, and no message for winddown's parent.
+    pub(super) fn takes_ready(&self) -> bool {
+        !self.conditions.is_empty()
+    }
+
+    /// Whether a probe could not be started, and the machine does not know it yet.
+    pub(super) const fn has_failed(&self) -> bool {
+        self.has_failed
+    }
+
+    /// What shows that the workload is ready.
+    pub(super) fn how(&self) -> String {
+        let told = self.is_told.then(|| "READY=1".to_owned());
+        told.into_iter().chain(self.seen.clone()).collect::<Vec<_>>().join(", ")
+    }
+
+    /// What a probe has to look for.
+    fn to_be_seen(&self) -> impl Iterator<Item = &Condition> {
+        self.conditions.iter().filter(|condition| match condition {
+            Condition::Notify => false,
+            Condition::Auto => !self.is_told,
+            _ => true,
+        })
+    }
+
+    /// Waits for probes that have been told to end: not every init reaps what it inherits.
+    pub(super) fn reap(&self) {
+        for pid in &self.ending {
+            if reap::ends_within(*pid, REST) {
+                reap::ended(*pid);
+            }
+        }
+    }
+
+    fn end_probe(&mut self) {
+        if let Some(probe) = self.probe.take() {
+            hook::end(probe.pid);
+            self.ending.push(probe.pid);
+        }
+    }
+}
+
+/// Looks until everything holds; returns what shows it.
+fn watch(
+    conditions: Vec<Condition>,
+    before: &Before,
+    tree: impl Fn() -> Vec<i32>,
+    surroundings: &Surroundings,
+) -> String {
+    let (mut left, mut told, mut pause) = (conditions, Vec::new(), FIRST_PAUSE);
+    loop {
+        left.retain(|condition| {
+            let held = match condition {
+                Condition::Command(command) => {
+                    prober::succeeds(command, surroundings).then(|| condition.asks_for())
+                }
+                _ => look(condition, before, &tree()).ok(),
+            };
+            let is_missing = held.is_none();
+            told.extend(held);
+            is_missing
+        });
+        if left.is_empty() {
+            return told.join(", ");
+        }
+        std::thread::sleep(pause);
+        pause = LONGEST_PAUSE.min(pause * 2);
+    }
+}
+
+impl Supervisor {
+    /// Starts a process that looks whether the workload is ready. A failure counts as its early end.
+    pub(super) fn start_probe(&mut self) {
+        self.start.end_probe();
+        let conditions: Vec<Condition> = self.start.to_be_seen().cloned().collect();
+        let has_commands = conditions.iter().any(|condition| matches!(condition, Condition::Command(_)));
+        let Some(surroundings) = self.hooks.surroundings() else { return };
+        let work = || watch(conditions, &self.start.before, || self.tree.pids_beside_us(), surroundings);
+        match prober::start(surroundings, work) {
+            Ok(probe) if has_commands => self.tree.set_hook_aside(self.start.probe.insert(probe).pid),
+            Ok(probe) => self.tree.set_aside(self.start.probe.insert(probe).pid),
+            Err(_) => self.start.has_failed = true,
+        }
+    }
+
+    pub(super) fn end_probe(&mut self) {
+        self.start.end_probe();
+    }
+
+    /// Tells the machine that a probe could not be started.
+    pub(super) fn tell_failed_probe(&mut self) {
+        if std::mem::take(&mut self.start.has_failed) {
+            self.handle(Event::ProbeEnded { is_seen: false }, None);
+        }
+    }
+
+    /// Notes the end of a child, and returns whether it was a probe.
+    pub(super) fn probe_ended(&mut self, pid: i32, exit: Exit) -> bool {
+        if let Some(probe) = self.start.probe.take_if(|probe| probe.pid == pid) {
+            let is_seen = exit == Exit::Code(0);
+            self.start.seen = probe.words().filter(|_| is_seen);
+            self.handle(Event::ProbeEnded { is_seen }, None);
+            return true;
+        }
+        let is_old = self.start.ending.contains(&pid);
+        self.start.ending.retain(|old| *old != pid);
+        is_old
+    }
+
+    /// The workload has sent READY=1.
+    pub(super) fn told_ready(&mut self) {
+        self.start.is_told = true;
+        self.handle(Event::ToldReady, None);
+    }
+
+    /// Tells winddown's parent, and whoever looks at the file.
+    pub(super) fn announce_ready(&mut self) {
+        self.tell_parent("READY=1\n", &[]);
+        let (one_thread, pid) = (self.one_thread, self.outer_pid.unwrap_or(self.own_pid));
+        match self.start.file.as_mut().map(|file| file.make(one_thread, pid)) {
+            Some(Ok(writer)) => self.tree.set_aside(writer),
+            Some(Err(error)) => self.ready_file_failed(error),
+            None => {}
+        }
+    }
+
+    pub(super) fn retract_ready(&mut self) {
+        let remover = self.start.file.as_mut().and_then(|file| file.remove(self.one_thread));
+        if let Some(remover) = remover {
+            self.tree.set_aside(remover);
+            self.start.ending.push(remover);
+        }
+    }
+
+    /// Notes the end of a child, and returns whether it was the process that makes the file; its exit status is the
+    /// error.
+    pub(super) fn ready_file_made(&mut self, pid: i32, exit: Exit) -> bool {
+        let is_it = self.start.file.as_mut().is_some_and(|file| file.note_reaped(pid));
+        if let (true, Exit::Code(error @ 1..)) = (is_it, exit) {
+            self.ready_file_failed(std::io::Error::from_raw_os_error(error.into()));
+        }
+        is_it
+    }
+
+    fn ready_file_failed(&mut self, error: std::io::Error) {
+        let file = self.start.file.as_ref().map(|file| file.path().display().to_string());
+        let fact = Fact::ReadyFileFailed { file: file.unwrap_or_default(), error };
+        self.observer.tell(self.clock.now(), &fact);
+    }
+
+    pub(super) fn ready(&self, now: Duration) -> Fact {
+        Fact::Ready { main: self.tree.main().clone(), how: self.start.how(), after: now }
+    }
+}

@@ -1,0 +1,112 @@
+//! Readiness: when the workload counts as ready, and who looks for it until then.
+
+use std::time::Duration;
+
+use winddown::lifecycle::cause::Cause;
+
+use winddown::lifecycle::event::{Effect, Event, Note};
+use winddown::lifecycle::phase::Phase;
+use winddown::lifecycle::plan::Readiness;
+
+use super::{Oracle, Turn, Verdict, rule};
+
+/// From the early end of a probe to the next one.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The start so far.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "facts, each independent of the others")]
+pub(super) struct Start {
+    /// The main process was started, and the end of the run is not near.
+    pub(super) has_begun: bool,
+    is_told: bool,
+    is_seen: bool,
+    probes: bool,
+    pub(super) again: Option<Duration>,
+    is_ready: bool,
+}
+
+impl Start {
+    pub(super) fn view(&mut self, now: Duration) {
+        self.again = self.again.map(|at| at.saturating_sub(now));
+    }
+
+    fn holds(&self, wanted: Readiness) -> bool {
+        let by_message = self.is_told || !wanted.notify;
+        let by_any = self.is_told || self.is_seen || !wanted.auto;
+        by_message && by_any && (self.is_seen || !wanted.others)
+    }
+
+    /// Whether there is something that a probe could see.
+    fn is_of_use(&self, wanted: Readiness) -> bool {
+        !self.is_seen && (wanted.others || (wanted.auto && !self.is_told))
+    }
+}
+
+impl Oracle {
+    /// The workload is ready once, when everything holds, while it lives and nobody has asked for a stop; probes run
+    /// until then, one at a time. Both end before anything else is done.
+    pub(super) fn readiness(&mut self, turn: &Turn<'_>, cause: Option<Cause>) -> Verdict {
+        let ended = self.main_has_ended;
+        let ends = matches!(turn.event, Event::MainExited(_)) || cause.is_some();
+        let start = &mut self.start;
+        let has_begun = start.has_begun || turn.event == Event::Started;
+        let wanted = turn.plan().ready.filter(|_| has_begun && !ended);
+        let awaits = wanted.filter(|_| !start.is_ready && turn.before.phase() == Phase::Starting);
+        let (mut first, mut owed) = (Vec::new(), Vec::new());
+        if let Some(wanted) = awaits.filter(|_| !ends) {
+            match turn.event {
+                Event::ToldReady => {
+                    let has_less = !start.is_told && wanted.auto && start.probes;
+                    owed.extend(has_less.then_some(Effect::EndProbe));
+                    start.probes &= !has_less;
+                    start.is_told = true;
+                }
+                Event::ProbeEnded { is_seen } if start.probes => {
+                    start.probes = false;
+                    start.is_seen = is_seen;
+                    start.again = (!is_seen).then_some(turn.at + PAUSE);
+                }
+                _ => {}
+            }
+            start.again = start.again.filter(|at| turn.is_end() || *at > turn.at);
+            if start.holds(wanted) {
+                (start.is_ready, start.again) = (true, None);
+                owed.push(Effect::AnnounceReady);
+            } else if start.is_of_use(wanted) && !start.probes && start.again.is_none() {
+                start.probes = true;
+                owed.push(Effect::StartProbe);
+            }
+        } else if ends {
+            first.extend(std::mem::take(&mut start.probes).then_some(Effect::EndProbe));
+            first.extend(std::mem::take(&mut start.is_ready).then_some(Effect::RetractReady));
+            start.again = None;
+        }
+        let is_tellable = owed.contains(&Effect::AnnounceReady);
+        let is_theirs = |effect: &&Effect| {
+            use Effect::{AnnounceReady, EndProbe, RetractReady, StartProbe};
+            matches!(effect, AnnounceReady | RetractReady | StartProbe | EndProbe)
+        };
+        let done: Vec<Effect> = turn.effects.iter().filter(is_theirs).copied().collect();
+        rule(turn.effects.starts_with(&first), "at its end readiness is taken back before anything else")?;
+        first.extend(owed);
+        rule(done == first, "probes run until the workload is ready, and it is ready once")?;
+        rule(turn.says(Note::Ready) == is_tellable, "readiness is reported")?;
+        let becomes = turn.was(Phase::Starting) && turn.after.phase() == Phase::Running;
+        let by_exec =
+            turn.plan().ready.is_none() && turn.event == Event::Started && turn.was(Phase::Starting);
+        rule(becomes == (is_tellable || by_exec), "the start ends when the workload is ready")
+    }
+
+    pub(super) fn remember_start(&mut self, turn: &Turn<'_>) {
+        self.start.has_begun |= turn.event == Event::Started && turn.before.phase() == Phase::Starting;
+        if turn.after.phase() > Phase::Running {
+            self.start = Start::default();
+        }
+    }
+
+    /// Whether the main process was started, and no stop has begun.
+    pub(super) fn lives(&self, phase: Phase) -> bool {
+        phase == Phase::Running || (phase == Phase::Starting && self.start.has_begun)
+    }
+}
