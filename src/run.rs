@@ -37,7 +37,7 @@ use crate::os::reason;
 use crate::os::signal::queue::{self, InheritedLimit};
 use crate::os::signal::receive;
 use crate::platform::Platform;
-use crate::ready::before::Before;
+use crate::ready::before::Earlier;
 use crate::record::collect::{Collector, RunEnd};
 use crate::supervise::{Arrivals, Contact, Hooks, Killer, Pending, Start, Supervisor};
 use crate::workload_env::{self, Offer};
@@ -88,7 +88,7 @@ struct Launch<'a> {
     /// The parent to stop with.
     parent: Option<Parent>,
     /// The files that `--ready` names, as they are before the start.
-    before: Before,
+    before: Earlier,
 }
 
 impl<'a> Launch<'a> {
@@ -118,7 +118,7 @@ impl<'a> Launch<'a> {
             stdin: std::fs::read_link("/proc/self/fd/0").ok(),
             directory,
             parent,
-            before: Before::of_files(&settings.ready).and_sockets(&settings.ready),
+            before: Earlier::of_files(&settings.ready).and_sockets(&settings.ready),
         }
     }
 

@@ -204,7 +204,7 @@ fn children_are_waited_for_in_one_file() {
 /// Invariants 4 and 7: the parent-death signal belongs to a thread, and so does the right to wait.
 #[test]
 fn the_main_job_has_one_thread() {
-    assert_at_home(&["tokio", "spawn_blocking"], &["src/check/"]);
+    assert_at_home(&["tokio", "spawn_blocking"], &["src/check/", "src/ready/http.rs", "src/ready/duplex.rs"]);
     // A network namespace belongs to a thread, and so does a lane of check.
     assert_at_home(&["thread::Builder"], &["src/check/runs/lanes.rs", "src/os/network.rs"]);
     assert_nowhere(&["thread::spawn", "thread::scope", "pthread_create"]);

@@ -8,7 +8,7 @@ use super::plan::steps::PlannedStep;
 use super::sources::GivenOptions;
 use super::table::KILL_WITH_PARENT;
 use super::values::To;
-use crate::lifecycle::plan::{Dump, Limit, Mapping, Readiness};
+use crate::lifecycle::plan::{Dump, Limit, Mapping, ReadyWhen};
 use crate::lifecycle::signal::{Signal, SignalSet};
 use crate::observe::log::Format;
 use crate::os::io::destination::Destination;
@@ -76,9 +76,9 @@ pub(super) struct RunOptions {
 
 impl RunOptions {
     /// What the workload has to do before it counts as ready.
-    pub(super) fn readiness(&self) -> Option<Readiness> {
+    pub(super) fn readiness(&self) -> Option<ReadyWhen> {
         let is_message = |condition: &Condition| matches!(condition, Condition::Notify | Condition::Auto);
-        let readiness = Readiness {
+        let readiness = ReadyWhen {
             notify: self.ready.contains(&Condition::Notify),
             auto: self.ready.contains(&Condition::Auto),
             others: !self.ready.iter().all(is_message),

@@ -12,7 +12,7 @@ use super::*;
 
 /// Every option of the main job that sets something: long name, value, another value, and one that
 /// is refused. Switches have none.
-const VALUES: [(&str, &str, &str, &str); 23] = [
+const VALUES: [(&str, &str, &str, &str); 25] = [
     ("time-limit", "3s", "4s", "soon"),
     ("stop-signal", "QUIT", "HUP", "STOP"),
     ("to", "all", "main", "everyone"),
@@ -33,6 +33,8 @@ const VALUES: [(&str, &str, &str, &str); 23] = [
     ("map", "HUP=USR1,USR2=", "HUP=USR2", "HUP"),
     ("remap-exit", "143=0,1=2", "3=4", "256=0"),
     ("straggler-grace", "2s", "0", "soon"),
+    ("ready", "tcp:8080", "notify", "udp:53"),
+    ("ready-file", "/ready", "/other", "/no/such/directory/ready"),
     ("log-format", "json", "text", "xml"),
     ("record", "/run.json", "/other.json", "/no/such/directory/run.json"),
     ("record", "/dev/run.json", "/run.json", "fd:"),
@@ -89,6 +91,7 @@ fn what_it_needs(long: &str) -> &'static str {
     match long {
         "hook-limit" => "--pre-stop=./drain",
         "extend-max" => "--notify",
+        "ready-file" => "--ready=auto",
         "preserve-status" => "--stop-after=1h",
         _ => "--no-guard",
     }
@@ -413,7 +416,7 @@ fn usage_errors_are_one_line_with_a_remedy() {
 
 #[test]
 fn a_value_that_is_no_text_is_refused_by_name() {
-    for (long, ..) in VALUES.iter().filter(|(long, ..)| !["record", "token"].contains(long)) {
+    for (long, ..) in VALUES.iter().filter(|(long, ..)| !["record", "token", "ready-file"].contains(long)) {
         let arguments = [
             "winddown".into(),
             format!("--{long}").into(),

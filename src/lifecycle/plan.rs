@@ -107,7 +107,7 @@ pub enum AtParentsEnd {
 
 /// What a workload has to do before it counts as ready.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Default)]
-pub struct Readiness {
+pub struct ReadyWhen {
     /// It has to send READY=1.
     pub notify: bool,
     /// It has to send READY=1, or to listen at a socket, which a probe can see.
@@ -136,7 +136,7 @@ pub struct Plan {
     /// The stop begins this long after the start, at the latest. Not together with a run limit.
     pub stop_after: Option<Duration>,
     /// What the workload has to do before it counts as ready; if nothing, it does with the exec.
-    pub ready: Option<Readiness>,
+    pub ready: Option<ReadyWhen>,
     /// The workload is stopped once it has been silent for this long.
     pub watchdog: Option<Duration>,
     /// By how much the workload may move the deadline of a stop, with all its requests together.

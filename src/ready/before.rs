@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 #[cfg(feature = "check")]
 use std::time::Duration;
 
+#[cfg(feature = "check")]
+use super::answerer::{named, was_there, who};
 use super::condition::Condition;
 use super::place::Place;
-#[cfg(feature = "check")]
-use super::proof::{named, was_there, who};
 
 #[cfg(feature = "check")]
 /// How long one attempt to connect may take; most addresses refuse at once.
@@ -16,7 +16,7 @@ const TRY: Duration = Duration::from_millis(500);
 
 /// Who answered, and which files were there.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Before {
+pub(crate) struct Earlier {
     /// Each address that was tried, and who answered there, if any process did.
     pub(super) asked: Vec<(Place, Option<String>)>,
     files: Vec<(PathBuf, Option<Stamp>)>,
@@ -25,7 +25,7 @@ pub(crate) struct Before {
 /// Device, inode and time of the last change.
 type Stamp = (u64, u64, i64, i64);
 
-impl Before {
+impl Earlier {
     /// Notes the files that conditions name.
     pub(crate) fn of_files<'a>(conditions: impl IntoIterator<Item = &'a Condition>) -> Self {
         let named = conditions.into_iter().filter_map(|condition| match condition {

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::before::Before;
+use super::before::Earlier;
 use super::condition::Condition;
 use super::place::Place;
 use super::proof::{Unproved, prove};
@@ -15,7 +15,7 @@ pub(crate) const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 
 /// What shows that it holds, or why it does not, as far as anything is to be said about that. Messages and commands
 /// are the caller's. `tree` are the pids of the server.
-pub(crate) fn look(condition: &Condition, before: &Before, tree: &[i32]) -> Result<String, Option<String>> {
+pub(crate) fn look(condition: &Condition, before: &Earlier, tree: &[i32]) -> Result<String, Option<String>> {
     match condition {
         Condition::Auto => accepting(before, tree),
         Condition::Connect(Place::Unix(path)) if is_old(path.as_ref(), before) => {
@@ -42,7 +42,7 @@ fn by(told: &str, who: Option<String>) -> String {
     who.map_or_else(|| told.to_owned(), |who| format!("{told}, by {who}"))
 }
 
-fn is_old(path: &Path, before: &Before) -> bool {
+fn is_old(path: &Path, before: &Earlier) -> bool {
     before.knows(path) && path.exists() && !before.is_new(path)
 }
 
@@ -50,7 +50,7 @@ fn old(path: &Path) -> String {
     format!("{} was there before the start, and has not changed", path.display())
 }
 
-fn accepting(before: &Before, tree: &[i32]) -> Result<String, Option<String>> {
+fn accepting(before: &Earlier, tree: &[i32]) -> Result<String, Option<String>> {
     let mut note = None;
     for listener in listening::listeners(tree) {
         let Some(place) = Place::of(&listener) else { continue };

@@ -1,5 +1,6 @@
 //! When a server counts as ready: the conditions of `--ready`, and whether they hold. The main job and check share it.
 
+mod answerer;
 pub(crate) mod before;
 pub(crate) mod condition;
 #[cfg(feature = "check")]

@@ -4,7 +4,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use crate::os::io::connect::{self, Connection};
+use crate::os::io::connect::{self, Reached};
 use crate::os::listening::Listener;
 
 const LOCALHOST: &str = "localhost";
@@ -40,7 +40,7 @@ impl Place {
     }
 
     /// Connects to an address.
-    pub(crate) fn connect(&self, patience: Duration) -> io::Result<Connection> {
+    pub(crate) fn connect(&self, patience: Duration) -> io::Result<Reached> {
         match self {
             Self::Tcp(host, port) => {
                 let ip: IpAddr = host.parse().map_err(|_| io::ErrorKind::InvalidInput)?;

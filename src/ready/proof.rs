@@ -4,10 +4,11 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use super::before::Before;
+use super::answerer::{named, was_there, who};
+use super::before::Earlier;
 use super::place::Place;
 use crate::os::clock::Clock;
-use crate::os::io::connect::Connection;
+use crate::os::io::connect::Reached;
 use crate::os::listening::answers::{self, Answerer};
 use crate::os::reason;
 
@@ -47,7 +48,7 @@ impl Unproved {
 }
 
 /// The first of the addresses of a place at which the server answers.
-pub(crate) fn prove(place: &Place, before: &Before, tree: &[i32]) -> Result<Proved, Unproved> {
+pub(crate) fn prove(place: &Place, before: &Earlier, tree: &[i32]) -> Result<Proved, Unproved> {
     let mut found = Unproved::Unreached("its name has no address".to_owned());
     for address in place.addresses() {
         let unproved = match address.connect(TRY) {
@@ -64,7 +65,7 @@ pub(crate) fn prove(place: &Place, before: &Before, tree: &[i32]) -> Result<Prov
     Err(found)
 }
 
-fn judge(place: &Place, connection: &Connection, before: &Before, tree: &[i32]) -> Result<Proved, String> {
+fn judge(place: &Place, connection: &Reached, before: &Earlier, tree: &[i32]) -> Result<Proved, String> {
     let name = place.name();
     let proved = |by, unclear| Ok(Proved { place: place.clone(), by, unclear });
     let other = match who(place, connection, tree) {
@@ -83,29 +84,8 @@ fn judge(place: &Place, connection: &Connection, before: &Before, tree: &[i32]) 
     }
 }
 
-pub(super) fn who(place: &Place, connection: &Connection, tree: &[i32]) -> Answerer {
-    match (place, connection.ends) {
-        (_, Some((_, to))) => answers::tcp(tree, to),
-        (Place::Unix(path), _) => answers::unix(tree, path, connection.listener),
-        (Place::Tcp(..), None) => Answerer::Unseen,
-    }
-}
-
-pub(super) fn named(answerer: Answerer) -> String {
-    match answerer {
-        Answerer::Shared(who) | Answerer::Other(who) => who,
-        Answerer::Tree | Answerer::Kept | Answerer::Unseen => {
-            "a process that can't be seen from here".to_owned()
-        }
-    }
-}
-
-pub(super) fn was_there(place: &Place, who: &str) -> String {
-    format!("{} is answered by {who}, which was there before the start", place.name())
-}
-
 /// Whether, of all that listen there, it is the tree that accepts this connection.
-fn is_taken(connection: &Connection, tree: &[i32]) -> bool {
+fn is_taken(connection: &Reached, tree: &[i32]) -> bool {
     let Some((from, to)) = connection.ends else { return false };
     let clock = Clock::start();
     loop {

@@ -9,7 +9,7 @@ use crate::lifecycle::exit::Exit;
 use crate::os::io::ready_file::ReadyFile;
 use crate::os::process::hook::{self, Keeper, Surroundings};
 use crate::os::process::{prober, reap};
-use crate::ready::before::Before;
+use crate::ready::before::Earlier;
 use crate::ready::condition::Condition;
 use crate::ready::look::{FIRST_PAUSE, LONGEST_PAUSE, look};
 
@@ -20,7 +20,7 @@ const REST: Duration = Duration::from_millis(50);
 #[derive(Debug, Default)]
 pub(crate) struct Start {
     conditions: Vec<Condition>,
-    before: Before,
+    before: Earlier,
     file: Option<ReadyFile>,
     probe: Option<Keeper>,
     /// Probes that have been told to end.
@@ -32,7 +32,7 @@ pub(crate) struct Start {
 }
 
 impl Start {
-    pub(crate) fn new(conditions: Vec<Condition>, before: Before, file: Option<ReadyFile>) -> Self {
+    pub(crate) fn new(conditions: Vec<Condition>, before: Earlier, file: Option<ReadyFile>) -> Self {
         Self { conditions, before, file, ..Self::default() }
     }
 
@@ -81,7 +81,7 @@ impl Start {
 /// Looks until everything holds; returns what shows it.
 fn watch(
     conditions: Vec<Condition>,
-    before: &Before,
+    before: &Earlier,
     tree: impl Fn() -> Vec<i32>,
     surroundings: &Surroundings,
 ) -> String {

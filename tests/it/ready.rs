@@ -283,8 +283,7 @@ fn whichever_process_is_killed_the_file_goes() {
         run.wait_out("up");
         wait_for(&file);
         let pid = if outer { run.pid() } else { children(run.pid())[0].pid };
-        // SAFETY: a process of this run.
-        assert_eq!(unsafe { libc::kill(pid, libc::SIGKILL) }, 0);
+        run.tag().signal(pid, libc::SIGKILL);
         eventually("the file to go", || !is_there(&file));
         run.wait().expect_nothing_left();
     }
@@ -306,8 +305,7 @@ fn a_probe_that_is_killed_starts_again() {
             first.is_some()
         });
         let first = first.expect("seen");
-        // SAFETY: a process of this run.
-        assert_eq!(unsafe { libc::kill(first, libc::SIGKILL) }, 0);
+        run.tag().signal(first, libc::SIGKILL);
         eventually("another probe", || probe(above).is_some_and(|pid| pid != first));
         assert!(run.err().is_empty(), "a probe is not worth a line: {:?}", run.err());
         std::fs::write(&wanted, "").expect("a file");

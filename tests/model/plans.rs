@@ -7,7 +7,7 @@ use winddown::lifecycle::cause::{Reach, Received};
 use winddown::lifecycle::event::{Event, Extend};
 use winddown::lifecycle::exit::Exit;
 use winddown::lifecycle::phase::Phase;
-use winddown::lifecycle::plan::{Action, AtParentsEnd, Dump, Limit, Mapping, Plan, Readiness, Step, Target};
+use winddown::lifecycle::plan::{Action, AtParentsEnd, Dump, Limit, Mapping, Plan, ReadyWhen, Step, Target};
 use winddown::lifecycle::signal::{Origin, Signal};
 
 /// One plan, and the events that may happen under it.
@@ -417,7 +417,7 @@ pub(crate) fn a_hook_after_the_end() -> Case {
     case
 }
 
-fn ready(name: &'static str, ready: Readiness) -> Case {
+fn ready(name: &'static str, ready: ReadyWhen) -> Case {
     let plan = Plan {
         ready: Some(ready),
         run_limit: Some(Duration::from_millis(400)),
@@ -431,29 +431,29 @@ fn ready(name: &'static str, ready: Readiness) -> Case {
 }
 
 pub(crate) fn ready_by_message() -> Case {
-    ready("ready by message", Readiness { notify: true, ..Readiness::default() })
+    ready("ready by message", ReadyWhen { notify: true, ..ReadyWhen::default() })
 }
 
 pub(crate) fn ready_by_probe() -> Case {
-    ready("ready by probe", Readiness { others: true, ..Readiness::default() })
+    ready("ready by probe", ReadyWhen { others: true, ..ReadyWhen::default() })
 }
 
 pub(crate) fn ready_by_either() -> Case {
-    ready("ready by either", Readiness { auto: true, ..Readiness::default() })
+    ready("ready by either", ReadyWhen { auto: true, ..ReadyWhen::default() })
 }
 
 pub(crate) fn ready_by_both() -> Case {
-    ready("ready by both", Readiness { notify: true, others: true, ..Readiness::default() })
+    ready("ready by both", ReadyWhen { notify: true, others: true, ..ReadyWhen::default() })
 }
 
 pub(crate) fn ready_by_either_and_more() -> Case {
-    ready("ready by either and more", Readiness { auto: true, others: true, ..Readiness::default() })
+    ready("ready by either and more", ReadyWhen { auto: true, others: true, ..ReadyWhen::default() })
 }
 
 /// What ends a run must end its start as well.
 pub(crate) fn ready_in_time() -> Case {
     let plan = Plan {
-        ready: Some(Readiness { notify: true, auto: true, others: true }),
+        ready: Some(ReadyWhen { notify: true, auto: true, others: true }),
         watchdog: Some(Duration::from_millis(150)),
         straggler_grace: Duration::from_millis(40),
         ..plan(milliseconds(0))
@@ -465,7 +465,7 @@ pub(crate) fn ready_in_time() -> Case {
 }
 
 pub(crate) fn ready_with_stragglers_left() -> Case {
-    let ready = Some(Readiness { others: true, ..Readiness::default() });
+    let ready = Some(ReadyWhen { others: true, ..ReadyWhen::default() });
     let plan = Plan { ready, leave_stragglers: true, ..plan(milliseconds(30)) };
     let mut case = some("ready with stragglers left", plan, &[from(A, "TERM"), key()]);
     case.events.extend([true, false].map(|is_seen| Event::ProbeEnded { is_seen }));

@@ -6,7 +6,7 @@ use winddown::lifecycle::cause::Cause;
 
 use winddown::lifecycle::event::{Effect, Event, Note};
 use winddown::lifecycle::phase::Phase;
-use winddown::lifecycle::plan::Readiness;
+use winddown::lifecycle::plan::ReadyWhen;
 
 use super::{Oracle, Turn, Verdict, rule};
 
@@ -31,14 +31,14 @@ impl Start {
         self.again = self.again.map(|at| at.saturating_sub(now));
     }
 
-    fn holds(&self, wanted: Readiness) -> bool {
+    fn holds(&self, wanted: ReadyWhen) -> bool {
         let by_message = self.is_told || !wanted.notify;
         let by_any = self.is_told || self.is_seen || !wanted.auto;
         by_message && by_any && (self.is_seen || !wanted.others)
     }
 
     /// Whether there is something that a probe could see.
-    fn is_of_use(&self, wanted: Readiness) -> bool {
+    fn is_of_use(&self, wanted: ReadyWhen) -> bool {
         !self.is_seen && (wanted.others || (wanted.auto && !self.is_told))
     }
 }

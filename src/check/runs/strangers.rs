@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::check::clients::probe::Resource;
 use crate::check::options::Options;
 use crate::check::options::ready::Ready;
-use crate::ready::before::Before;
+use crate::ready::before::Earlier;
 use crate::ready::condition::Condition;
 use crate::ready::look::look;
 use crate::ready::place::Place;
@@ -14,12 +14,12 @@ use crate::ready::proof::{Proved, Unproved, prove};
 
 /// Who answered, and which files were there, before the start.
 #[derive(Clone, Default)]
-pub(super) struct Strangers(Arc<Before>);
+pub(super) struct Strangers(Arc<Earlier>);
 
 impl Strangers {
     /// Connects, before the start, to every address at which the server will be asked.
     pub(super) async fn look(options: &Options) -> Self {
-        let before = Before::of_files(options.ready.iter().filter_map(Ready::seen));
+        let before = Earlier::of_files(options.ready.iter().filter_map(Ready::seen));
         let places: Vec<Place> = places(options).collect();
         let before = apart(move || before.and_answers(&places)).await;
         Self(Arc::new(before.unwrap_or_default()))

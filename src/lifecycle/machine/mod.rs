@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use self::start::Start;
+use self::start::StartState;
 use self::stop::Stop;
 pub use self::view::View;
 use super::cause::{Cause, Reach, Received};
@@ -79,7 +79,7 @@ pub struct Machine {
     stop_at: Option<Duration>,
     /// When the watchdog expires.
     silent_at: Option<Duration>,
-    start: Start,
+    start: StartState,
 }
 
 impl Machine {
@@ -93,7 +93,7 @@ impl Machine {
             cause: None,
             stop_at: None,
             silent_at: None,
-            start: Start::Over,
+            start: StartState::Over,
         }
     }
 

@@ -4,25 +4,25 @@ use std::time::Duration;
 
 use super::{Machine, State};
 use crate::lifecycle::event::{Effect, Note};
-use crate::lifecycle::plan::Readiness;
+use crate::lifecycle::plan::ReadyWhen;
 
 /// How long after the early end of a probe the next one comes.
 const PROBE_PAUSE: Duration = Duration::from_millis(100);
 
 /// How far a start has come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
-pub(super) enum Start {
+pub(super) enum StartState {
     /// It is over: readiness was not waited for, or no longer matters.
     Over,
     /// Not ready yet.
-    Awaited(Missing),
+    Awaited(Awaiting),
     /// Ready, and nobody has asked for a stop.
     Ready,
 }
 
 /// What came so far, of that for which a start waits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Default)]
-pub(super) struct Missing {
+pub(super) struct Awaiting {
     /// READY=1 has come.
     is_told: bool,
     /// The probe has seen everything that it looks for.
@@ -32,12 +32,12 @@ pub(super) struct Missing {
     pub(super) probe_at: Option<Duration>,
 }
 
-impl Missing {
-    fn needs_probe(self, wanted: Readiness) -> bool {
+impl Awaiting {
+    fn needs_probe(self, wanted: ReadyWhen) -> bool {
         !self.is_seen && (wanted.others || (wanted.auto && !self.is_told))
     }
 
-    fn is_ready(self, wanted: Readiness) -> bool {
+    fn is_ready(self, wanted: ReadyWhen) -> bool {
         (self.is_told || !wanted.notify) && !self.needs_probe(wanted)
     }
 }
@@ -45,12 +45,12 @@ impl Missing {
 impl Machine {
     /// Whether the workload has to become ready, and has not.
     pub(super) const fn awaits_readiness(&self) -> bool {
-        matches!(self.start, Start::Awaited(_))
+        matches!(self.start, StartState::Awaited(_))
     }
 
     /// When the next probe starts.
     pub(super) const fn probe_at(&self) -> Option<Duration> {
-        if let Start::Awaited(missing) = self.start { missing.probe_at } else { None }
+        if let StartState::Awaited(missing) = self.start { missing.probe_at } else { None }
     }
 
     /// The main process runs.
@@ -61,7 +61,7 @@ impl Machine {
         self.state = State::Running;
         effects.push(Effect::Say(Note::Started));
         if self.plan.ready.is_some() {
-            self.start = Start::Awaited(Missing::default());
+            self.start = StartState::Awaited(Awaiting::default());
             self.go_on_starting(effects);
         }
     }
@@ -101,9 +101,9 @@ impl Machine {
     /// happens.
     pub(super) fn end_start(&mut self, is_stop: bool, effects: &mut Vec<Effect>) {
         match &mut self.start {
-            Start::Over => return,
-            Start::Ready => effects.push(Effect::RetractReady),
-            Start::Awaited(missing) => {
+            StartState::Over => return,
+            StartState::Ready => effects.push(Effect::RetractReady),
+            StartState::Awaited(missing) => {
                 effects.extend(std::mem::take(&mut missing.probe_runs).then_some(Effect::EndProbe));
                 missing.probe_at = None;
                 if !is_stop {
@@ -111,18 +111,18 @@ impl Machine {
                 }
             }
         }
-        self.start = Start::Over;
+        self.start = StartState::Over;
     }
 
-    fn missing(&mut self) -> Option<(Readiness, &mut Missing)> {
+    fn missing(&mut self) -> Option<(ReadyWhen, &mut Awaiting)> {
         let wanted = self.plan.ready.filter(|_| self.main.is_none())?;
-        if let Start::Awaited(missing) = &mut self.start { Some((wanted, missing)) } else { None }
+        if let StartState::Awaited(missing) = &mut self.start { Some((wanted, missing)) } else { None }
     }
 
     fn go_on_starting(&mut self, effects: &mut Vec<Effect>) {
         let Some((wanted, missing)) = self.missing() else { return };
         if missing.is_ready(wanted) {
-            self.start = Start::Ready;
+            self.start = StartState::Ready;
             effects.push(Effect::AnnounceReady);
             effects.push(Effect::Say(Note::Ready));
         } else if missing.needs_probe(wanted) && !missing.probe_runs && missing.probe_at.is_none() {

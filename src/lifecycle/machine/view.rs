@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::start::Start;
+use super::start::StartState;
 use super::stop::{FirstInterrupts, Stop};
 use super::{LOOK_MAX, Machine, State};
 use crate::lifecycle::phase::Phase;
@@ -17,7 +17,7 @@ pub struct View {
     run_limit: Option<Duration>,
     stop_after: Option<Duration>,
     silent_at: Option<Duration>,
-    start: Start,
+    start: StartState,
     post_stop_spared: Option<Duration>,
 }
 
@@ -44,7 +44,7 @@ impl Machine {
         let matters = is_open || (self.phase() == Phase::Terminating && !self.plan.extend_max.is_zero());
         let age = |at: Duration| now.saturating_sub(at).min(REPEAT_AFTER);
         let mut start = self.start;
-        if let Start::Awaited(missing) = &mut start {
+        if let StartState::Awaited(missing) = &mut start {
             missing.probe_at = missing.probe_at.map(left);
         }
         View {

@@ -11,7 +11,7 @@ use nix::sys::socket::{
 
 /// An open connection, and what the kernel knows of its other end.
 #[derive(Debug)]
-pub(crate) struct Connection {
+pub(crate) struct Reached {
     /// For TCP: our own address, and the server's.
     pub(crate) ends: Option<(SocketAddr, SocketAddr)>,
     /// For a unix socket: the process that began to listen there.
@@ -23,17 +23,17 @@ pub(crate) struct Connection {
 ///
 /// # Errors
 /// When nobody accepts within this time.
-pub(crate) fn tcp(to: SocketAddr, patience: Duration) -> io::Result<Connection> {
+pub(crate) fn tcp(to: SocketAddr, patience: Duration) -> io::Result<Reached> {
     let stream = TcpStream::connect_timeout(&to, patience)?;
     let ends = stream.local_addr().ok().zip(stream.peer_addr().ok());
-    Ok(Connection { ends, listener: None, _open: stream.into() })
+    Ok(Reached { ends, listener: None, _open: stream.into() })
 }
 
 /// Connects to a unix socket, `@name` for an abstract one. Never waits: a full queue is an error.
 ///
 /// # Errors
 /// When nobody accepts.
-pub(crate) fn unix(path: &str) -> io::Result<Connection> {
+pub(crate) fn unix(path: &str) -> io::Result<Reached> {
     let address = match path.strip_prefix('@') {
         Some(name) => UnixAddr::new_abstract(name.as_bytes())?,
         None => UnixAddr::new(path)?,
@@ -42,5 +42,5 @@ pub(crate) fn unix(path: &str) -> io::Result<Connection> {
     let open = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
     connect(open.as_raw_fd(), &address)?;
     let listener = getsockopt(&open, PeerCredentials).ok().map(|peer| peer.pid()).filter(|pid| *pid > 0);
-    Ok(Connection { ends: None, listener, _open: open })
+    Ok(Reached { ends: None, listener, _open: open })
 }
