@@ -7,14 +7,30 @@ use super::Settings;
 use super::sources::Origins;
 use crate::lifecycle::plan::{Action, Limit, Mapping, Plan, Step};
 use crate::observe::wording;
+use crate::ready::condition::Condition;
 use crate::text::in_full;
 
 /// Returns the plan in force, for people.
 pub(super) fn explain(settings: &Settings, given: &Origins) -> String {
-    let mut text = start(settings, given);
+    let mut text = ready(settings, given);
+    text += &start(settings, given);
     text += &stop(settings, given);
     text += &after(settings, given);
     text + &worst_case(settings)
+}
+
+/// When the workload is ready, and who can see that.
+fn ready(settings: &Settings, given: &Origins) -> String {
+    if settings.ready.is_empty() {
+        return String::new();
+    }
+    let all: Vec<String> = settings.ready.iter().map(Condition::asks_for).collect();
+    let mut text = format!("ready after {} ({})\n", all.join(", "), given.name("--ready"));
+    if let Some(file) = &settings.ready_file {
+        let (file, origin) = (file.display(), given.name("--ready-file"));
+        let _ = writeln!(text, "  {file} is there from then until a stop begins ({origin})");
+    }
+    text
 }
 
 /// When a stop begins, and what becomes of other signals.
