@@ -197,7 +197,7 @@ impl<'a> Launch<'a> {
             tree.note_main_dies_with_parent();
         }
         let contact = self.contact_by_file(relay);
-        self.supervisor(tree, None, contact).take_over(exit)
+        self.supervisor(tree, None, contact).take_over(exit, end.page.ready_writer_place())
     }
 
     /// A contact without an inlet: the process that received the workload's messages is gone.

@@ -1,6 +1,7 @@
 //! The driver of the main job: a plain loop on the one thread. It takes signals, reaps children,
 //! asks the machine what to do, does it, and reports it afterwards.
 
+use std::sync::atomic::AtomicI32;
 use std::time::Duration;
 
 mod arrivals;
@@ -126,8 +127,8 @@ impl Supervisor {
     }
 
     /// Finishes the job of a supervisor that was killed; it may have reaped the main process.
-    pub(crate) fn take_over(&mut self, main_exit: Option<Exit>) -> Ending {
-        self.retract_ready();
+    pub(crate) fn take_over(&mut self, main_exit: Option<Exit>, ready_writer: &'static AtomicI32) -> Ending {
+        self.take_over_ready(ready_writer);
         // The supervisor before us has logged the start, and we don't know when it was.
         if let Some(exit) = main_exit {
             self.tree.note_reaped(self.tree.main().pid, exit);

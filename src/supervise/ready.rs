@@ -1,5 +1,6 @@
 //! The start of a workload that has to become ready: who looks, and who is told.
 
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 use super::Supervisor;
@@ -23,6 +24,8 @@ pub(crate) struct Start {
     before: Earlier,
     file: Option<ReadyFile>,
     probe: Option<Keeper>,
+    /// Where the pid of the process is that makes the file for a supervisor that was killed.
+    orphan: Option<&'static AtomicI32>,
     /// Probes that have been told to end.
     ending: Vec<i32>,
     has_failed: bool,
@@ -155,11 +158,19 @@ impl Supervisor {
     pub(super) fn announce_ready(&mut self) {
         self.tell_parent("READY=1\n", &[]);
         let (one_thread, pid) = (self.one_thread, self.outer_pid.unwrap_or(self.own_pid));
-        match self.start.file.as_mut().map(|file| file.make(one_thread, pid)) {
+        let place = self.channel.as_ref().map(|channel| channel.page.ready_writer_place());
+        match self.start.file.as_mut().map(|file| file.make(one_thread, pid, place)) {
             Some(Ok(writer)) => self.tree.set_aside(writer),
             Some(Err(error)) => self.ready_file_failed(error),
             None => {}
         }
+    }
+
+    /// Removes the file of a supervisor that was killed. The process that makes it dies as well, but may just be in a
+    /// system call: the file is removed once more when that has ended.
+    pub(super) fn take_over_ready(&mut self, writer: &'static AtomicI32) {
+        self.start.orphan = Some(writer);
+        self.retract_ready();
     }
 
     pub(super) fn retract_ready(&mut self) {
@@ -173,6 +184,10 @@ impl Supervisor {
     /// Notes the end of a child, and returns whether it was the process that makes the file; its exit status is the
     /// error.
     pub(super) fn ready_file_made(&mut self, pid: i32, exit: Exit) -> bool {
+        if self.start.orphan.is_some_and(|place| place.load(Ordering::Acquire) == pid) {
+            self.retract_ready();
+            return true;
+        }
         let is_it = self.start.file.as_mut().is_some_and(|file| file.note_reaped(pid));
         if let (true, Exit::Code(error @ 1..)) = (is_it, exit) {
             self.ready_file_failed(std::io::Error::from_raw_os_error(error.into()));

@@ -24,6 +24,8 @@ struct Fields {
     parent_ended: AtomicU32,
     /// Zero until the main process was reaped: then how it ended.
     main_exit: AtomicU32,
+    /// Not zero once a process was started to make the ready file: its id.
+    ready_writer: AtomicI32,
     /// Zero until the run has ended: then how winddown must end.
     ending: AtomicU32,
 }
@@ -86,6 +88,12 @@ impl Page {
     /// Where the main process stores its id.
     pub(crate) const fn main_pid_place(&self) -> &AtomicI32 {
         &self.fields().main_pid
+    }
+
+    /// Where the process that makes the ready file stores its id.
+    pub(crate) const fn ready_writer_place(&self) -> &'static AtomicI32 {
+        // SAFETY: as for all fields; the mapping is never undone.
+        unsafe { &(*self.0.as_ptr()).ready_writer }
     }
 
     /// Why the inner process became the main process, if it did.

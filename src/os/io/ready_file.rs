@@ -3,6 +3,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 use super::own_file::{self, FileKind};
@@ -51,13 +52,22 @@ impl ReadyFile {
         own_file::remove(&self.path, &KIND)
     }
 
-    /// Has the file made. Returns the process that does it, whose exit status is the error.
+    /// Has the file made. Returns the process that does it, whose exit status is the error. It stores its id at this
+    /// place first.
     ///
     /// # Errors
     /// When no process can be created.
-    pub(crate) fn make(&mut self, one_thread: OneThread, pid: i32) -> io::Result<i32> {
+    pub(crate) fn make(
+        &mut self,
+        one_thread: OneThread,
+        pid: i32,
+        place: Option<&AtomicI32>,
+    ) -> io::Result<i32> {
         let text = [START, pid.to_string().as_bytes(), b"\n"].concat();
         let work = || {
+            if let Some(place) = place {
+                place.store(std::process::id().cast_signed(), Ordering::Release);
+            }
             let error = own_file::write(&self.path, &KIND, &text).err();
             // An error without a number means that what is there is not ours.
             error.map_or(0, |error| error.raw_os_error().unwrap_or(libc::EEXIST))
