@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use crate::support::builder::{Stream, Winddown, guarded_or_not};
@@ -31,22 +32,26 @@ trials![
     a_start_that_never_ends_is_in_the_record,
 ];
 
-/// A server that listens after a while, and says so.
+/// A server that listens after a while, and says so. It outlives a client that only connects.
 const SERVER: &str = "import socket,sys,time
 time.sleep(0.2)
 s = socket.socket(socket.AF_UNIX if sys.argv[1] == 'unix' else socket.AF_INET)
-s.bind(sys.argv[2] if sys.argv[1] == 'unix' else ('127.0.0.1', int(sys.argv[2])))
+host, _, port = sys.argv[2].rpartition(':')
+s.bind(sys.argv[2] if sys.argv[1] == 'unix' else (host, int(port)))
 s.listen()
-print('listens', *s.getsockname()[1:] if sys.argv[1] != 'unix' else '', flush=True)
+print('listens', flush=True)
 while True:
     c, _ = s.accept()
-    c.recv(4096)
-    c.sendall(b'HTTP/1.1 204 No Content\\r\\n\\r\\n')
+    if c.recv(4096):
+        c.sendall(b'HTTP/1.1 204 No Content\\r\\n\\r\\n')
     c.close()
 ";
 
-fn free_port() -> String {
-    TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound").port().to_string()
+/// A port at an address that no other test uses, nor any connection.
+fn free_place() -> String {
+    static USED: AtomicU8 = AtomicU8::new(0);
+    let [.., high, low] = std::process::id().to_be_bytes();
+    format!("127.{high}.{low}.{}:8080", 2 + USED.fetch_add(1, Ordering::Relaxed))
 }
 
 fn server(winddown: Winddown, kind: &str, place: &str) -> Winddown {
@@ -78,10 +83,9 @@ fn probe(supervisor: i32) -> Option<i32> {
 
 fn a_service_manager_learns_that_a_plain_server_listens() {
     guarded_or_not(|winddown| {
-        let (manager, port) = (Manager::new(), free_port());
-        let winddown =
-            winddown.env("NOTIFY_SOCKET", manager.name()).args(["--ready", &format!("tcp:{port}")]);
-        let run = server(winddown, "tcp", &port).start();
+        let (manager, at) = (Manager::new(), free_place());
+        let winddown = winddown.env("NOTIFY_SOCKET", manager.name()).args(["--ready", &format!("tcp:{at}")]);
+        let run = server(winddown, "tcp", &at).start();
         let told = manager.next();
         assert_eq!(told.text, "READY=1\n");
         assert_eq!(told.pid, run.pid(), "the process that the manager has started");
@@ -95,13 +99,13 @@ fn a_service_manager_learns_that_a_plain_server_listens() {
 
 fn the_file_is_there_while_the_server_is_ready() {
     guarded_or_not(|winddown| {
-        let (place, port) = (TempDir::new(), free_port());
+        let (place, at) = (TempDir::new(), free_place());
         let file = place.file("ready");
         // One of a run that could not remove its own.
         std::fs::write(&file, "ready pid=1\n").expect("a file");
-        let winddown = winddown.args(["-v", "--ready", &format!("tcp:{port}"), "--ready-file", &file]);
+        let winddown = winddown.args(["-v", "--ready", &format!("tcp:{at}"), "--ready-file", &file]);
         let shell = format!("[ ! -e {file} ] && echo fresh; exec \"$@\"");
-        let run = winddown.command(["sh", "-c", &shell, "-", "python3", "-c", SERVER, "tcp", &port]).start();
+        let run = winddown.command(["sh", "-c", &shell, "-", "python3", "-c", SERVER, "tcp", &at]).start();
         run.wait_out("fresh");
         wait_for(&file);
         assert_eq!(std::fs::read_to_string(&file).expect("whole"), format!("ready pid={}\n", run.pid()));
@@ -111,20 +115,19 @@ fn the_file_is_there_while_the_server_is_ready() {
 }
 
 fn an_answer_by_http_is_readiness() {
-    let (place, port) = (TempDir::new(), free_port());
+    let (place, at) = (TempDir::new(), free_place());
     let file = place.file("ready");
-    let url = format!("http://127.0.0.1:{port}/health");
+    let url = format!("http://{at}/health");
     let winddown = Winddown::new().args(["-v", "--ready", &url, "--ready-file", &file]);
-    let run = server(winddown, "tcp", &port).start();
+    let run = server(winddown, "tcp", &at).start();
     run.wait_err("HTTP 204 at /health");
     wait_for(&file);
     stop(run, &file);
 }
 
 fn any_socket_of_the_workload_will_do() {
-    for (kind, place) in [("tcp", "0".to_owned()), ("unix", TempDir::new().file("gone") + "-socket")] {
-        let folder = TempDir::new();
-        let place = if kind == "unix" { folder.file("socket") } else { place };
+    let folder = TempDir::new();
+    for (kind, place) in [("tcp", "127.0.0.1:0".to_owned()), ("unix", folder.file("socket"))] {
         let run = server(Winddown::new().args(["-v", "--ready", "auto"]), kind, &place).start();
         run.wait_err("listening on");
         run.signal(libc::SIGTERM);
