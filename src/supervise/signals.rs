@@ -25,14 +25,19 @@ impl Supervisor {
     /// Takes stop signals first: the kernel hands out low numbers first, so a flood of SIGUSR1 would hold up
     /// SIGTERM for ever.
     pub(super) fn take_stop_signals(&mut self) {
-        let stop_on = self.machine.plan().stop_on;
+        self.take_direct(self.machine.plan().stop_on);
+    }
+
+    /// Takes signals of the set that were sent to this process, up to a batch; false if something else is due.
+    fn take_direct(&mut self, set: SignalSet) -> bool {
         for _ in 0..BATCH {
-            let Some(delivery) = receive::take(stop_on, Some(Duration::ZERO)) else { break };
+            let Some(delivery) = receive::take(set, Some(Duration::ZERO)) else { break };
             self.receive(&delivery, Way::Direct, self.clock.now());
             if self.batch_is_over() {
-                break;
+                return false;
             }
         }
+        true
     }
 
     /// Takes what the outer process has passed on, up to a batch, and checks whether it is still there; true
@@ -44,16 +49,15 @@ impl Supervisor {
         }
         // A signal to the whole group reached us before its copy did, but the kernel hands out SIGIO
         // first.
-        let direct = SignalSet::ALL.without(Signal::CHLD).without(WAKE);
-        for _ in 0..BATCH {
-            let Some(delivery) = receive::take(direct, Some(Duration::ZERO)) else { break };
-            self.receive(&delivery, Way::Direct, self.clock.now());
-            if self.batch_is_over() {
-                return true;
-            }
+        if !self.take_direct(SignalSet::ALL.without(Signal::CHLD).without(WAKE)) {
+            return true;
         }
         for _ in 0..BATCH {
             let Some((delivery, at)) = self.channel.as_ref().and_then(InnerEnd::next) else { return false };
+            // It may have been sent after those were taken: its copy is here by now.
+            if self.terminal.is_some() {
+                self.take_direct(SignalSet::default().with(delivery.signal));
+            }
             self.receive(&delivery, Way::Relayed, at);
             if self.batch_is_over() {
                 break;
