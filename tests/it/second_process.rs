@@ -89,6 +89,8 @@ fn at_a_terminal_two_to_the_group_of_which_one_process_took_one() {
         }
         pty.tag().signal(outer, libc::SIGCONT);
         eventually("both are logged", || pty.count("not passed on (it was sent to the whole group)") == sent);
+        // The workload has taken them, and may not have printed the last one yet.
+        eventually("the workload has both", || pty.count("got 12 ") >= sent);
         assert_eq!(pty.count("got 12 "), sent, "{}", pty.screen());
     }
     pty.command("kill %1");
