@@ -1,5 +1,6 @@
 //! Parts of what people read: durations, counts, untrusted text, colours.
 
+use std::fmt::Write;
 use std::time::Duration;
 
 /// `250ms`, `16.8s`, `2m 5s`: as precise as a person who waits cares about.
@@ -67,6 +68,20 @@ pub(crate) fn printable(text: &str) -> String {
     for character in text.chars() {
         if character.is_control() {
             printable.extend(character.escape_default());
+        } else {
+            printable.push(character);
+        }
+    }
+    printable
+}
+
+/// Escapes what JSON leaves as it is, and terminals act upon: DEL and the C1 control characters. Outside of strings
+/// JSON has none.
+pub(crate) fn printable_json(json: &str) -> String {
+    let mut printable = String::with_capacity(json.len());
+    for character in json.chars() {
+        if character.is_control() {
+            let _ = write!(printable, "\\u{:04x}", u32::from(character));
         } else {
             printable.push(character);
         }
@@ -168,5 +183,11 @@ mod tests {
     fn names_can_neither_break_a_line_nor_command_the_terminal() {
         assert_eq!(printable("a\nb\x1b[2Jc"), "a\\nb\\u{1b}[2Jc");
         assert_eq!(printable("plain 'text', ünd ∞"), "plain 'text', ünd ∞");
+    }
+
+    #[test]
+    fn json_controls_no_terminal() {
+        let json = serde_json::to_string("a\u{7f}\u{9b}2Jb\n").expect("a string");
+        assert_eq!(printable_json(&json), r#""a\u007f\u009b2Jb\n""#);
     }
 }

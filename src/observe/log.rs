@@ -13,7 +13,7 @@ use crate::lifecycle::phase::Phase;
 use crate::os::clock::Clock;
 use crate::os::io::sink::Sink;
 use crate::os::io::terminal::{is_dumb, may_colour};
-use crate::text::{milliseconds, printable};
+use crate::text::{milliseconds, printable, printable_json};
 
 const STDERR: RawFd = 2;
 
@@ -179,7 +179,7 @@ impl Log {
             lost_lines: Some(self.lost).filter(|lost| *lost > 0),
         };
         // Everything in it has a form in JSON.
-        serde_json::to_string(&line).map_or_else(|_| String::new(), |line| line + "\n")
+        serde_json::to_string(&line).map_or_else(|_| String::new(), |line| printable_json(&line) + "\n")
     }
 
     fn write(&mut self, line: &str, tries: usize) {

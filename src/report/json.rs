@@ -7,6 +7,7 @@ use super::read::Named;
 use crate::record::schema::{
     ExitRecord, FindingRecord, LimitRecord, ProcessRecord, Record, StopRecord, SurvivorRecord,
 };
+use crate::text::printable_json;
 
 /// Raised when a reader of the last version would misunderstand the next.
 const SCHEMA: u32 = 1;
@@ -110,5 +111,5 @@ pub(super) fn json(records: &[Named]) -> String {
         groups: groups(records).iter().filter_map(Sums::of).collect(),
     };
     // Nothing in it has no form in JSON.
-    serde_json::to_string(&report).unwrap_or_default() + "\n"
+    printable_json(&serde_json::to_string(&report).unwrap_or_default()) + "\n"
 }

@@ -13,6 +13,7 @@ use crate::check::runs::scenario::Scenario;
 use crate::check::time::ms;
 use crate::os::machine;
 use crate::record::schema::ExitRecord;
+use crate::text::printable_json;
 
 /// Raised when a reader of the last version would misunderstand the next.
 const SCHEMA: u32 = 1;
@@ -123,7 +124,7 @@ pub(super) fn report(results: &Results<'_>) -> String {
         times: (!seen.again.is_empty()).then(|| Times::of(seen).with_failed(results.failed_runs).figures()),
         runs: seen.runs().map(|(scenario, run)| Run::of(scenario, run, &signal)).collect(),
     };
-    let text = serde_json::to_string(&report).unwrap_or_default();
+    let text = printable_json(&serde_json::to_string(&report).unwrap_or_default());
     format!("{text}\n")
 }
 
