@@ -190,7 +190,7 @@ fn the_run_limit_is_124() {
     // "In time" is about the main process: stragglers had to be killed.
     guarded_or_not(|winddown| {
         let winddown = winddown.args(["--run-limit", "400ms"]);
-        let workload = "--spawn session s [ --on TERM [ ] --serve ] --on TERM [ --exit 0 ] --serve";
+        let workload = "--on TERM [ --exit 0 ] --spawn session s [ --on TERM [ ] --serve ] --serve";
         winddown.workload(workload).run().expect_code(124).expect_nothing_left();
     });
 }

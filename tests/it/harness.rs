@@ -79,7 +79,7 @@ fn each_signal_is_reported_once() {
 }
 
 fn no_stranger_is_signalled() {
-    let run = Winddown::bare().workload("--spawn child c [ --serve ] --on TERM [ --wait c ] --serve").start();
+    let run = Winddown::bare().workload("--on TERM [ --wait c ] --spawn child c [ --serve ] --serve").start();
     let stranger = Winddown::bare().workload("--print up --serve").start();
     stranger.wait_out("up");
     assert!(run.tag().find(stranger.pid()).is_none());
