@@ -95,7 +95,8 @@ complete -c winddown -n '__winddown_is run' -l on-timeout -d 'Run CMD before SIG
 complete -c winddown -n '__winddown_is run' -l run-limit -d 'All is over by then: the stop begins earlier, by the time limit, which without -t is at most half of this' -r -f
 complete -c winddown -n '__winddown_is run' -l stop-after -d 'The stop begins then, as with timeout; SIGKILL comes a time limit later' -r -f
 complete -c winddown -n '__winddown_is run' -l straggler-grace -d 'How long what COMMAND leaves may run unasked [default: 1s]' -r -f
-complete -c winddown -n '__winddown_is run' -l ready -d 'When COMMAND is ready: tcp:PORT, auto, notify, cmd:CMD and more' -r -f
+complete -c winddown -n '__winddown_is run' -l ready -d 'When COMMAND is ready: tcp:PORT, auto, notify, cmd:CMD and more' -r -f -a "auto\t''
+notify\t''"
 complete -c winddown -n '__winddown_is run' -l ready-file -d 'This file is there while COMMAND is ready' -r -F
 complete -c winddown -n '__winddown_is run' -l stop-on -d 'Signals that are stop requests, or none [default: TERM,INT]' -r -f -a "(__winddown_list HUP INT QUIT ILL TRAP ABRT BUS FPE USR1 SEGV USR2 PIPE ALRM TERM STKFLT CONT TSTP URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS none)"
 complete -c winddown -n '__winddown_is run' -l map -d 'Pass FROM on as TO, or not at all if TO is empty' -r -f
@@ -226,7 +227,27 @@ worker-killed\t''
 dependency-gone\t''
 stdout-full\t''
 stdin\t''
-notify\t''"
+notify\t''
+W01\t''
+W02\t''
+W03\t''
+W04\t''
+W05\t''
+W06\t''
+W07\t''
+W08\t''
+W09\t''
+W10\t''
+W11\t''
+W12\t''
+W13\t''
+W14\t''
+W15\t''
+W16\t''
+W17\t''
+W18\t''
+W19\t''
+W20\t''"
 complete -c winddown -n '__winddown_is check' -l insecure -d 'Take any certificate of https URLs, such as a self-signed one'
 complete -c winddown -n '__winddown_is check' -l strict -d 'Make every warning a failure'
 complete -c winddown -n '__winddown_is check' -l until-fail -d 'Repeat until a check fails, at most --runs times'

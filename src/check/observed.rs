@@ -288,7 +288,10 @@ impl Noise {
 
 impl fmt::Display for Noise {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "waited {} for a CPU", short(self.waited_ms))?;
+        match self.waited_ms {
+            0 => f.write_str("no wait for a CPU")?,
+            waited => write!(f, "waited {} for a CPU", short(waited))?,
+        }
         self.pressure.map_or(Ok(()), |share| write!(f, ", CPU pressure {share:.0} %"))
     }
 }

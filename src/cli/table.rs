@@ -6,8 +6,8 @@ use clap::{Arg, ArgAction, Command};
 use super::plan::steps::{hook, stop_plan};
 use super::usage::Text;
 use super::values::{
-    To, dump_signal, dumps, length, limit, mapping, path, ready, ready_file, record, run_limit, share,
-    signal_set, status_pair, stop_requests, stop_signal, stop_signals, token,
+    To, dump_signal, dumps, length, limit, mapping, path, ready, ready_file, ready_words, record, run_limit,
+    share, signal_set, status_pair, stop_requests, stop_signal, stop_signals, token,
 };
 use super::{help, subcommands};
 use crate::observe::log::Format;
@@ -133,7 +133,7 @@ static GROUPS: [(&str, &[Spec]); 5] = [
         switch("leave-stragglers", "If COMMAND ends by itself, leave the processes it started"),
         value("straggler-grace", "DURATION", || Text::of(length).into(), "How long what COMMAND leaves may run unasked [default: 1s]"),
         switch("stop-with-parent", "Stop when winddown's own parent ends"),
-        value("ready", "WHEN", || Text::of(ready).exact().into(), "When COMMAND is ready: tcp:PORT, auto, notify, cmd:CMD and more"),
+        value("ready", "WHEN", || Text::of(ready).exact().knows(ready_words).into(), "When COMMAND is ready: tcp:PORT, auto, notify, cmd:CMD and more"),
         value("ready-file", "FILE", || path(ready_file), "This file is there while COMMAND is ready"),
         switch("no-guard", "No guard in case winddown is killed; signals to a job come twice"),
     ]),

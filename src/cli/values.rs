@@ -135,6 +135,11 @@ pub(crate) fn stop_signal(text: &str) -> Result<Signal, String> {
     can_ask(signal).then_some(signal).ok_or_else(remedy)
 }
 
+/// Conditions without a value of their own.
+pub(crate) fn ready_words() -> Vec<PossibleValue> {
+    named(["auto", "notify"])
+}
+
 /// Names of signals that can ask for a stop.
 pub(crate) fn stop_signals() -> Vec<PossibleValue> {
     named(Signal::named().filter(|(signal, _)| can_ask(*signal)).map(|(_, name)| name))

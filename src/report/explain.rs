@@ -13,7 +13,7 @@ pub(crate) fn explain(word: &str) -> Option<String> {
 }
 
 /// All codes.
-pub(super) fn codes() -> impl Iterator<Item = &'static str> {
+pub(crate) fn codes() -> impl Iterator<Item = &'static str> {
     CAUSES.iter().map(|cause| cause.code)
 }
 
@@ -30,6 +30,6 @@ fn describe(cause: &KnownCause) -> String {
 }
 
 /// Wraps the text at [`WIDTH`].
-fn filled(text: &str) -> String {
+pub(crate) fn filled(text: &str) -> String {
     wrapped(text, WIDTH).join("\n") + "\n"
 }

@@ -6,8 +6,8 @@ use crate::statistics::{Bin, histogram, tallest};
 const BARS_MAX: usize = 10;
 const BAR_WIDTH: usize = 40;
 
-/// One bar a line; nothing of less than two times.
-pub(crate) fn lines(times_ms: &[f64]) -> Vec<String> {
+/// One bar a line, on a terminal of so many columns; nothing of less than two times.
+pub(crate) fn lines(times_ms: &[f64], columns: Option<usize>) -> Vec<String> {
     if times_ms.len() < 2 {
         return Vec::new();
     }
@@ -16,10 +16,12 @@ pub(crate) fn lines(times_ms: &[f64]) -> Vec<String> {
     let labels: Vec<String> =
         bars.iter().map(|bar| format!("{} to {}", short(bar.from), short(bar.to))).collect();
     let width = labels.iter().map(String::len).max().unwrap_or_default();
+    let beside = format!("{:width$}   {most}", "").len();
+    let longest = columns.map_or(BAR_WIDTH, |columns| columns.saturating_sub(beside).clamp(1, BAR_WIDTH));
     let line = |(label, bar): (&String, &Bin)| match bar.count {
         0 => format!("{label:>width$}"),
         count => {
-            let length = (count * BAR_WIDTH).div_ceil(most);
+            let length = (count * longest).div_ceil(most);
             format!("{label:>width$}  {} {count}", "#".repeat(length))
         }
     };
@@ -49,17 +51,24 @@ mod tests {
             "550ms to 775ms".to_owned(),
             format!("   775ms to 1s  {third} 1"),
         ];
-        assert_eq!(lines(&[100.0, 120.0, 324.0, 1000.0]), expected);
+        assert_eq!(lines(&[100.0, 120.0, 324.0, 1000.0], None), expected);
+    }
+
+    #[test]
+    fn on_a_narrow_terminal_a_bar_takes_what_is_left() {
+        let times = [100.0, 120.0, 324.0, 1000.0];
+        let widest = |columns| lines(&times, Some(columns)).iter().map(String::len).max();
+        assert_eq!([80, 59, 58, 30, 20, 1].map(widest), [58, 58, 58, 30, 20, 19].map(Some));
     }
 
     #[test]
     fn equal_times_are_one_bar_and_a_single_one_is_none() {
-        assert_eq!(lines(&[7.0; 5]), [format!("7ms to 7ms  {} 5", "#".repeat(BAR_WIDTH))]);
-        assert!(lines(&[7.0]).is_empty() && lines(&[]).is_empty());
+        assert_eq!(lines(&[7.0; 5], None), [format!("7ms to 7ms  {} 5", "#".repeat(BAR_WIDTH))]);
+        assert!(lines(&[7.0], None).is_empty() && lines(&[], None).is_empty());
     }
 
     #[test]
     fn no_bar_is_narrower_than_a_millisecond() {
-        assert_eq!(lines(&[7.0, 7.2, 8.0, 8.9]).len(), 2);
+        assert_eq!(lines(&[7.0, 7.2, 8.0, 8.9], None).len(), 2);
     }
 }

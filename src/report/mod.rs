@@ -25,6 +25,7 @@ use self::options::ReportJob;
 use self::read::Named;
 use crate::cli::UsageError;
 use crate::os::io::destination::Destination;
+use crate::os::io::sink::terminal_columns;
 use crate::os::io::terminal::may_colour;
 use crate::os::reason;
 use crate::text::{Paint, printable};
@@ -36,6 +37,8 @@ pub(crate) use timeline::KIND as PAGE_KIND;
 
 #[cfg(feature = "check")]
 pub(crate) use explain::explain;
+#[cfg(feature = "check")]
+pub(crate) use explain::{codes, filled};
 
 const STDOUT: i32 = 1;
 
@@ -70,7 +73,7 @@ fn show(files: &[PathBuf], html: Option<Destination>, is_json: bool) -> Result<S
         (records, Some(out)) => write(&out, &timeline::page(records, None)),
         (records, None) if is_json => Ok(json::json(records)),
         ([one], None) => Ok(story::story(&one.record, paint)),
-        (records, None) => Ok(several::several(records, paint)),
+        (records, None) => Ok(several::several(records, paint, terminal_columns(STDOUT))),
     }
 }
 
@@ -92,7 +95,7 @@ pub(crate) fn tell_any(bytes: &[u8]) -> Vec<String> {
             let stories = records.iter().map(|one| story::story(&one.record, paint));
             stories
                 .chain([
-                    several::several(&records, paint),
+                    several::several(&records, paint, None),
                     timeline::page(&records, None),
                     json::json(&records),
                 ])

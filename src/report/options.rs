@@ -18,7 +18,7 @@ FILE is written by `winddown --record FILE`; - is stdin. OUT.html may be -, for 
 
 Examples:
   winddown --record run.json -- ./server\tRecord a run
-  winddown report run.json\tTell what happened in it
+  winddown report run.json\tWhat happened in it
   winddown report --html run.html run.json\tDraw it, for a browser
   winddown report --explain W04\tExplain a cause that a report names
 

@@ -10,11 +10,11 @@ pub(super) const HEAD: [&str; 7] = ["record", "command", "outcome", "status", "s
 /// Those before it are words, the others numbers.
 pub(super) const NUMBERS_FROM: usize = 3;
 
-/// The table, the distribution and the sentences.
-pub(super) fn several(records: &[Named], paint: Paint) -> String {
+/// The table, the distribution and the sentences, on a terminal of so many columns.
+pub(super) fn several(records: &[Named], paint: Paint, columns: Option<usize>) -> String {
     let groups = groups(records);
     let shown = groups.iter().filter(|group| group.has_several() || groups.len() == 1);
-    let summed_up = shown.map(|group| summed_up(group, groups.len() > 1));
+    let summed_up = shown.map(|group| summed_up(group, groups.len() > 1, columns));
     let parts =
         std::iter::once(table(records, paint)).chain(summed_up).chain(alone(&groups).map(|line| vec![line]));
     let parts: Vec<String> = parts.map(|lines| lines.join("\n")).collect();
@@ -22,8 +22,8 @@ pub(super) fn several(records: &[Named], paint: Paint) -> String {
 }
 
 /// A group among several says which it is.
-fn summed_up(group: &Group<'_>, is_one_of_several: bool) -> Vec<String> {
-    let bars = histogram::lines(&group.times.times_ms);
+fn summed_up(group: &Group<'_>, is_one_of_several: bool, columns: Option<usize>) -> Vec<String> {
+    let bars = histogram::lines(&group.times.times_ms, columns);
     let mut lines = match (is_one_of_several, bars.is_empty()) {
         (true, _) => vec![format!("Stop times of {}:", group.title())],
         (false, false) => vec!["Stop times:".to_owned()],

@@ -51,7 +51,7 @@ fn a_shell_without_a_script_is_refused() {
 }
 
 /// What is typed, and all that may stand in place of its last word or of the value in it.
-const LINES: [(&str, &[&str]); 34] = [
+const LINES: [(&str, &[&str]); 36] = [
     // The main job's options, and their values.
     ("--dump-s", &["--dump-signal"]),
     ("-t 5s --no-g", &["--no-guard"]),
@@ -62,6 +62,7 @@ const LINES: [(&str, &[&str]); 34] = [
     ("-s QU", &["QUIT"]),
     ("--stop-on TERM,HU", &["TERM,HUP"]),
     ("--map HUP=USR1 --log-format ", &["json", "text"]),
+    ("--ready not", &["notify"]),
     ("--record only", &["only.json"]),
     ("--record=only", &["only.json"]),
     ("-t 5", &[]),
@@ -78,6 +79,7 @@ const LINES: [(&str, &[&str]); 34] = [
     ("report --explain W20", &["W20"]),
     ("check --only ready,marg", &["ready,margin"]),
     ("check --skip=zomb", &["zombies"]),
+    ("check --explain W20", &["W20"]),
     ("check --profile ", &["full", "quick", "standard"]),
     ("check --report j", &["json", "junit"]),
     ("check --ready http://a:80/ --std", &["--stdin"]),

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::{baseline, children, connections, inputs, left, notify, signals, start, stop, traffic};
+use crate::report::filled;
 
 pub(in crate::check) use super::baseline::BASELINE;
 pub use super::check::{Check, Profile};
@@ -51,5 +52,6 @@ pub(crate) fn list() -> String {
 
 /// `--explain ID`.
 pub(crate) fn explain(check: &Check) -> String {
-    format!("{} ({}): {}\n\n{}\n", check.id, check.profile.name(), check.about, check.more)
+    let head = format!("{} ({}): {}", check.id, check.profile.name(), check.about);
+    format!("{}\n{}", filled(&head), filled(check.more))
 }

@@ -1,7 +1,5 @@
 //! What several runs show, and what they can't show, in words.
 
-use std::fmt::Write;
-
 use serde::Serialize;
 
 use crate::check::observed::{AllRuns, Noise, Observed};
@@ -96,24 +94,23 @@ impl Times {
         }
     }
 
-    /// The range, a plot, and what it is worth.
-    pub(in crate::check) fn describe(&self) -> String {
-        let mut text = String::new();
+    /// The range, a plot, and what it is worth, in lines for a terminal of so many columns.
+    pub(in crate::check) fn describe(&self, columns: Option<usize>) -> Vec<String> {
         let runs = counted(self.count(), "run", "s");
         let [min, median, max] = [self.min(), self.median(), self.max()].map(short);
-        let _ = writeln!(text, "  stops  {runs}: {min} to {max}, median {median}");
-        for bar in histogram::lines(&self.times.times_ms) {
-            let _ = writeln!(text, "  {bar}");
-        }
+        let range = format!("stops  {runs}: {min} to {max}, median {median}");
+        let bars = histogram::lines(&self.times.times_ms, columns);
         let rate = match self.times.failure_bound_percent() {
             Some(bound) => format!("no failure in {runs}: up to {bound:.0} % may still fail"),
             None => format!("{} of {runs} failed", self.times.failed),
         };
         let covered = self.times.covered_percent();
-        let _ = writeln!(text, "  {rate}; {covered} % of stops are within {max} (95 % confidence)");
-        let _ = writeln!(text, "  {}", self.recommendation());
-        let _ = writeln!(text, "  the worst stop {}", self.noise);
-        text
+        let sentences = [
+            format!("{rate}; {covered} % of stops are within {max} (95 % confidence)"),
+            self.recommendation(),
+            format!("the machine at its busiest: {}", self.noise),
+        ];
+        [range].into_iter().chain(bars).chain(sentences).collect()
     }
 }
 
@@ -140,16 +137,15 @@ mod tests {
 
     #[test]
     fn no_failure_is_no_proof() {
-        let text = times(&[7; 20], 0).describe();
+        let text = times(&[7; 20], 0).describe(None).join("\n");
         assert_data_eq!(
             text,
             str![[r#"
-  stops  20 runs: 7ms to 7ms, median 7ms
-  7ms to 7ms  ######################################## 20
-  no failure in 20 runs: up to 15 % may still fail; 86 % of stops are within 7ms (95 % confidence)
-  recommended limit: -t 1s (twice the longest)
-  the worst stop waited 0ms for a CPU
-
+stops  20 runs: 7ms to 7ms, median 7ms
+7ms to 7ms  ######################################## 20
+no failure in 20 runs: up to 15 % may still fail; 86 % of stops are within 7ms (95 % confidence)
+recommended limit: -t 1s (twice the longest)
+the machine at its busiest: no wait for a CPU
 "#]]
             .into_data()
             .raw()

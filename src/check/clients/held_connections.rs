@@ -28,6 +28,8 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// How long connections may outlive the server.
 const REST: Duration = Duration::from_millis(500);
 const PAUSE: Duration = Duration::from_millis(10);
+/// Why a path leads to no address.
+const NOWHERE: Missing = Missing::Skip("the server listens nowhere");
 
 /// A task for each held connection, which returns when and how it ended.
 pub(in crate::check) struct Holding(Vec<One>);
@@ -56,7 +58,7 @@ impl Holding {
             |_| Missing::Inconclusive("the connection could not be opened before the signal".to_owned());
         match wanted.holds {
             Holds::Requests => {
-                let url = wanted.slow.ok_or(Missing::Skip("no slow request to hold: give --slow URL"))?;
+                let url = wanted.slow.ok_or(NOWHERE)?;
                 holding.requests(url, clock).await.map_err(broken)?;
             }
             Holds::RequestsIfAny => {
@@ -65,8 +67,7 @@ impl Holding {
                 }
             }
             Holds::Stream => {
-                let url =
-                    wanted.stream.ok_or(Missing::Skip("no endless answer to hold: give --stream URL"))?;
+                let url = wanted.stream.ok_or(NOWHERE)?;
                 holding.request(url, clock).await.map_err(broken)?;
             }
             Holds::Idle => {
@@ -81,7 +82,7 @@ impl Holding {
                     .map_err(broken)?;
             }
             Holds::Silent => {
-                let place = wanted.place.ok_or(Missing::Skip("the server listens nowhere"))?;
+                let place = wanted.place.ok_or(NOWHERE)?;
                 holding.silent(place.open().await.map_err(broken)?, b"", clock).await.map_err(broken)?;
             }
             Holds::Nothing => {}

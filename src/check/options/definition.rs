@@ -11,7 +11,7 @@ use super::probing::Probing;
 use super::ready::Ready;
 use super::reports::{Kind, Report};
 use super::values::{
-    allowance, checks, directory, exit, explained, finite, ids, label, number, shell_command,
+    allowance, checks, directory, exit, explained, finite, label, number, shell_command, topics,
 };
 use super::variable::Variable;
 use crate::check::checks::check::Profile;
@@ -21,7 +21,7 @@ use crate::cli::GRACE_PERIOD;
 use crate::cli::help;
 use crate::cli::subcommands::CHECK;
 use crate::cli::usage::{Text, named};
-use crate::cli::values::{share, stop_signal, stop_signals};
+use crate::cli::values::{ready_words, share, stop_signal, stop_signals};
 use crate::lifecycle::plan::Target;
 use crate::observe::log::Format;
 
@@ -101,8 +101,8 @@ pub fn definition() -> Command {
         .args(judging())
         .next_help_heading("Repeating")
         .args(repeating())
-        .next_help_heading("Telling")
-        .args(telling())
+        .next_help_heading("Reporting")
+        .args(reporting())
         .mut_args(|option| {
             let is_long_only = !MATTERS.contains(&option.get_id().as_str());
             option.hide_short_help(is_long_only)
@@ -157,7 +157,7 @@ fn starting() -> [Arg; 6] {
         several(
             "ready",
             "READY",
-            Text::of(Ready::parse).exact().knows(|| named(["auto", "notify"])),
+            Text::of(Ready::parse).exact().knows(ready_words),
             "When the server is ready; several: all of them [default: auto]",
         ),
         value("ready-timeout", "DURATION", Text::of(share), "How long the start may take [default: 30s]"),
@@ -251,7 +251,7 @@ fn repeating() -> [Arg; 5] {
     ]
 }
 
-fn telling() -> [Arg; 8] {
+fn reporting() -> [Arg; 8] {
     [
         value("name", "NAME", Text::of(label), "What reports call the server [default: its command]"),
         several(
@@ -265,6 +265,6 @@ fn telling() -> [Arg; 8] {
         switch("verbose", "Log each run's actions and observations on stderr").short('v'),
         value("log-format", "text|json", Text::<Format>::choice(), "The format of -v [default: text]"),
         switch("list", "List all checks"),
-        value("explain", "ID", Text::of(explained).knows(ids), "Explain a check, or a cause (W09)"),
+        value("explain", "ID", Text::of(explained).knows(topics), "Explain a check, or a cause (W09)"),
     ]
 }

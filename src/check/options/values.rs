@@ -30,6 +30,11 @@ pub(super) fn ids() -> Vec<PossibleValue> {
     named(catalogue::checks().map(|check| check.id))
 }
 
+/// Known to `--explain`.
+pub(super) fn topics() -> Vec<PossibleValue> {
+    ids().into_iter().chain(named(crate::report::codes())).collect()
+}
+
 /// Explains a check, or a cause that the post-mortem names.
 pub(super) fn explained(id: &str) -> Result<String, String> {
     match crate::report::explain(id) {

@@ -10,7 +10,7 @@ use crate::check::observed::{AllRuns, LeftFile, Observed, ProbeOutcome, Readines
 use crate::check::options::Options;
 use crate::check::options::reports::PAGE_HEAD;
 use crate::check::time::{ms, short};
-use crate::os::io::sink::{Sink, columns};
+use crate::os::io::sink::terminal_columns;
 use crate::os::io::terminal::may_colour;
 use crate::text::{self, counted, printable, wrapped};
 
@@ -36,8 +36,7 @@ pub(in crate::check) struct Surface {
 
 impl Surface {
     pub(in crate::check) fn of_stdout() -> Self {
-        let is_terminal = Sink::inherited(STDOUT).is_some_and(Sink::is_terminal);
-        Self { colour: may_colour(STDOUT), columns: is_terminal.then(|| columns(STDOUT)) }
+        Self { colour: may_colour(STDOUT), columns: terminal_columns(STDOUT) }
     }
 }
 
@@ -55,8 +54,8 @@ pub(in crate::check) fn page(
     page.line(PAGE_HEAD, &format!("{}  ({runs}, limit {limit})", name(options)));
     page.plain_run(options, &all.plain);
     if !all.again.is_empty() {
-        for line in Times::of(all).with_failed(failed_runs).describe().lines() {
-            page.line("  ", line.strip_prefix("  ").unwrap_or(line));
+        for line in Times::of(all).with_failed(failed_runs).describe(page.room(2)) {
+            page.line("  ", &line);
         }
     }
     put_away(&mut page, all);

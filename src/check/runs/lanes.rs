@@ -1,6 +1,7 @@
 //! Runs side by side (`--jobs`): each lane is a thread that plays one run after another, in a network namespace of its
 //! own, or with a port of its own.
 
+use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -71,8 +72,7 @@ pub(super) async fn play(
     progress: &mut ProgressLine,
     clock: Clock,
 ) -> io::Result<Vec<Observed>> {
-    let queue: VecDeque<Numbered> = planned.iter().copied().enumerate().collect();
-    let queue = Arc::new(Mutex::new(queue));
+    let queue = Arc::new(Mutex::new(longest_first(planned)));
     let (done, mut ended) = unbounded_channel();
     for options in &lanes.options {
         let options = options.clone();
@@ -94,6 +94,13 @@ pub(super) async fn play(
         seen[at] = Some(run);
     }
     seen.into_iter().map(|run| run.ok_or_else(|| io::Error::other("a run did not end"))).collect()
+}
+
+/// A long run that comes last would keep the others waiting.
+fn longest_first(planned: &[PlannedRun]) -> VecDeque<Numbered> {
+    let mut queue: Vec<Numbered> = planned.iter().copied().enumerate().collect();
+    queue.sort_by_key(|(_, run)| Reverse(run.scenario.length()));
+    queue.into()
 }
 
 /// One lane.
@@ -133,5 +140,19 @@ pub(super) fn is_disturbed(scenario: Scenario, run: &Observed) -> bool {
                 || !run.left.files.is_empty()
                 || run.restart.as_ref().is_some_and(|restart| !is_up(restart))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_last_long_is_played_first() {
+        let planned =
+            [Scenario::Startup, Scenario::Int, Scenario::TermRestart, Scenario::Idle, Scenario::Silent]
+                .map(|scenario| PlannedRun { scenario, variant: Variant::default() });
+        let order: Vec<usize> = longest_first(&planned).iter().map(|(at, _)| *at).collect();
+        assert_eq!(order, [3, 4, 2, 1, 0]);
     }
 }

@@ -106,6 +106,12 @@ pub(in crate::check) enum Need {
     Load,
     /// `--break`.
     Break,
+    /// `--slow`.
+    Slow,
+    /// `--stream`.
+    Stream,
+    /// Requests of check's own, which `--probe` may rule out.
+    Questions,
 }
 
 /// What differs between the runs of a scenario.
@@ -162,12 +168,18 @@ impl Scenario {
     const fn properties(self) -> Properties {
         match self {
             Self::Plain => usual("plain", "one stop, with probes through it"),
-            Self::Requests => usual("requests", "stopped with requests under way").holding(Holds::Requests),
-            Self::Stream => {
-                usual("stream", "stopped with an endless answer under way").holding(Holds::Stream)
-            }
-            Self::Idle => usual("idle", "stopped with an idle connection open").holding(Holds::Idle),
-            Self::Half => usual("half", "stopped with half of a request sent").holding(Holds::Half),
+            Self::Requests => usual("requests", "stopped with requests under way")
+                .holding(Holds::Requests)
+                .needing(Need::Slow),
+            Self::Stream => usual("stream", "stopped with an endless answer under way")
+                .holding(Holds::Stream)
+                .needing(Need::Stream),
+            Self::Idle => usual("idle", "stopped with an idle connection open")
+                .holding(Holds::Idle)
+                .needing(Need::Questions),
+            Self::Half => usual("half", "stopped with half of a request sent")
+                .holding(Holds::Half)
+                .needing(Need::Questions),
             Self::Silent => usual("silent", "stopped with a silent connection open").holding(Holds::Silent),
             Self::Drive => usual("drive", "stopped under the load of --drive").needing(Need::Load),
             Self::Twice => usual("twice", "stopped, and asked again soon after")
@@ -241,6 +253,17 @@ impl Scenario {
     /// Whether requests are held, if there is a slow one.
     pub(in crate::check) const fn holds_requests(self) -> bool {
         matches!(self.holds(), Holds::Requests | Holds::RequestsIfAny)
+    }
+
+    /// How long it may last, as a rank: connections hold up many a server until its limit, two starts take longer than
+    /// one, and where nothing is waited for it is soon over.
+    pub(in crate::check) const fn length(self) -> u8 {
+        match self {
+            Self::Startup | Self::Kill => 0,
+            Self::KillRestart | Self::TermRestart => 2,
+            _ if matches!(self.holds(), Holds::Nothing | Holds::RequestsIfAny) => 1,
+            _ => 3,
+        }
     }
 
     /// Whether it needs to know if HTTP is spoken.

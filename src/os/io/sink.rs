@@ -26,6 +26,12 @@ pub(crate) fn columns(descriptor: RawFd) -> usize {
     if told && size.ws_col > 0 { usize::from(size.ws_col) } else { COLUMNS }
 }
 
+/// The same; nothing if it is no terminal.
+#[cfg(feature = "report")]
+pub(crate) fn terminal_columns(descriptor: RawFd) -> Option<usize> {
+    Sink::inherited(descriptor).is_some_and(Sink::is_terminal).then(|| columns(descriptor))
+}
+
 /// What a descriptor leads to, as far as non-blocking writes are concerned.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum SinkKind {

@@ -228,7 +228,7 @@ fn exit_status() -> String {
         (KILLED, "COMMAND was killed by *winddown*."),
         (
             RUN_LIMIT,
-            "*--run-limit* or *--stop-after* started the stop, and COMMAND ended in time. With *--preserve-status* COMMAND's own.",
+            "*--run-limit* or *--stop-after* started the stop, and COMMAND ended in time. With *--preserve-status* COMMAND's own. Also when *--watchdog* did, and COMMAND ended with 0.",
         ),
     ];
     section("EXIT STATUS", |roff| {

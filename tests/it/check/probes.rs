@@ -63,8 +63,10 @@ fn probes_are_as_they_are_asked_for() {
         check_in(&place, "--probe none --report human --report json=a", &server("good")).expect_code(0);
     assert!(!ended.told().contains("probes") && !ended.told().contains("refuse-new"), "{}", ended.told());
     assert!(read_json(place.file("a"))["runs"][0]["probes"].is_null());
-    let ended =
-        check_in(&place, "--probe tcp --only ready,idle-conn,refuse-new", &server("good")).expect_code(0);
+    let options = "-v --probe tcp --only ready,idle-conn,refuse-new";
+    let ended = check_in(&place, options, &server("good")).expect_code(0);
     expect(&ended, "skip", "idle-conn");
     expect(&ended, "ok", "refuse-new");
+    let starts = ended.err().iter().filter(|line| line.contains(": started pid=")).count();
+    assert_eq!(starts, 1, "for what is skipped no server is started: {}", ended.told());
 }

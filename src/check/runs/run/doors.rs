@@ -117,9 +117,6 @@ impl ActiveRun<'_> {
         if let Some(why) = self.observed.unproved.as_ref().filter(|_| is_anybodys) {
             return Err(Missing::Inconclusive(why.clone()));
         }
-        if matches!(self.scenario, Scenario::Idle | Scenario::Half) && !self.options.probing.asks() {
-            return Err(Missing::Skip("it needs a request, which --probe rules out"));
-        }
         let (mut slow, mut stream) = (None, None);
         for (resource, is_held, url) in [
             (&self.options.slow, self.scenario.holds_requests(), &mut slow),

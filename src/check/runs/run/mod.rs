@@ -121,6 +121,9 @@ async fn missing(options: &Options, scenario: Scenario) -> Option<&'static str> 
         Need::Namespace => (!namespace::is_possible().await).then_some("no PID namespace can be made here"),
         Need::Load => options.drive.is_none().then_some("no load to run: give --drive COMMAND"),
         Need::Break => options.breaks.is_none().then_some("no dependency to take away: give --break COMMAND"),
+        Need::Slow => options.slow.is_none().then_some("no slow request to hold: give --slow URL"),
+        Need::Stream => options.stream.is_none().then_some("no endless answer to hold: give --stream URL"),
+        Need::Questions => (!options.probing.asks()).then_some("it needs a request, which --probe rules out"),
     }
 }
 
