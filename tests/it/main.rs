@@ -78,6 +78,7 @@ fn main() {
     let mut arguments = libtest_mimic::Arguments::from_args();
     arguments.test_threads.get_or_insert_with(support::turn::most);
     support::trial::choose_form(&arguments);
+    support::default_signals();
     support::needs::find_python();
     support::lateness::watch();
     let mut tests: Vec<_> = [

@@ -27,6 +27,14 @@ pub(crate) use trial::{short_or_long, trials};
 /// How long a test waits for what must happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// A shell starts what it runs in the background with these ignored, and every program under test would inherit that.
+pub(crate) fn default_signals() {
+    for signal in [libc::SIGINT, libc::SIGQUIT] {
+        // SAFETY: no handler is set.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+}
+
 /// Waits until the condition holds; panics with `what` when that takes too long.
 #[track_caller]
 pub(crate) fn eventually(what: &str, condition: impl FnMut() -> bool) {
