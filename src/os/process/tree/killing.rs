@@ -3,12 +3,14 @@
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::AsRawFd;
+use std::time::Duration;
 
 use nix::sys::signal::killpg;
 use nix::unistd::Pid;
 
 use super::{Process, Sent, Tree, unnamed};
 use crate::lifecycle::signal::Signal;
+use crate::os::clock::cpu_time;
 use crate::os::process::descendants::walk;
 use crate::os::process::procfs::{self, Stat};
 use crate::os::process::{hook, reap};
@@ -17,6 +19,8 @@ use crate::os::signal::send;
 /// Flag of `pidfd_send_signal(2)`: to the process group, since Linux 6.9.
 const PIDFD_SIGNAL_PROCESS_GROUP: u32 = 1 << 2;
 
+/// How much CPU time goes into naming processes before the main process's group is killed at once.
+const NAMING_TIME_MAX: Duration = Duration::from_millis(1);
 /// At most this many times in a row new children get SIGKILL before anything else is done.
 const ROUNDS_MAX: usize = 64;
 /// The groups of at most this many processes that had already ended are checked.
@@ -31,7 +35,7 @@ impl Tree {
 
     /// Sends SIGKILL to every process that has not received it. Returns the processes it was sent to.
     pub(crate) fn kill(&mut self) -> Vec<Sent> {
-        self.is_killing = true;
+        let is_first = !std::mem::replace(&mut self.is_killing, true);
         // Nothing below a keeper is the workload's.
         for keeper in &self.keepers {
             hook::end(*keeper);
@@ -47,6 +51,9 @@ impl Tree {
             let error = send::send(self.main.process.pid, Signal::KILL).err();
             sent.extend(self.note_kill(self.main.process.clone(), 0, error));
         }
+        if is_first && self.proc_is_usable {
+            sent.extend(self.kill_by_name());
+        }
         self.kill_main_group();
         if self.proc_is_usable {
             let foreign = self.foreign.clone();
@@ -57,6 +64,17 @@ impl Tree {
         } else {
             sent.extend(self.kill_unlisted(self.search.near().chain(self.search.far())));
         }
+        sent
+    }
+
+    /// Sends SIGKILL to one process after the other, parents first. When a whole group gets it at once, a parent that
+    /// waits for a child may still reap it, and the child's name would be lost.
+    fn kill_by_name(&mut self) -> Vec<Sent> {
+        let start = cpu_time();
+        let has_time = || cpu_time().saturating_sub(start) < NAMING_TIME_MAX;
+        let foreign = self.foreign.clone();
+        let mut sent = Vec::new();
+        walk(self.own_pid, &foreign, &has_time, |stat| sent.extend(self.kill_member(stat)));
         sent
     }
 
