@@ -197,7 +197,11 @@ impl<'a> Launch<'a> {
             tree.note_main_dies_with_parent();
         }
         let contact = self.contact_by_file(relay);
-        self.supervisor(tree, None, contact).take_over(exit, end.page.ready_writer_place())
+        self.supervisor(tree, None, contact).take_over(
+            exit,
+            end.page.is_requested(),
+            end.page.ready_writer_place(),
+        )
     }
 
     /// A contact without an inlet: the process that received the workload's messages is gone.
@@ -357,8 +361,7 @@ impl<'a> Launch<'a> {
             usage: Usage::default(),
             killer: Killer::watch(),
             parent: self.parent,
-            preserve_status: self.settings.preserve_status,
-            remap_exit: self.settings.remap_exit.clone(),
+            statuses: self.settings.statuses.clone(),
             pending: Pending::default(),
         }
     }

@@ -1,5 +1,6 @@
 //! Walks the pure machine: every event in every reachable state at every moment that can make a difference, under
 //! plans of every kind. The rules that it must keep are in `model/oracle.rs`.
+//! And the table of exit statuses, with everything that goes into it.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -17,6 +18,8 @@ use plans::Case;
 mod oracle;
 #[path = "model/plans.rs"]
 mod plans;
+#[path = "model/statuses.rs"]
+mod statuses;
 
 const NANOSECOND: Duration = Duration::from_nanos(1);
 const LONG: Duration = Duration::from_secs(3600);

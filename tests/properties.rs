@@ -219,7 +219,7 @@ proptest! {
     ) {
         let text: Vec<String> = pairs.iter().map(|(from, to)| format!("{from}={to}")).collect();
         let settings = with_option("remap-exit", OsStr::new(&text.join(","))).expect("a map");
-        prop_assert_eq!(settings.remap_exit, pairs);
+        prop_assert_eq!(settings.statuses.remap, pairs);
     }
 
     /// Any plan is refused, or it fits and has the steps that were written.

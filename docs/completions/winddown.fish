@@ -17,7 +17,7 @@ function __winddown_command
     set -l options
     switch $words[1]
         case run
-            set options t/time-limit= grace-period= s/stop-signal= to= stop= stop-delay= pre-stop= post-stop= hook-limit= kill-wait= dump-signal= on-timeout= explain-plan run-limit= stop-after= preserve-status leave-stragglers straggler-grace= stop-with-parent ready= ready-file= no-guard stop-on= map= remap-exit= token= extend-max= notify watchdog= log-format= v/verbose q/quiet record= h/help V/version
+            set options t/time-limit= grace-period= s/stop-signal= to= stop= stop-delay= pre-stop= post-stop= hook-limit= kill-wait= dump-signal= on-timeout= explain-plan run-limit= stop-after= preserve-status leave-stragglers straggler-grace= stop-with-parent ready= ready-file= no-guard stop-on= map= remap-exit= interrupted-exit= token= extend-max= notify watchdog= log-format= v/verbose q/quiet record= h/help V/version
         case check
             set options config= t/time-limit= grace-period= s/stop-signal= to= within= env= cwd= port= stdin= ready= ready-timeout= probe= url= slow= stream= insecure drive= break= profile= only= skip= warn= deny= strict expect-exit= allow= settle= watch= runs= jobs= until-fail baseline= save-baseline= name= report= log= record= v/verbose log-format= list explain= h/help V/version
         case '*'
@@ -101,6 +101,7 @@ complete -c winddown -n '__winddown_is run' -l ready-file -d 'This file is there
 complete -c winddown -n '__winddown_is run' -l stop-on -d 'Signals that are stop requests, or none [default: TERM,INT]' -r -f -a "(__winddown_list HUP INT QUIT ILL TRAP ABRT BUS FPE USR1 SEGV USR2 PIPE ALRM TERM STKFLT CONT TSTP URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS none)"
 complete -c winddown -n '__winddown_is run' -l map -d 'Pass FROM on as TO, or not at all if TO is empty' -r -f
 complete -c winddown -n '__winddown_is run' -l remap-exit -d 'Exit with TO if the status is FROM: COMMAND\'s own, or 124, e.g. 143=0,124=0' -r -f
+complete -c winddown -n '__winddown_is run' -l interrupted-exit -d 'Exit with STATUS, not 0, if a signal or the end of terminal or parent asked for the stop, e.g. 75' -r -f
 complete -c winddown -n '__winddown_is run' -l token -d 'Announce the stop to COMMAND by this file, and by $SHUTDOWN_FD' -r -F
 complete -c winddown -n '__winddown_is run' -l extend-max -d 'How much more time COMMAND may ask for [default: 0]' -r -f
 complete -c winddown -n '__winddown_is run' -l watchdog -d 'Stop COMMAND if it has sent WATCHDOG=1, and then none for this long' -r -f

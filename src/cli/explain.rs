@@ -111,11 +111,19 @@ fn after(settings: &Settings, given: &Origins) -> String {
     if let (Some(share), Some(hook)) = (plan.post_stop, &settings.post_stop) {
         let _ = writeln!(text, "post-stop {} {} ({})", hook.text, in_full(share), origins.post_stop);
     }
-    if settings.preserve_status {
+    let statuses = &settings.statuses;
+    if statuses.preserve {
         let _ = writeln!(text, "exit status: the command's, not 124 ({})", given.name("--preserve-status"));
     }
-    for (from, to) in &settings.remap_exit {
+    for (from, to) in &statuses.remap {
         let _ = writeln!(text, "exit status: {to} for {from} ({})", given.name("--remap-exit"));
+    }
+    if let Some(status) = statuses.interrupted {
+        let _ = writeln!(
+            text,
+            "exit status: {status} for 0, if a signal or the end of terminal or parent asked ({})",
+            given.name("--interrupted-exit")
+        );
     }
     text
 }

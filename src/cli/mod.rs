@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::fact::level::Level;
+use crate::lifecycle::exit::Statuses;
 use crate::lifecycle::plan::{Action, AtParentsEnd, Limit, Plan, Step};
 use crate::lifecycle::signal::Signal;
 use crate::observe::log::Format;
@@ -44,7 +45,6 @@ const DEFAULT_STRAGGLER_GRACE: Duration = Duration::from_secs(1);
 
 /// Everything a run needs to know.
 #[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "switches, each independent of the others")]
 pub struct Settings {
     /// For the machine.
     pub plan: Plan,
@@ -64,10 +64,8 @@ pub struct Settings {
     pub notify: bool,
     /// Whether the end of winddown's parent is a stop request.
     pub stop_with_parent: bool,
-    /// Whether the main process's own status counts even if the run was too long.
-    pub preserve_status: bool,
-    /// Exit statuses of the main process to rewrite.
-    pub remap_exit: Vec<(u8, u8)>,
+    /// What the user says about exit statuses.
+    pub statuses: Statuses,
     /// The format of log lines.
     pub log_format: Format,
     /// Which facts are logged.
@@ -206,8 +204,11 @@ fn settings(
         ready: options.ready,
         ready_file: options.ready_file,
         stop_with_parent: options.stop_with_parent,
-        preserve_status: options.preserve_status,
-        remap_exit: options.remap_exit,
+        statuses: Statuses {
+            preserve: options.preserve_status,
+            remap: options.remap_exit,
+            interrupted: options.interrupted_exit,
+        },
         log_format: options.log_format.unwrap_or_default(),
         log_level: match (options.quiet, options.verbose) {
             (true, _) => Level::Warn,

@@ -6,8 +6,8 @@ use clap::{Arg, ArgAction, Command};
 use super::plan::steps::{hook, stop_plan};
 use super::usage::Text;
 use super::values::{
-    To, dump_signal, dumps, length, limit, mapping, path, ready, ready_file, ready_words, record, run_limit,
-    share, signal_set, status_pair, stop_requests, stop_signal, stop_signals, token,
+    To, dump_signal, dumps, interrupted_exit, length, limit, mapping, path, ready, ready_file, ready_words,
+    record, run_limit, share, signal_set, status_pair, stop_requests, stop_signal, stop_signals, token,
 };
 use super::{help, subcommands};
 use crate::observe::log::Format;
@@ -141,6 +141,7 @@ static GROUPS: [(&str, &[Spec]); 5] = [
         value("stop-on", "SIGNALS", || Text::of(signal_set).knows(stop_requests).into(), "Signals that are stop requests, or none [default: TERM,INT]"),
         value("map", "FROM=TO", || Text::of(mapping).into(), "Pass FROM on as TO, or not at all if TO is empty"),
         value("remap-exit", "FROM=TO", || Text::of(status_pair).into(), "Exit with TO if the status is FROM: COMMAND's own, or 124, e.g. 143=0,124=0"),
+        value("interrupted-exit", "STATUS", || Text::of(interrupted_exit).into(), "Exit with STATUS, not 0, if a signal or the end of terminal or parent asked for the stop, e.g. 75"),
     ]),
     ("Workload", &[
         value("token", "FILE", || path(token), "Announce the stop to COMMAND by this file, and by $SHUTDOWN_FD"),

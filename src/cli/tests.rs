@@ -12,7 +12,7 @@ use super::*;
 
 /// Every option of the main job that sets something: long name, value, another value, and one that
 /// is refused. Switches have none.
-const VALUES: [(&str, &str, &str, &str); 25] = [
+const VALUES: [(&str, &str, &str, &str); 26] = [
     ("time-limit", "3s", "4s", "soon"),
     ("stop-signal", "QUIT", "HUP", "STOP"),
     ("to", "all", "main", "everyone"),
@@ -32,6 +32,7 @@ const VALUES: [(&str, &str, &str, &str); 25] = [
     ("stop-on", "USR1,QUIT", "HUP", "TERM,KILL"),
     ("map", "HUP=USR1,USR2=", "HUP=USR2", "HUP"),
     ("remap-exit", "143=0,1=2", "3=4", "256=0"),
+    ("interrupted-exit", "75", "1", "0"),
     ("straggler-grace", "2s", "0", "soon"),
     ("ready", "tcp:8080", "notify", "udp:53"),
     ("ready-file", "/ready", "/other", "/no/such/directory/ready"),

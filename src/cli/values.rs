@@ -184,6 +184,12 @@ pub(super) fn status_pair(text: &str) -> Result<(u8, u8), String> {
     pair.ok_or_else(|| "use FROM=TO with exit statuses from 0 to 255, e.g. 143=0".to_owned())
 }
 
+/// 0 is what a completed run exits with.
+pub(super) fn interrupted_exit(text: &str) -> Result<u8, String> {
+    let status = text.trim().parse().ok().filter(|status| *status != 0);
+    status.ok_or_else(|| "use an exit status from 1 to 255, e.g. 75".to_owned())
+}
+
 impl ValueEnum for Format {
     fn value_variants<'a>() -> &'a [Self] {
         &[Self::Text, Self::Json]

@@ -24,6 +24,11 @@ impl Received {
         matches!(self.reach, Reach::Group | Reach::Everyone)
     }
 
+    /// Whether it is more than a signal of our own, or one that was reported before.
+    pub(crate) const fn is_news(&self) -> bool {
+        !matches!(self.reach, Reach::Own | Reach::Copy)
+    }
+
     /// Whether a process outside the workload sent it.
     pub(crate) const fn is_from_outside(&self) -> bool {
         matches!(self.origin, Origin::Process { .. }) && !self.from_tree

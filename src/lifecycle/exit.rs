@@ -26,7 +26,8 @@ pub enum Exit {
 
 impl Exit {
     /// As a shell would report it in `$?`.
-    pub(crate) fn status(self) -> u8 {
+    #[must_use]
+    pub fn status(self) -> u8 {
         match self {
             Self::Code(code) => code,
             Self::Signal(signal) => signal.exit_status(),
@@ -45,7 +46,8 @@ pub enum Ending {
 
 impl Ending {
     /// The status that a shell would show.
-    pub(crate) fn status(self) -> u8 {
+    #[must_use]
+    pub fn status(self) -> u8 {
         match self {
             Self::Status(status) => status,
             Self::Die(signal) => signal.exit_status(),
@@ -53,28 +55,37 @@ impl Ending {
     }
 }
 
+/// What the user has said about exit statuses.
+#[derive(Clone, Debug, Default)]
+pub struct Statuses {
+    /// Whether the status is the main process's own even if the length of the run began the stop.
+    pub preserve: bool,
+    /// Which to rewrite, in the order given.
+    pub remap: Vec<(u8, u8)>,
+    /// In place of 0, where somebody asked for the stop.
+    pub interrupted: Option<u8>,
+}
+
 /// The input of the table.
 #[derive(Clone, Copy, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "facts, each independent of the others")]
-pub(crate) struct Facts<'a> {
+pub struct Facts<'a> {
     /// How the main process ended; `None` if it outlived SIGKILL.
-    pub(crate) main: Option<Exit>,
+    pub main: Option<Exit>,
     /// Whether winddown had sent it SIGKILL.
-    pub(crate) main_was_killed: bool,
+    pub main_was_killed: bool,
     /// Whether processes outlived the kill wait.
-    pub(crate) survivors: bool,
-    /// Why the workload was asked to stop, if it was.
-    pub(crate) cause: Option<Cause>,
-    /// Whether the status is the main process's own even if the length of the run began the stop.
-    pub(crate) preserve_status: bool,
-    /// `--remap-exit`, in the order given.
-    pub(crate) remap: &'a [(u8, u8)],
+    pub survivors: bool,
+    /// Why the run did not end by itself, if it did not.
+    pub request: Option<Cause>,
+    /// The user's choices.
+    pub statuses: &'a Statuses,
     /// Whether winddown is PID 1: it can't die of a signal, since the kernel shields it.
-    pub(crate) is_pid_1: bool,
+    pub is_pid_1: bool,
 }
 
 /// The first line of the table that applies.
-pub(crate) fn ending(facts: &Facts<'_>) -> Ending {
+#[must_use]
+pub fn ending(facts: &Facts<'_>) -> Ending {
     let Some(main) = facts.main.filter(|_| !facts.survivors) else {
         return Ending::Status(WINDDOWN_FAILED);
     };
@@ -83,18 +94,30 @@ pub(crate) fn ending(facts: &Facts<'_>) -> Ending {
     }
     let main = if is_out_of_time(facts, main) { Exit::Code(RUN_LIMIT) } else { main };
     let status = main.status();
-    let remapped = facts.remap.iter().rev().find(|(from, _)| *from == status);
-    match (remapped, main) {
+    let remapped = facts.statuses.remap.iter().rev().find(|(from, _)| *from == status);
+    let ending = match (remapped, main) {
         (Some((_, to)), _) => Ending::Status(*to),
         (None, Exit::Signal(signal)) if !facts.is_pid_1 => Ending::Die(signal),
         (None, _) => Ending::Status(status),
+    };
+    match facts.statuses.interrupted {
+        Some(status) if ending == Ending::Status(0) && is_interrupted(facts) => Ending::Status(status),
+        _ => ending,
+    }
+}
+
+/// Whether the run was cut short by somebody, rather than by its own length.
+const fn is_interrupted(facts: &Facts<'_>) -> bool {
+    match facts.request {
+        Some(Cause::Signal(_) | Cause::ParentEnded | Cause::Abandoned) => true,
+        Some(Cause::RunLimit | Cause::StopAfter | Cause::MainExited | Cause::Silent) | None => false,
     }
 }
 
 /// Whether the status says so.
 fn is_out_of_time(facts: &Facts<'_>, main: Exit) -> bool {
-    match facts.cause {
-        Some(Cause::RunLimit | Cause::StopAfter) => !facts.preserve_status,
+    match facts.request {
+        Some(Cause::RunLimit | Cause::StopAfter) => !facts.statuses.preserve,
         Some(Cause::Silent) => main == Exit::Code(0),
         _ => false,
     }
@@ -104,22 +127,26 @@ fn is_out_of_time(facts: &Facts<'_>, main: Exit) -> bool {
 mod tests {
     use super::*;
 
+    const NOTHING_SAID: Statuses = Statuses { preserve: false, remap: Vec::new(), interrupted: None };
     const PLAIN: Facts<'_> = Facts {
         main: Some(Exit::Code(0)),
         main_was_killed: false,
         survivors: false,
-        cause: None,
-        preserve_status: false,
-        remap: &[],
+        request: None,
+        statuses: &NOTHING_SAID,
         is_pid_1: false,
     };
+
+    fn remapped(pairs: &[(u8, u8)]) -> Statuses {
+        Statuses { remap: pairs.to_vec(), ..NOTHING_SAID }
+    }
 
     #[test]
     fn the_first_line_that_applies_wins() {
         let killed = Facts {
             main: Some(Exit::Signal(Signal::KILL)),
             main_was_killed: true,
-            cause: Some(Cause::RunLimit),
+            request: Some(Cause::RunLimit),
             ..PLAIN
         };
         assert_eq!(ending(&Facts { survivors: true, ..killed }), Ending::Status(125));
@@ -132,12 +159,17 @@ mod tests {
     #[test]
     fn a_run_that_was_too_long_is_told_unless_the_status_is_preserved() {
         for cause in [Cause::RunLimit, Cause::StopAfter] {
-            let late = Facts { main: Some(Exit::Code(3)), cause: Some(cause), ..PLAIN };
+            let late = Facts { main: Some(Exit::Code(3)), request: Some(cause), ..PLAIN };
             assert_eq!(ending(&late), Ending::Status(124));
-            assert_eq!(ending(&Facts { remap: &[(3, 4), (124, 0)], ..late }), Ending::Status(0));
-            let preserved = Facts { preserve_status: true, ..late };
+            assert_eq!(
+                ending(&Facts { statuses: &remapped(&[(3, 4), (124, 0)]), ..late }),
+                Ending::Status(0)
+            );
+            let own = Statuses { preserve: true, ..NOTHING_SAID };
+            let preserved = Facts { statuses: &own, ..late };
             assert_eq!(ending(&preserved), Ending::Status(3));
-            assert_eq!(ending(&Facts { remap: &[(3, 4), (124, 0)], ..preserved }), Ending::Status(4));
+            let both = Statuses { preserve: true, ..remapped(&[(3, 4), (124, 0)]) };
+            assert_eq!(ending(&Facts { statuses: &both, ..preserved }), Ending::Status(4));
             let died = Facts { main: Some(Exit::Signal(Signal::TERM)), ..preserved };
             assert_eq!(ending(&died), Ending::Die(Signal::TERM));
             let killed = Facts { main: Some(Exit::Signal(Signal::KILL)), main_was_killed: true, ..preserved };
@@ -147,10 +179,13 @@ mod tests {
 
     #[test]
     fn a_workload_that_fell_silent_has_not_succeeded() {
-        let silent = Facts { cause: Some(Cause::Silent), ..PLAIN };
+        let silent = Facts { request: Some(Cause::Silent), ..PLAIN };
         assert_eq!(ending(&silent), Ending::Status(124));
         assert_eq!(ending(&Facts { main: Some(Exit::Code(3)), ..silent }), Ending::Status(3));
-        assert_eq!(ending(&Facts { preserve_status: true, ..silent }), Ending::Status(124));
+        assert_eq!(
+            ending(&Facts { statuses: &Statuses { preserve: true, ..NOTHING_SAID }, ..silent }),
+            Ending::Status(124)
+        );
     }
 
     #[test]
@@ -164,7 +199,7 @@ mod tests {
         let dead = Facts { main: Some(Exit::Signal(Signal::TERM)), ..PLAIN };
         assert_eq!(ending(&dead), Ending::Die(Signal::TERM));
         assert_eq!(ending(&Facts { is_pid_1: true, ..dead }), Ending::Status(143));
-        assert_eq!(ending(&Facts { remap: &[(143, 1), (143, 0)], ..dead }), Ending::Status(0));
+        assert_eq!(ending(&Facts { statuses: &remapped(&[(143, 1), (143, 0)]), ..dead }), Ending::Status(0));
     }
 
     #[test]

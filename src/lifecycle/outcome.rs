@@ -11,7 +11,7 @@ use super::exit::Exit;
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    /// The main process ended by itself with status 0.
+    /// The main process ended by itself with status 0, and nobody had asked for a stop.
     Completed,
     /// The main process ended by itself with another status, or the workload had fallen silent.
     Failed,
@@ -28,14 +28,15 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// The outcome of a run that has ended.
-    pub(crate) fn of(main: Option<Exit>, cause: Option<Cause>, any_killed: bool, survivors: bool) -> Self {
+    /// The outcome of a run that has ended; `request` is why it did not end by itself.
+    #[must_use]
+    pub fn of(main: Option<Exit>, request: Option<Cause>, any_killed: bool, survivors: bool) -> Self {
         match main {
             _ if survivors => Self::Stuck,
             None => Self::Stuck,
             Some(_) if any_killed => Self::Killed,
-            Some(_) if cause == Some(Cause::Silent) => Self::Failed,
-            Some(_) if cause.is_some_and(|cause| cause != Cause::MainExited) => Self::Stopped,
+            Some(_) if request == Some(Cause::Silent) => Self::Failed,
+            Some(_) if request.is_some() => Self::Stopped,
             Some(Exit::Code(0)) => Self::Completed,
             Some(Exit::Code(_)) => Self::Failed,
             Some(Exit::Signal(_)) => Self::Crashed,

@@ -60,7 +60,7 @@ pub struct NoSuchSignal;
 
 impl Signal {
     /// The terminal was closed; by convention also: reload the configuration.
-    pub(crate) const HUP: Self = Self(libc::SIGHUP);
+    pub const HUP: Self = Self(libc::SIGHUP);
     /// Ctrl+C.
     pub const INT: Self = Self(libc::SIGINT);
     /// Abort, with a core dump.
@@ -68,7 +68,7 @@ impl Signal {
     /// Ctrl+\.
     pub const QUIT: Self = Self(libc::SIGQUIT);
     /// Kills; can't be caught, blocked or ignored.
-    pub(crate) const KILL: Self = Self(libc::SIGKILL);
+    pub const KILL: Self = Self(libc::SIGKILL);
     /// The usual request to stop.
     pub const TERM: Self = Self(libc::SIGTERM);
     /// A child ended or stopped.

@@ -35,7 +35,7 @@ impl Supervisor {
         }
         let now = self.clock.now();
         let main_exit = self.machine.main_exit();
-        let cause = self.machine.cause();
+        let request = self.machine.request();
         if let (Some(terminal), Some(Exit::Signal(_))) = (&self.terminal, main_exit) {
             terminal.restore();
         }
@@ -44,14 +44,13 @@ impl Supervisor {
         }
         let any_killed = self.tree.killed().next().is_some();
         let survivors = self.machine.has_survivors();
-        let outcome = Outcome::of(main_exit, cause, any_killed, survivors);
+        let outcome = Outcome::of(main_exit, request, any_killed, survivors);
         let ending = exit::ending(&exit::Facts {
             main: main_exit,
             main_was_killed: self.tree.main_was_killed(),
             survivors,
-            cause,
-            preserve_status: self.preserve_status,
-            remap: &self.remap_exit,
+            request,
+            statuses: &self.statuses,
             is_pid_1: self.own_pid == 1,
         });
         let fact = Fact::Ended {

@@ -25,7 +25,7 @@ use signals::Way;
 
 use crate::fact::Fact;
 use crate::lifecycle::event::{Effect, Event};
-use crate::lifecycle::exit::{Ending, Exit};
+use crate::lifecycle::exit::{Ending, Exit, Statuses};
 use crate::lifecycle::machine::Machine;
 use crate::lifecycle::outcome::Outcome;
 use crate::lifecycle::phase::Phase;
@@ -89,10 +89,8 @@ pub(crate) struct Supervisor {
     pub(crate) killer: Killer,
     /// The parent to stop with, unless an outer process watches it.
     pub(crate) parent: Option<Parent>,
-    /// Whether the main process's own status counts even if the run was too long.
-    pub(crate) preserve_status: bool,
-    /// Exit statuses of the main process to rewrite.
-    pub(crate) remap_exit: Vec<(u8, u8)>,
+    /// What the user has said about exit statuses.
+    pub(crate) statuses: Statuses,
     /// What was done since facts were last reported.
     pub(crate) pending: Pending,
 }
@@ -126,12 +124,21 @@ impl Supervisor {
         self.supervise()
     }
 
-    /// Finishes the job of a supervisor that was killed; it may have reaped the main process.
-    pub(crate) fn take_over(&mut self, main_exit: Option<Exit>, ready_writer: &'static AtomicI32) -> Ending {
+    /// Finishes the job of a supervisor that was killed; it may have reaped the main process, which ended by itself
+    /// unless somebody has asked for a stop.
+    pub(crate) fn take_over(
+        &mut self,
+        main_exit: Option<Exit>,
+        is_requested: bool,
+        ready_writer: &'static AtomicI32,
+    ) -> Ending {
         self.take_over_ready(ready_writer);
         // The supervisor before us has logged the start, and we don't know when it was.
         if let Some(exit) = main_exit {
             self.tree.note_reaped(self.tree.main().pid, exit);
+            if is_requested {
+                self.handle(Event::Abandoned, None);
+            }
             self.handle(Event::MainExited(exit), None);
         }
         self.handle(Event::Abandoned, None);
@@ -257,7 +264,7 @@ impl Supervisor {
                     return false;
                 }
                 Change::NoChild => {
-                    self.handle(Event::TreeEmpty, None);
+                    self.tree_is_empty();
                     return false;
                 }
             }
@@ -300,13 +307,28 @@ impl Supervisor {
 
     fn children_reaped(&mut self) {
         if std::mem::take(&mut self.pending.ended_children) {
-            let event = match self.tree.left() {
-                StillThere::Workload => Event::Remains,
-                StillThere::Hook => Event::HookRemains,
-                StillThere::Nobody => Event::TreeEmpty,
-            };
-            self.handle(event, None);
+            match self.tree.left() {
+                StillThere::Workload => self.handle(Event::Remains, None),
+                StillThere::Hook => self.handle(Event::HookRemains, None),
+                StillThere::Nobody => self.tree_is_empty(),
+            }
         }
+    }
+
+    /// A run that somebody has asked to stop is not a completed one, so requests that came before are taken first: the
+    /// main process may have been faster to act upon Ctrl+C.
+    fn tree_is_empty(&mut self) {
+        let is_over = |this: &Self| this.machine.phase() == Phase::Stopped;
+        if !is_over(self) && self.machine.request().is_none() {
+            self.take_stop_signals();
+            self.take_relayed();
+            self.settle_all();
+            self.look_for_parent();
+            if is_over(self) {
+                return;
+            }
+        }
+        self.handle(Event::TreeEmpty, None);
     }
 
     /// Passes an event to the machine, does what it says, and reports that.
@@ -319,8 +341,14 @@ impl Supervisor {
     /// now.
     fn handle_at(&mut self, at: Duration, now: Duration, event: Event, delivery: Option<&Delivery>) {
         let phase = self.machine.phase();
+        let had_request = self.machine.request().is_some();
         let mut effects = std::mem::take(&mut self.pending.effects);
         self.machine.handle(at, event, &mut effects);
+        if let Some(channel) =
+            self.channel.as_ref().filter(|_| !had_request && self.machine.request().is_some())
+        {
+            channel.page.set_requested();
+        }
         self.tree.set_kill_at(self.clock, self.machine.kill_expected_at());
         if self.machine.phase() != phase {
             self.pending.facts.push(Fact::Phase(self.machine.phase()));

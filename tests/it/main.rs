@@ -25,6 +25,7 @@ mod harness;
 mod help_examples;
 mod hooks;
 mod hostile;
+mod interrupted;
 mod job_control;
 mod kill;
 mod killed_by_others;
@@ -103,6 +104,7 @@ fn main() {
         help_examples::trials(),
         hooks::trials(),
         hostile::trials(),
+        interrupted::trials(),
         job_control::trials(),
         kill::trials(),
         killed_by_others::trials(),

@@ -19,7 +19,7 @@ trials![
 ];
 
 /// A shell that starts winddown in the background and waits.
-fn start(options: &[&str], log: &str, flags: &str) -> Running {
+pub(crate) fn start(options: &[&str], log: &str, flags: &str) -> Running {
     let words: Vec<String> = [winddown_path().display().to_string()]
         .into_iter()
         .chain(options.iter().map(ToString::to_string))

@@ -13,6 +13,7 @@ mod limit;
 mod looks;
 mod readers;
 mod ready;
+mod requests;
 mod signals;
 mod steps;
 mod turn;
@@ -157,6 +158,7 @@ impl Oracle {
         Self::answer(turn)?;
         self.stopped_main(turn)?;
         self.end(turn)?;
+        self.requests(turn, cause)?;
         self.hook_after_the_end(turn)?;
         self.looks(turn, cause)?;
         self.told_once(turn)?;

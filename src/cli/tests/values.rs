@@ -156,10 +156,22 @@ fn lists_are_added_up_and_the_last_of_the_others_counts() {
     );
     let map: Vec<_> = settings.plan.map.iter().map(|one| (one.from.number(), one.to.is_some())).collect();
     assert_eq!(map, [(libc::SIGHUP, true), (libc::SIGUSR1, true), (libc::SIGQUIT, false)]);
-    assert_eq!(settings.remap_exit, [(1, 2), (3, 4)]);
+    assert_eq!(settings.statuses.remap, [(1, 2), (3, 4)]);
     let settings = settings_of(&["-t", "1s", "-t", "2s", "--to", "all", "--to", "main", "x"], &[]);
     assert_eq!(settings.plan.limit, Limit::Finite(Duration::from_secs(2)));
     assert_eq!(settings.plan.steps[0].action, Action::Signal(None, Target::Main));
+}
+
+#[test]
+fn the_status_of_an_interrupted_run_is_not_that_of_a_completed_one() {
+    for text in ["0", "256", "-1", "", "75s", "TERM", "75,76"] {
+        let expected = format!(
+            "invalid value '{text}' for '--interrupted-exit <STATUS>': use an exit status from 1 to 255, e.g. 75 (see --help)"
+        );
+        assert_eq!(error_of(&[&format!("--interrupted-exit={text}"), "true"], &[]), expected);
+    }
+    assert_eq!(settings_of(&["--interrupted-exit", "75", "true"], &[]).statuses.interrupted, Some(75));
+    assert_eq!(settings_of(&["true"], &[]).statuses.interrupted, None);
 }
 
 #[test]
@@ -183,7 +195,7 @@ fn defaults_are_those_of_the_contract() {
     assert_eq!(plan.run_limit, None);
     assert_eq!(plan.kill_wait, Limit::Finite(Duration::from_secs(5)));
     assert!(!plan.leave_stragglers);
-    assert!(settings.remap_exit.is_empty());
+    assert!(settings.statuses.remap.is_empty());
     assert_eq!(settings.log_format, Format::Text);
     assert_eq!(settings.log_level, Level::Info);
     assert!(settings.record.is_none());

@@ -76,6 +76,7 @@ pub struct Machine {
     state: State,
     main: Option<Exit>,
     cause: Option<Cause>,
+    request: Option<Cause>,
     stop_at: Option<Duration>,
     /// When the watchdog expires.
     silent_at: Option<Duration>,
@@ -91,6 +92,7 @@ impl Machine {
             state: State::Starting,
             main: None,
             cause: None,
+            request: None,
             stop_at: None,
             silent_at: None,
             start: StartState::Over,
@@ -138,6 +140,13 @@ impl Machine {
     #[must_use]
     pub const fn cause(&self) -> Option<Cause> {
         self.cause
+    }
+
+    /// Why the run did not end by itself: the first stop request while anything of the workload was left. It need not
+    /// have begun the stop: the end of the main process may have.
+    #[must_use]
+    pub const fn request(&self) -> Option<Cause> {
+        self.request
     }
 
     /// When the stop began, once it has.
@@ -272,6 +281,15 @@ impl Machine {
                 }
             }
         }
+        if situation.is_request && received.is_news() {
+            self.note_request(Cause::Signal(received));
+        }
+    }
+
+    fn note_request(&mut self, cause: Cause) {
+        if self.phase() < Phase::Stopped {
+            self.request = self.request.or(Some(cause));
+        }
     }
 
     fn situation(&self, now: Duration, received: Received) -> Situation {
@@ -308,6 +326,7 @@ impl Machine {
 
     fn parent_ended(&mut self, now: Duration, effects: &mut Vec<Effect>) {
         self.asked_by(now, Cause::ParentEnded, effects);
+        self.note_request(Cause::ParentEnded);
         if let State::Terminating(stop) = &mut self.state
             && self.plan.at_parents_end == AtParentsEnd::Kill
         {

@@ -16,6 +16,15 @@ impl Machine {
     pub(super) fn stop(&mut self, now: Duration, cause: Cause, effects: &mut Vec<Effect>) {
         self.end_start(true, effects);
         self.cause = Some(cause);
+        // Once the main process has ended by itself, the end of winddown asks for nothing more.
+        let is_request = match cause {
+            Cause::MainExited => false,
+            Cause::Abandoned => self.main.is_none(),
+            _ => true,
+        };
+        if is_request {
+            self.note_request(cause);
+        }
         self.stop_at = Some(now);
         let received = if let Cause::Signal(received) = cause { Some(received) } else { None };
         let mut deadline = self.plan.deadline(now);

@@ -14,6 +14,7 @@ use crate::lifecycle::routing::REPEAT_AFTER;
 pub struct View {
     state: State,
     main_has_ended: bool,
+    is_requested: bool,
     run_limit: Option<Duration>,
     stop_after: Option<Duration>,
     silent_at: Option<Duration>,
@@ -51,6 +52,7 @@ impl Machine {
             start,
             state,
             main_has_ended: self.main.is_some(),
+            is_requested: self.request.is_some(),
             run_limit: self.plan.run_limit.filter(|_| matters).map(left),
             stop_after: self.plan.stop_after.filter(|_| is_open).map(left),
             silent_at: self.silent_at.filter(|_| is_open).map(left),

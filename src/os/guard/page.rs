@@ -22,6 +22,8 @@ struct Fields {
     declined: AtomicI32,
     /// Not zero once the outer process's parent has ended and the run must end with it.
     parent_ended: AtomicU32,
+    /// Not zero once somebody has asked for a stop.
+    is_requested: AtomicU32,
     /// Zero until the main process was reaped: then how it ended.
     main_exit: AtomicU32,
     /// Not zero once a process was started to make the ready file: its id.
@@ -115,6 +117,16 @@ impl Page {
         let ended = &self.fields().parent_ended;
         // A load first: every signal passes here.
         ended.load(Ordering::Acquire) != 0 && ended.swap(0, Ordering::AcqRel) != 0
+    }
+
+    /// Whether somebody has asked for a stop.
+    pub(crate) fn is_requested(&self) -> bool {
+        self.fields().is_requested.load(Ordering::Acquire) != 0
+    }
+
+    /// Shares with the other process that somebody has asked for a stop.
+    pub(crate) fn set_requested(&self) {
+        self.fields().is_requested.store(1, Ordering::Release);
     }
 
     /// How the main process ended, once reaped.

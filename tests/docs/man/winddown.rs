@@ -238,6 +238,11 @@ fn exit_status() -> String {
         }
         entry(
             roff,
+            "--interrupted-exit",
+            "in place of 0, where a signal, or the end of the terminal or of *winddown*'s parent, asked for the stop.",
+        );
+        entry(
+            roff,
             "COMMAND's own",
             "in all other cases, after *--remap-exit*; also when only other processes had to be killed. If COMMAND died of a \
              signal by itself, *winddown* dies of the same one; as PID 1, or remapped, it exits with 128 plus \
