@@ -77,6 +77,22 @@ fn the_page_of_checks_is_up_to_date() {
     expect("checks.md", &checks::page());
 }
 
+/// Exactly: whoever copies from the page gets what `tests/it/checkpoint.rs` runs.
+#[test]
+fn the_page_on_checkpoints_shows_its_files() {
+    let page = fs::read_to_string(docs().join("checkpoint.md")).expect("a page");
+    for entry in fs::read_dir(docs().with_file_name("examples/checkpoint")).expect("a directory").flatten() {
+        let indent = |line: &str| if line.is_empty() { "\n".to_owned() } else { format!("    {line}\n") };
+        let file = fs::read_to_string(entry.path()).expect("a text");
+        let shown: String = file.lines().map(indent).collect();
+        assert!(
+            page.contains(&shown),
+            "docs/checkpoint.md does not show {} as it is",
+            entry.path().display()
+        );
+    }
+}
+
 /// The scripts name every part, and not every build has all.
 #[cfg(all(feature = "check", feature = "completions", feature = "report"))]
 #[test]

@@ -6,6 +6,7 @@
 
 mod activation;
 mod check;
+mod checkpoint;
 mod cli;
 mod completions;
 mod container_limits;
@@ -85,6 +86,7 @@ fn main() {
     let mut tests: Vec<_> = [
         activation::trials(),
         check::trials(),
+        checkpoint::trials(),
         cli::trials(),
         completions::trials(),
         container_limits::trials(),

@@ -1,4 +1,4 @@
-//! Runs every command in docs/tutorial.md, and compares its output with the page.
+//! Runs every command in docs/tutorial.md and docs/checkpoint.md, and compares its output with the page.
 //! `SNAPSHOTS=overwrite` writes the output into the page.
 
 use std::fs;
@@ -11,6 +11,7 @@ use crate::support::{TempDir, trials};
 
 trials![
     long timed needs("bash", "python3") => the_tutorial_works_as_it_stands,
+    timed needs("bash") => the_page_on_checkpoints_works_as_it_stands,
 ];
 
 const INDENT: &str = "    ";
@@ -24,8 +25,8 @@ struct Step {
     lines: std::ops::Range<usize>,
 }
 
-fn page() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/tutorial.md")
+fn page(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("docs/{name}.md"))
 }
 
 fn steps(lines: &[&str]) -> Vec<Step> {
@@ -65,13 +66,22 @@ fn all_redacted(lines: &[String]) -> Vec<String> {
 }
 
 fn the_tutorial_works_as_it_stands() {
+    works_as_it_stands("tutorial");
+}
+
+fn the_page_on_checkpoints_works_as_it_stands() {
+    works_as_it_stands("checkpoint");
+}
+
+/// The page with the files of its directory below `examples`.
+fn works_as_it_stands(name: &str) {
     let place = TempDir::new();
-    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/tutorial");
-    for entry in fs::read_dir(from).expect("examples/tutorial").flatten() {
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name);
+    for entry in fs::read_dir(from).expect("examples").flatten() {
         place.install(entry.file_name().to_str().expect("a text"), entry.path());
     }
     place.install("winddown", winddown_path());
-    let text = fs::read_to_string(page()).expect("docs/tutorial.md");
+    let text = fs::read_to_string(page(name)).expect("a page");
     let mut lines: Vec<&str> = text.lines().collect();
     let found: Vec<(Step, Vec<String>)> = steps(&lines)
         .into_iter()
@@ -87,7 +97,7 @@ fn the_tutorial_works_as_it_stands() {
         for ((step, _), output) in found.iter().zip(&indented).rev() {
             lines.splice(step.lines.clone(), output.iter().map(String::as_str));
         }
-        return fs::write(page(), lines.join("\n") + "\n").expect("the page is written");
+        return fs::write(page(name), lines.join("\n") + "\n").expect("the page is written");
     }
     for (step, output) in found {
         let differs = all_redacted(&step.output) != all_redacted(&output);
