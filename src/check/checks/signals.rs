@@ -122,11 +122,25 @@ const DOUBLE_TERM: Check = Check {
     scenario: Scenario::Twice,
     about: "a second stop signal changes nothing",
     more: "Sends the stop signal again after 2 ms, as operators and platforms do. Fails when the server \
-         stops worse than after one signal.",
+         stops worse than after one signal. Warns where it dies of the second one, had nothing to do, and \
+         usually stops within milliseconds: the signal may have met its end. --slow gives it something to do.",
     judge: Judge::Stop(twice),
 };
 
+/// A stop that is over in less may end before the second signal comes.
+const AT_ONCE_MS: u64 = 50;
+
+/// Whether a server that died of the second signal had nothing left to do, as far as can be seen.
+fn may_have_met_the_end(case: &Case<'_>) -> bool {
+    let asked_with = case.options.stop_signal().name();
+    let died_of_it = case.record.exit.as_ref().is_some_and(|exit| exit.signal.as_ref() == Some(&asked_with));
+    let usual_ms = case.all.plain.record.as_ref().and_then(Record::stop_ms);
+    died_of_it && case.seen.held.is_empty() && usual_ms.is_some_and(|ms| ms < AT_ONCE_MS)
+}
+
 fn twice(case: &Case<'_>) -> Verdict {
+    const WORK: &str =
+        "give it a request to finish (--slow URL): then the second signal comes in the middle of the stop";
     const ONCE: &str = "treat a second signal as the same request; keep the shortcut for SIGINT";
     let once = case.all.plain.record.as_ref().and_then(|record| record.exit.clone());
     let twice = &case.record.exit;
@@ -136,6 +150,12 @@ fn twice(case: &Case<'_>) -> Verdict {
             |exit: Option<&ExitRecord>| exit.map_or_else(|| "no end".to_owned(), ToString::to_string);
         let text =
             format!("{} after two signals, {} after one", describe(twice.as_ref()), describe(once.as_ref()));
+        if may_have_met_the_end(case) {
+            return Verdict::warn(DOUBLE_TERM.id, text, WORK).because(
+                "its stop is over within milliseconds: the second signal may have come when its handler was gone, as at \
+                 the end of a Python interpreter",
+            );
+        }
         return Verdict::fail(DOUBLE_TERM.id, text, ONCE);
     }
     if verdict.word() == Word::Fail { verdict.remedy(ONCE) } else { verdict }

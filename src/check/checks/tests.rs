@@ -82,6 +82,34 @@ fn crashes_are_never_good() {
 }
 
 #[test]
+fn a_second_signal_may_meet_the_end_of_a_server_that_has_nothing_to_do() {
+    let after = |stop_ms: f64, end: Option<&str>| {
+        changed(|seen| {
+            let record = seen.record.as_mut().expect("a record");
+            record.ends[0].at_ms = 1000.0 + stop_ms;
+            record.exit = end.map_or(record.exit.clone(), |name| {
+                Some(ExitRecord { code: None, signal: Some(name.to_owned()) })
+            });
+        })
+    };
+    let word = |usual_ms: f64, end: &str, held: usize| {
+        let mut twice = after(3.0, Some(end));
+        twice.held =
+            vec![HeldConnection { opened_ms: 0, ended_ms: Some(1), end: HeldEnd::Answered(200) }; held];
+        let all = AllRuns {
+            plain: after(usual_ms, None),
+            others: vec![(crate::check::runs::scenario::Scenario::Twice, twice)],
+            ..AllRuns::default()
+        };
+        verdict(find("double-term").expect("a check"), &["--profile", "standard"], &all).word()
+    };
+    assert_eq!(word(8.0, "TERM", 0), Word::Warn);
+    assert_eq!(word(8.0, "TERM", 1), Word::Fail, "it had something to do");
+    assert_eq!(word(80.0, "TERM", 0), Word::Fail, "it usually takes longer");
+    assert_eq!(word(8.0, "SEGV", 0), Word::Fail, "it crashed");
+}
+
+#[test]
 fn stragglers_count_by_how_they_end() {
     let straggler = |at_ms: f64, end: ExitRecord| {
         changed(|seen| {
