@@ -67,9 +67,9 @@ fn nothing_else_has_it() {
     for (options, flags, expected) in [
         ([].as_slice(), "--exit 0", ("completed", 0)),
         (&[], "--spawn daemon d [ --on TERM [ --exit 1 ] --serve ] --exit 0", ("completed", 0)),
-        (&["--run-limit", "400ms"], clean, ("stopped", 124)),
-        (&["--run-limit", "400ms", "--remap-exit", "124=0"], clean, ("stopped", 0)),
-        (&["--stop-after", "400ms", "--preserve-status"], clean, ("stopped", 0)),
+        (&["--run-limit", "2s"], clean, ("stopped", 124)),
+        (&["--run-limit", "2s", "--remap-exit", "124=0"], clean, ("stopped", 0)),
+        (&["--stop-after", "1s", "--preserve-status"], clean, ("stopped", 0)),
     ] {
         guarded_or_not(|winddown| {
             let place = TempDir::new();
