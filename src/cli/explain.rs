@@ -119,11 +119,8 @@ fn after(settings: &Settings, given: &Origins) -> String {
         let _ = writeln!(text, "exit status: {to} for {from} ({})", given.name("--remap-exit"));
     }
     if let Some(status) = statuses.interrupted {
-        let _ = writeln!(
-            text,
-            "exit status: {status} for 0, if a signal or the end of terminal or parent asked ({})",
-            given.name("--interrupted-exit")
-        );
+        let origin = given.name("--interrupted-exit");
+        let _ = writeln!(text, "exit status: {status} for 0 when interrupted ({origin})");
     }
     text
 }
