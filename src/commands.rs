@@ -87,7 +87,7 @@ fn print(text: &str, status: u8, clock: Clock) -> u8 {
 /// Logs why nothing was started.
 fn refuse(clock: Clock, why: String) -> u8 {
     let mut log = Log::new(Format::Text, Level::Error, String::new(), clock);
-    log.tell(clock.now(), &Fact::NotStarted { why });
+    log.log(clock.now(), &Fact::NotStarted { why });
     WINDDOWN_FAILED
 }
 

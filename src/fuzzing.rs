@@ -84,7 +84,7 @@ pub fn messages(bytes: &[u8]) {
 /// If text from a record could control the terminal.
 #[cfg(feature = "check")]
 pub fn records(bytes: &[u8]) {
-    for text in report::tell_any(bytes) {
+    for text in report::everything_printed(bytes) {
         let commands = |character: char| character.is_control() && character != '\n';
         assert!(!text.contains(commands), "{text:?}");
     }

@@ -50,7 +50,7 @@ pub(crate) fn watch(
         let more = relay.as_deref_mut().is_some_and(|relay| pass_on(one_thread, relay, foreign));
         // Before the first wait as well: the parent may have ended before it was watched.
         if parent.as_mut().is_some_and(Parent::take_end) {
-            end.tell_parent_ended();
+            end.report_parent_ended();
         }
         let patience = more.then_some(Duration::ZERO);
         let Some(delivery) = receive::take(SignalSet::ALL, patience) else { continue };

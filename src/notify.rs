@@ -162,9 +162,9 @@ mod tests {
     }
 
     #[test]
-    fn a_parent_is_told_how_long_it_takes() {
-        let told = stopping("stopping", Some(Duration::from_secs(2)));
-        assert_eq!(told, "STOPPING=1\nSTATUS=stopping\nEXTEND_TIMEOUT_USEC=2000000\n");
+    fn a_parent_learns_how_long_it_takes() {
+        let message = stopping("stopping", Some(Duration::from_secs(2)));
+        assert_eq!(message, "STOPPING=1\nSTATUS=stopping\nEXTEND_TIMEOUT_USEC=2000000\n");
         assert!(stopping("", None).ends_with("EXTEND_TIMEOUT_USEC=31536000000000\n"));
     }
 }

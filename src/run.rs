@@ -179,7 +179,7 @@ impl<'a> Launch<'a> {
                 let tree = self.tree(Spawned { pid: end.inner, descriptor: None });
                 let contact = self.contact_by_file(relay);
                 let mut supervisor = self.supervisor(tree, None, contact);
-                supervisor.observer.tell(supervisor.clock.now(), &Fact::NoGuard { error });
+                supervisor.observer.observe(supervisor.clock.now(), &Fact::NoGuard { error });
                 return supervisor.run();
             }
         }
@@ -191,7 +191,7 @@ impl<'a> Launch<'a> {
         // If the inner process has reaped it, it is not our child: its pid may be a stranger's by now.
         let reaped = (!reap::is_child(main)).then(|| end.page.main_exit());
         // Without an exit on the page, it was reaped in the inner process's last moment.
-        let exit = reaped.map(|told| told.unwrap_or(Exit::Signal(Signal::KILL)));
+        let exit = reaped.map(|exit| exit.unwrap_or(Exit::Signal(Signal::KILL)));
         if exit.is_none_or(|exit| exit == Exit::Signal(Signal::KILL)) {
             // It dies with the process that started it.
             tree.note_main_dies_with_parent();
@@ -228,10 +228,10 @@ impl<'a> Launch<'a> {
                 let advice = &self.settings.advice;
                 let mut supervisor = self.supervisor(tree, channel, contact);
                 for text in advice {
-                    supervisor.observer.tell(supervisor.clock.now(), &Fact::Advice { text: text.clone() });
+                    supervisor.observer.observe(supervisor.clock.now(), &Fact::Advice { text: text.clone() });
                 }
                 if let Some(error) = no_guard {
-                    supervisor.observer.tell(supervisor.clock.now(), &Fact::NoGuard { error });
+                    supervisor.observer.observe(supervisor.clock.now(), &Fact::NoGuard { error });
                 }
                 supervisor.run()
             }
@@ -286,7 +286,7 @@ impl<'a> Launch<'a> {
 
     fn not_started(&self, why: String, status: u8) -> Ending {
         let mut observer = self.observer();
-        observer.tell(self.clock.now(), &Fact::NotStarted { why });
+        observer.observe(self.clock.now(), &Fact::NotStarted { why });
         if let Some(record) = &mut observer.record {
             record.not_started();
         }

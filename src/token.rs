@@ -102,7 +102,7 @@ fn read(path: &Path) -> io::Result<Option<Announced>> {
 
 /// What the file says. The file appears a moment after the descriptor becomes readable.
 fn read_patiently(path: &Path) -> io::Result<Option<Announced>> {
-    let comes = descriptor_tells();
+    let comes = descriptor_announces_stop();
     let mut patience = if comes { FILE_WAIT } else { Duration::ZERO };
     loop {
         let token = read(path)?;
@@ -121,7 +121,7 @@ fn descriptor() -> Option<i32> {
 }
 
 /// Whether the descriptor announces a stop.
-fn descriptor_tells() -> bool {
+fn descriptor_announces_stop() -> bool {
     descriptor().is_some_and(|number| descriptor::is_readable(number, Duration::ZERO))
 }
 
@@ -149,7 +149,7 @@ pub(crate) fn run(words: &[OsString]) -> Result<(String, u8), UsageError> {
     Ok(match token {
         Some(token) => (left(token.deadline_monotonic_ms), STOPPING),
         // The file could not be written, but the descriptor announces the stop.
-        None if descriptor_tells() => ("unknown\n".to_owned(), STOPPING),
+        None if descriptor_announces_stop() => ("unknown\n".to_owned(), STOPPING),
         None => (left(number(DEADLINE_MONOTONIC_VARIABLE)), RUNNING),
     })
 }

@@ -161,7 +161,7 @@ static GROUPS: [(&str, &[Spec]); 5] = [
 /// middle of a stop.
 pub(super) const KILL_WITH_PARENT: &str = "kill-with-parent";
 
-/// All options that users are told of.
+/// All options that help and docs list.
 pub(super) fn specs() -> impl Iterator<Item = &'static Spec> {
     GROUPS.iter().flat_map(|(_, specs)| specs.iter())
 }

@@ -273,7 +273,7 @@ fn names_that_are_nearly_ours_are_answered_with_ours() {
 }
 
 #[test]
-fn variables_that_are_nearly_ours_are_told_and_passed_on() {
+fn variables_that_are_nearly_ours_are_reported_and_passed_on() {
     for (name, meant) in [
         ("WINDDOWN_TIMEOUT", "TIME_LIMIT"),
         ("WINDDOWN_TIMELIMIT", "TIME_LIMIT"),

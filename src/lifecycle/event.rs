@@ -42,7 +42,7 @@ pub enum Event {
     /// The workload gave a sign of life.
     Alive,
     /// The workload says that it is ready.
-    ToldReady,
+    ReadyMessage,
     /// The probe that looks whether the workload is ready has ended.
     ProbeEnded {
         /// Everything that it looked for was seen.
@@ -59,7 +59,7 @@ pub enum Event {
 pub struct Extend {
     /// From now to the deadline.
     pub by: Duration,
-    /// Whether the requester reads the answer. If so, it is told how much it could get when there is less;
+    /// Whether the requester reads the answer. If so, a refusal names how much it could get;
     /// otherwise it gets as much as there is.
     pub reads_answer: bool,
 }
@@ -118,7 +118,7 @@ pub enum Effect {
     StartProbe,
     /// End that process.
     EndProbe,
-    /// The workload is ready: tell all who wait for that.
+    /// The workload is ready: announce it to all who wait for that.
     AnnounceReady,
     /// The workload counts as ready no longer.
     RetractReady,

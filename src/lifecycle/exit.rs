@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_was_too_long_is_told_unless_the_status_is_preserved() {
+    fn a_run_that_was_too_long_has_its_own_status_unless_the_status_is_preserved() {
         for cause in [Cause::RunLimit, Cause::StopAfter] {
             let late = Facts { main: Some(Exit::Code(3)), request: Some(cause), ..PLAIN };
             assert_eq!(ending(&late), Ending::Status(124));

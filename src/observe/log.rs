@@ -116,7 +116,7 @@ impl Log {
     }
 
     /// Logs one fact, if it is worth a line at this level. Returns its level and its lines.
-    pub(crate) fn tell(&mut self, at: Duration, fact: &Fact) -> Option<(Level, Vec<String>)> {
+    pub(crate) fn log(&mut self, at: Duration, fact: &Fact) -> Option<(Level, Vec<String>)> {
         if let Fact::Phase(phase) = fact {
             self.phase = *phase;
         }

@@ -20,10 +20,10 @@ pub(crate) struct Observer {
 
 impl Observer {
     /// Reports one fact that happened at this time since the start.
-    pub(crate) fn tell(&mut self, at: Duration, fact: &Fact) {
-        let lines = self.log.tell(at, fact);
+    pub(crate) fn observe(&mut self, at: Duration, fact: &Fact) {
+        let lines = self.log.log(at, fact);
         if let Some(record) = &mut self.record {
-            record.tell(at, fact);
+            record.collect(at, fact);
             record.log(at, lines.as_ref());
         }
     }
@@ -38,7 +38,7 @@ impl Observer {
         let Some(record) = &mut self.record else { return };
         if let Err(error) = record.write(end) {
             let file = record.destination().to_string();
-            self.tell(at, &Fact::RecordFailed { file, error });
+            self.observe(at, &Fact::RecordFailed { file, error });
         }
     }
 }

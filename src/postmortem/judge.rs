@@ -80,15 +80,15 @@ pub fn judge(case: &Evidence<'_>) -> PostMortem {
     PostMortem { progress, findings: findings(&all), facts: facts(&all, last, left_out) }
 }
 
-/// One finding for each process, the least telling last; children of one parent in the same case share one. A
+/// One finding for each process, the least informative last; children of one parent in the same case share one. A
 /// child without a cause of its own gets none if a finding already says that its parent waits for it.
 fn findings(all: &[Series<'_>]) -> Vec<Finding> {
     let mut found: Vec<Found> = Vec::new();
     for series in all {
         let hit = rules::apply(series);
         let parent = series.last.parent;
-        let is_untold = hit.cause == &causes::NOT_SIGNALLED || hit.cause == &causes::UNKNOWN;
-        if is_untold && found.iter().any(|one| one.hit.child == Some(series.last.pid)) {
+        let says_little = hit.cause == &causes::NOT_SIGNALLED || hit.cause == &causes::UNKNOWN;
+        if says_little && found.iter().any(|one| one.hit.child == Some(series.last.pid)) {
             continue;
         }
         let same = |one: &&mut Found| one.hit.cause == hit.cause && one.parent == parent;

@@ -29,8 +29,8 @@ pub(crate) fn look(condition: &Condition, before: &Earlier, tree: &[i32]) -> Res
         Condition::Http(url) => {
             let proved = prove(&url.place, before, tree).map_err(|unproved| Some(unproved.why()))?;
             let status = super::http::status(&url.at(proved.place), super::proof::TRY).map_err(Some)?;
-            let told = by(&format!("HTTP {status} at {}", url.path), proved.by);
-            if (200..400).contains(&status) { Ok(told) } else { Err(Some(told)) }
+            let answer = by(&format!("HTTP {status} at {}", url.path), proved.by);
+            if (200..400).contains(&status) { Ok(answer) } else { Err(Some(answer)) }
         }
         Condition::File(path) if before.is_new(path) => Ok(condition.asks_for()),
         Condition::File(path) if path.exists() => Err(Some(old(path))),
@@ -38,8 +38,8 @@ pub(crate) fn look(condition: &Condition, before: &Earlier, tree: &[i32]) -> Res
     }
 }
 
-fn by(told: &str, who: Option<String>) -> String {
-    who.map_or_else(|| told.to_owned(), |who| format!("{told}, by {who}"))
+fn by(answer: &str, who: Option<String>) -> String {
+    who.map_or_else(|| answer.to_owned(), |who| format!("{answer}, by {who}"))
 }
 
 fn is_old(path: &Path, before: &Earlier) -> bool {

@@ -48,7 +48,7 @@ pub struct RunEnd<'a> {
     /// The resources that the workload used, if it was started.
     pub(crate) usage: Option<Usage>,
     /// How often more time was refused without a log line.
-    pub(crate) refusals_untold: usize,
+    pub(crate) refusals_unlogged: usize,
     /// How many processes of the control group the kernel OOM-killed meanwhile.
     pub(crate) oom_kills: Option<u64>,
     /// winddown's own exit status.
@@ -77,7 +77,7 @@ impl Collector {
     }
 
     /// Adds a fact that happened at this time since the start.
-    pub(crate) fn tell(&mut self, at: Duration, fact: &Fact) {
+    pub(crate) fn collect(&mut self, at: Duration, fact: &Fact) {
         let most = self.most();
         let record = &mut self.record;
         let left_out = &mut record.left_out;
@@ -175,7 +175,7 @@ impl Collector {
         let main = record.main.as_ref().map(|main| main.pid);
         killed.sort_by_key(|process| (main != Some(process.pid), process.pid));
         set(&mut record.killed, &mut record.left_out.killed, killed.into_iter().map(ProcessRecord::from));
-        record.left_out.extensions = record.left_out.extensions.saturating_add(end.refusals_untold);
+        record.left_out.extensions = record.left_out.extensions.saturating_add(end.refusals_unlogged);
         record.exit_status = Some(end.exit_status);
         if cfg!(feature = "postmortem") {
             record.looks = end.looks.to_vec();

@@ -22,25 +22,25 @@ pub(super) struct StoryEvent {
 /// Everything worth a line, in order.
 pub(super) fn events(record: &Record) -> Vec<StoryEvent> {
     let mut events = Vec::new();
-    let mut tell = |at_ms, text| events.push(StoryEvent { at_ms, text });
+    let mut add = |at_ms, text| events.push(StoryEvent { at_ms, text });
     if let Some(main) = &record.main {
-        tell(record.main_from_ms(), format!("started {}", words::named(main.pid, record.name_of(main.pid))));
+        add(record.main_from_ms(), format!("started {}", words::named(main.pid, record.name_of(main.pid))));
     }
     if let Some(stop) = &record.stop {
         let limit = match stop.deadline_ms {
             Some(at) => format!("SIGKILL in {}", words::short(at - stop.at_ms)),
             None => "without a limit".to_owned(),
         };
-        tell(stop.at_ms, format!("{}: stopping, {limit}", words::cause(stop)));
+        add(stop.at_ms, format!("{}: stopping, {limit}", words::cause(stop)));
     }
     for step in &record.steps {
-        tell(step.at_ms, describe_step(&step.step));
+        add(step.at_ms, describe_step(&step.step));
     }
     for hook in &record.hooks {
-        tell(hook.at_ms, describe_hook(hook));
+        add(hook.at_ms, describe_hook(hook));
     }
     for extension in &record.extensions {
-        tell(extension.at_ms, describe_extension(extension));
+        add(extension.at_ms, describe_extension(extension));
     }
     events.extend(received(record));
     events.extend(half(record));

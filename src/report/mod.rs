@@ -87,7 +87,7 @@ fn write(out: &Destination, page: &str) -> Result<String, UsageError> {
 
 /// Everything that `report` prints for a file with these bytes.
 #[cfg(all(any(test, fuzzing), feature = "check"))]
-pub(crate) fn tell_any(bytes: &[u8]) -> Vec<String> {
+pub(crate) fn everything_printed(bytes: &[u8]) -> Vec<String> {
     let paint = Paint { is_on: false };
     match read::parse("fuzzed", bytes) {
         Err(error) => vec![error.to_string()],

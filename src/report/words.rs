@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn senders_are_told_apart() {
+    fn senders_are_distinguished() {
         let sender = |kind: &str, pid, name: Option<&str>| SenderRecord {
             kind: kind.to_owned(),
             process: Some(Sending { pid, uid: 0, name: name.map(str::to_owned) }),

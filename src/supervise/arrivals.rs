@@ -290,8 +290,8 @@ impl Supervisor {
         let Some(mut hang_up) = self.arrivals.hang_up.take().filter(|_| self.heeds_hang_up()) else { return };
         if hang_up.look_at <= now && terminal::has_hung_up() {
             let received = hang_up.received;
-            let is_told = received.main_has_it() || self.machine.plan().forwarded(Signal::HUP).is_some();
-            let reach = self.reach_of_hang_up(if is_told { Reach::Group } else { Reach::Winddown });
+            let gets_it = received.main_has_it() || self.machine.plan().forwarded(Signal::HUP).is_some();
+            let reach = self.reach_of_hang_up(if gets_it { Reach::Group } else { Reach::Winddown });
             self.handle(Event::Signal(Received { hangup: true, reach, ..received }), None);
             return;
         }

@@ -15,7 +15,7 @@ impl Supervisor {
             killed: self.tree.killed().collect(),
             looks: &self.looks,
             usage: Some(self.usage),
-            refusals_untold: self.contact.refusals_untold(),
+            refusals_unlogged: self.contact.refusals_unlogged(),
             oom_kills: self.killer.oom_kills.since().filter(|_| !self.killer.oom_kills.are_of_machine()),
             exit_status: ending.status(),
         };
@@ -40,7 +40,7 @@ impl Supervisor {
             terminal.restore();
         }
         if let Some(fact) = self.killed_by_others() {
-            self.observer.tell(now, &fact);
+            self.observer.observe(now, &fact);
         }
         let any_killed = self.tree.killed().next().is_some();
         let survivors = self.machine.has_survivors();
@@ -60,7 +60,7 @@ impl Supervisor {
             took: self.machine.stop_at().map(|at| now.saturating_sub(at)),
             limit: self.machine.plan().length(),
         };
-        self.observer.tell(now, &fact);
+        self.observer.observe(now, &fact);
         *self.pending.concluded.insert((outcome, ending))
     }
 }

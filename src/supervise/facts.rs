@@ -84,7 +84,7 @@ impl Supervisor {
             },
             Note::NotExtended(wanted) => {
                 self.contact.refusals += 1;
-                if self.contact.refusals_untold() > 0 {
+                if self.contact.refusals_unlogged() > 0 {
                     return None;
                 }
                 Fact::NotExtended { wanted, requester: self.contact.sender.clone() }

@@ -119,7 +119,7 @@ impl Supervisor {
     pub(crate) fn run(&mut self) -> Ending {
         self.handle(Event::Started, None);
         if let Some(length) = self.machine.plan().watchdog {
-            self.observer.tell(self.clock.now(), &Fact::WatchdogWaits { length });
+            self.observer.observe(self.clock.now(), &Fact::WatchdogWaits { length });
         }
         self.supervise()
     }
@@ -165,7 +165,7 @@ impl Supervisor {
             if self.hooks.has_failed() {
                 self.handle(Event::HookEnded(None), None);
             }
-            self.tell_failed_probe();
+            self.report_failed_probe();
             self.look_for_parent();
             self.tick();
             if self.machine.is_stopped() {
@@ -301,7 +301,7 @@ impl Supervisor {
         }
         if self.observer.wants_details() {
             let name = if self.tree.is_main(pid) { self.tree.main().name.clone() } else { String::new() };
-            self.observer.tell(self.clock.now(), &Fact::Reaped { process: Process { pid, name }, exit });
+            self.observer.observe(self.clock.now(), &Fact::Reaped { process: Process { pid, name }, exit });
         }
     }
 
@@ -373,18 +373,18 @@ impl Supervisor {
         }
         if begins_stop {
             clock::wake_exactly();
-            self.tell_stop();
+            self.announce_stop();
         }
         self.pending.effects = effects;
         self.pending.targets.clear();
-        self.tell(at, now);
+        self.report(at, now);
         if self.tree.take_pipe_ended() {
             self.handle(Event::PipeEnded, None);
         }
     }
 
     /// Reports what was done; a stop request is dated `at`.
-    fn tell(&mut self, at: Duration, now: Duration) {
+    fn report(&mut self, at: Duration, now: Duration) {
         if self.pending.facts.is_empty() {
             return;
         }
@@ -393,7 +393,7 @@ impl Supervisor {
         self.observer.log.set_unhurried(self.machine.phase() < Phase::Killing && kill_is_far);
         for fact in facts.drain(..) {
             let is_request = matches!(fact, Fact::StopRequested { .. });
-            self.observer.tell(if is_request { at } else { now }, &fact);
+            self.observer.observe(if is_request { at } else { now }, &fact);
         }
         self.observer.log.set_unhurried(false);
         self.pending.facts = facts;

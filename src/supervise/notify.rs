@@ -26,7 +26,7 @@ use crate::token;
 const MARGIN: Duration = Duration::from_secs(1);
 
 /// A workload that keeps asking for more time than there is must not fill the log.
-const REFUSALS_TOLD: usize = 10;
+const REFUSALS_LOGGED: usize = 10;
 
 /// Our ends of the channels.
 #[derive(Debug)]
@@ -91,8 +91,8 @@ impl Contact {
     }
 
     /// How many refused requests were not logged.
-    pub(super) const fn refusals_untold(&self) -> usize {
-        self.refusals.saturating_sub(REFUSALS_TOLD)
+    pub(super) const fn refusals_unlogged(&self) -> usize {
+        self.refusals.saturating_sub(REFUSALS_LOGGED)
     }
 
     /// Descriptors to keep open.
@@ -167,7 +167,7 @@ impl Supervisor {
         }
         if message.is_barrier() {
             // With its sender's descriptor: that is closed only once the parent has got this far, too.
-            self.tell_parent("BARRIER=1\n", &datagram.descriptors);
+            self.notify_parent("BARRIER=1\n", &datagram.descriptors);
             return;
         }
         for item in &message.items {
@@ -175,7 +175,7 @@ impl Supervisor {
         }
         if !message.relayed.is_empty() {
             let descriptors = if message.relays_descriptors { datagram.descriptors.as_slice() } else { &[] };
-            self.tell_parent(&message.relayed, descriptors);
+            self.notify_parent(&message.relayed, descriptors);
         }
     }
 
@@ -183,14 +183,14 @@ impl Supervisor {
         match item {
             Item::Ready => {
                 self.handle(Event::Alive, None);
-                self.told_ready();
+                self.take_ready_message();
             }
             Item::Alive => self.handle(Event::Alive, None),
             Item::Ailing => self.handle(Event::Ailing, None),
             Item::Extend(by) => {
                 if self.machine.phase() < Phase::Terminating {
                     // The limit on the start is the parent's.
-                    self.tell_parent(&notify::extension(by), &[]);
+                    self.notify_parent(&notify::extension(by), &[]);
                 }
                 let deadline = self.machine.kill_at();
                 let reads_answer = datagram.answer_to.is_some();
@@ -199,7 +199,7 @@ impl Supervisor {
                     inlet.answer(datagram, self.contact.answer);
                 }
                 if self.machine.kill_at() != deadline {
-                    self.tell_stop();
+                    self.announce_stop();
                 }
             }
             Item::MainPid(pid) => {
@@ -211,7 +211,7 @@ impl Supervisor {
         }
     }
 
-    pub(super) fn tell_parent(&self, text: &str, descriptors: &[OwnedFd]) {
+    pub(super) fn notify_parent(&self, text: &str, descriptors: &[OwnedFd]) {
         if let Some(outlet) = &self.contact.outlet {
             outlet.send(text.as_bytes(), descriptors);
         }
@@ -219,12 +219,12 @@ impl Supervisor {
 
     /// Announces the stop, and the time left, by the token and to winddown's parent; again when the
     /// deadline has moved.
-    pub(super) fn tell_stop(&mut self) {
+    pub(super) fn announce_stop(&mut self) {
         if self.machine.phase() != Phase::Terminating {
             return;
         }
         if self.contact.outlet.is_some() {
-            self.tell_parent(&self.stopping(), &[]);
+            self.notify_parent(&self.stopping(), &[]);
         }
         if self.contact.token.is_some() {
             self.write_token();
@@ -242,8 +242,8 @@ impl Supervisor {
             }
             _ => None,
         };
-        let told = left.map_or_else(|| "no limit".to_owned(), |left| format!("{} left", short(left)));
-        notify::stopping(&format!("stopping: {told}"), needed)
+        let rest = left.map_or_else(|| "no limit".to_owned(), |left| format!("{} left", short(left)));
+        notify::stopping(&format!("stopping: {rest}"), needed)
     }
 
     /// Runs one writer at a time: of two, the one with the older text could finish last, and a workload that
@@ -311,6 +311,6 @@ impl Supervisor {
     fn token_failed(&mut self, error: io::Error) {
         let file = self.contact.token.as_ref().map(|token| token.path().display().to_string());
         let fact = Fact::TokenFailed { file: file.unwrap_or_default(), error };
-        self.observer.tell(self.clock.now(), &fact);
+        self.observer.observe(self.clock.now(), &fact);
     }
 }

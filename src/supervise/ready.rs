@@ -1,4 +1,4 @@
-//! The start of a workload that has to become ready: who looks, and who is told.
+//! The start of a workload that has to become ready: who looks, and who is seen.
 
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
@@ -30,7 +30,7 @@ pub(crate) struct Start {
     ending: Vec<i32>,
     has_failed: bool,
     /// The workload has sent READY=1.
-    is_told: bool,
+    has_message: bool,
     seen: Option<String>,
 }
 
@@ -51,15 +51,15 @@ impl Start {
 
     /// What shows that the workload is ready.
     pub(super) fn how(&self) -> String {
-        let told = self.is_told.then(|| "READY=1".to_owned());
-        told.into_iter().chain(self.seen.clone()).collect::<Vec<_>>().join(", ")
+        let by_message = self.has_message.then(|| "READY=1".to_owned());
+        by_message.into_iter().chain(self.seen.clone()).collect::<Vec<_>>().join(", ")
     }
 
     /// What a probe has to look for.
     fn to_be_seen(&self) -> impl Iterator<Item = &Condition> {
         self.conditions.iter().filter(|condition| match condition {
             Condition::Notify => false,
-            Condition::Auto => !self.is_told,
+            Condition::Auto => !self.has_message,
             _ => true,
         })
     }
@@ -88,7 +88,7 @@ fn watch(
     tree: impl Fn() -> Vec<i32>,
     surroundings: &Surroundings,
 ) -> String {
-    let (mut left, mut told, mut pause) = (conditions, Vec::new(), FIRST_PAUSE);
+    let (mut left, mut seen, mut pause) = (conditions, Vec::new(), FIRST_PAUSE);
     loop {
         left.retain(|condition| {
             let held = match condition {
@@ -98,11 +98,11 @@ fn watch(
                 _ => look(condition, before, &tree()).ok(),
             };
             let is_missing = held.is_none();
-            told.extend(held);
+            seen.extend(held);
             is_missing
         });
         if left.is_empty() {
-            return told.join(", ");
+            return seen.join(", ");
         }
         std::thread::sleep(pause);
         pause = LONGEST_PAUSE.min(pause * 2);
@@ -128,8 +128,8 @@ impl Supervisor {
         self.start.end_probe();
     }
 
-    /// Tells the machine that a probe could not be started.
-    pub(super) fn tell_failed_probe(&mut self) {
+    /// Passes on to the machine that a probe could not be started.
+    pub(super) fn report_failed_probe(&mut self) {
         if std::mem::take(&mut self.start.has_failed) {
             self.handle(Event::ProbeEnded { is_seen: false }, None);
         }
@@ -149,14 +149,14 @@ impl Supervisor {
     }
 
     /// The workload has sent READY=1.
-    pub(super) fn told_ready(&mut self) {
-        self.start.is_told = true;
-        self.handle(Event::ToldReady, None);
+    pub(super) fn take_ready_message(&mut self) {
+        self.start.has_message = true;
+        self.handle(Event::ReadyMessage, None);
     }
 
     /// Tells winddown's parent, and whoever looks at the file.
     pub(super) fn announce_ready(&mut self) {
-        self.tell_parent("READY=1\n", &[]);
+        self.notify_parent("READY=1\n", &[]);
         let (one_thread, pid) = (self.one_thread, self.outer_pid.unwrap_or(self.own_pid));
         let place = self.channel.as_ref().map(|channel| channel.page.ready_writer_place());
         match self.start.file.as_mut().map(|file| file.make(one_thread, pid, place)) {
@@ -198,7 +198,7 @@ impl Supervisor {
     fn ready_file_failed(&mut self, error: std::io::Error) {
         let file = self.start.file.as_ref().map(|file| file.path().display().to_string());
         let fact = Fact::ReadyFileFailed { file: file.unwrap_or_default(), error };
-        self.observer.tell(self.clock.now(), &fact);
+        self.observer.observe(self.clock.now(), &fact);
     }
 
     pub(super) fn ready(&self, now: Duration) -> Fact {

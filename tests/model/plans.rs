@@ -426,7 +426,7 @@ fn ready(name: &'static str, ready: ReadyWhen) -> Case {
     };
     let mut case = some(name, plan, &[from(A, "TERM"), from(A, "USR1")]);
     case.events.extend([true, false].map(|is_seen| Event::ProbeEnded { is_seen }));
-    case.events.push(Event::ToldReady);
+    case.events.push(Event::ReadyMessage);
     case
 }
 
@@ -459,7 +459,12 @@ pub(crate) fn ready_in_time() -> Case {
         ..plan(milliseconds(0))
     };
     let mut case = some("ready in time", plan, &[from(A, "TERM")]);
-    case.events.extend([Event::ProbeEnded { is_seen: true }, Event::ToldReady, Event::Alive, Event::Ailing]);
+    case.events.extend([
+        Event::ProbeEnded { is_seen: true },
+        Event::ReadyMessage,
+        Event::Alive,
+        Event::Ailing,
+    ]);
     case.never.push(Phase::Terminating);
     case
 }

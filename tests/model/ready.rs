@@ -56,7 +56,7 @@ impl Oracle {
         let (mut first, mut owed) = (Vec::new(), Vec::new());
         if let Some(wanted) = awaits.filter(|_| !ends) {
             match turn.event {
-                Event::ToldReady => {
+                Event::ReadyMessage => {
                     let has_less = !start.is_told && wanted.auto && start.probes;
                     owed.extend(has_less.then_some(Effect::EndProbe));
                     start.probes &= !has_less;

@@ -162,8 +162,8 @@ fn proved(verdict: Verdict, check: &Check, test: &Test<'_>, seen: &Observed) -> 
     let Some(record) = ended.filter(|_| verdict.word() == Word::Pass) else { return verdict };
     let early = start::ended_early(check.id, test.options, seen, record);
     // `ready` or `stops` shows the evidence, if selected.
-    let is_told = [start::READY, stop::STOPS].iter().any(|check| test.selection.has(check));
-    early.proves_nothing(is_told)
+    let shown_elsewhere = [start::READY, stop::STOPS].iter().any(|check| test.selection.has(check));
+    early.proves_nothing(shown_elsewhere)
 }
 
 /// The exit status and the reason, if the server never ran and nothing was tested.

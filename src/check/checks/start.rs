@@ -92,8 +92,8 @@ fn strangers(verdict: Verdict, seen: &Observed) -> Verdict {
     if seen.strangers.is_empty() {
         return verdict;
     }
-    let is_told = |line: &&String| verdict.summary.contains(line.as_str());
-    let others: Vec<&String> = seen.strangers.iter().filter(|line| !is_told(line)).collect();
+    let is_named = |line: &&String| verdict.summary.contains(line.as_str());
+    let others: Vec<&String> = seen.strangers.iter().filter(|line| !is_named(line)).collect();
     let verdict = others.into_iter().fold(verdict, Verdict::because);
     verdict.remedy("stop that process, or give the server a port of its own: --port auto")
 }

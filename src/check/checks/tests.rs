@@ -48,13 +48,13 @@ fn who_was_not_ready_is_not_judged() {
 }
 
 #[test]
-fn a_kill_fails_and_tells_why_unless_the_machine_was_busy() {
+fn a_kill_fails_with_its_cause_unless_the_machine_was_busy() {
     let mut seen = changed(killed);
     let finding =
         FindingRecord { code: "W09".to_owned(), remedy: "close".to_owned(), ..FindingRecord::default() };
     seen.record.as_mut().expect("a record").findings = vec![finding];
-    let told = stop::stops(&options(&[]), &seen, seen.record.as_ref().expect("a record"));
-    assert!(told.lines().iter().any(|line| line == "try: close"), "{told:?}");
+    let found = stop::stops(&options(&[]), &seen, seen.record.as_ref().expect("a record"));
+    assert!(found.lines().iter().any(|line| line == "try: close"), "{found:?}");
     expect(&[], seen.clone(), "stops", Word::Fail);
     expect(&[], seen.clone(), "exit-status", Word::Skip);
     seen.noise.waited_ms = 5000;
@@ -150,7 +150,7 @@ fn the_order_of_outcomes_is_judged() {
 }
 
 #[test]
-fn what_clients_suffer_from_is_told_in_plain_words() {
+fn what_clients_suffer_from_is_described_in_plain_words() {
     let lines = |after: &str| {
         let verdict = traffic::refuse_new(&changed(|seen| seen.strip = strip("...", after)));
         verdict.lines().join("; ")
@@ -208,7 +208,7 @@ fn who_ends_unasked_is_not_ready_and_does_not_stop() {
 
 /// What a daemon has left running is not left by a stop: one cause, and one remedy.
 #[test]
-fn who_goes_into_the_background_is_told_once() {
+fn who_goes_into_the_background_is_reported_once() {
     let seen = changed(|seen| {
         let record = seen.record.as_mut().expect("a record");
         record.stop.as_mut().expect("a stop").cause = "main-exited".to_owned();
@@ -273,9 +273,9 @@ fn what_was_missing_is_never_passed() {
 #[test]
 fn the_worst_of_several_runs_counts() {
     let all = AllRuns { plain: good(), again: vec![changed(killed), good()], ..AllRuns::default() };
-    let told = verdict(find("stops").expect("a check"), &[], &all);
-    assert_eq!(told.word(), Word::Fail);
-    assert!(told.summary.starts_with("in 1 of 3 runs: "), "{told:?}");
+    let found = verdict(find("stops").expect("a check"), &[], &all);
+    assert_eq!(found.word(), Word::Fail);
+    assert!(found.summary.starts_with("in 1 of 3 runs: "), "{found:?}");
     let (options, selection) = chosen(&[]);
     let fails = |run| fails(&options, &selection, &all, run);
     assert!(!fails(&all.plain) && fails(&all.again[0]));

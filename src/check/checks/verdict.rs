@@ -159,10 +159,14 @@ impl Verdict {
         Self { id, summary: printable(summary.as_ref()), ..self }
     }
 
-    /// The same, where it does not show what it should; the details go where another check tells them.
-    pub(in crate::check) fn proves_nothing(self, is_told: bool) -> Self {
+    /// The same, where it does not show what it should; the details are left out where another check shows them.
+    pub(in crate::check) fn proves_nothing(self, shown_elsewhere: bool) -> Self {
         let inconclusive = Self { word: Word::Inconclusive, ..self };
-        if is_told { Self { details: Vec::new(), remedy: None, ..inconclusive } } else { inconclusive }
+        if shown_elsewhere {
+            Self { details: Vec::new(), remedy: None, ..inconclusive }
+        } else {
+            inconclusive
+        }
     }
 
     /// A failure that counts as a warning.

@@ -63,12 +63,12 @@ pub(in crate::check) fn page(
         let text = format!("one at a time: servers side by side would share {}", printable(&file.path));
         page.line(&format!("{:<TEXT$}", "  jobs"), &text);
     }
-    let is_told = |verdict: &Verdict| verdict.word() != Word::Pass || verdict.details().next().is_some();
-    for (ids, verdict) in alike(verdicts).filter(|(_, verdict)| is_told(verdict)) {
+    let is_listed = |verdict: &Verdict| verdict.word() != Word::Pass || verdict.details().next().is_some();
+    for (ids, verdict) in alike(verdicts).filter(|(_, verdict)| is_listed(verdict)) {
         page.verdict(verdict, &ids);
     }
     let passed: Vec<&str> =
-        verdicts.iter().filter(|verdict| !is_told(verdict)).map(|verdict| verdict.id).collect();
+        verdicts.iter().filter(|verdict| !is_listed(verdict)).map(|verdict| verdict.id).collect();
     if !passed.is_empty() {
         page.line("  ok  ", &passed.join(", "));
     }
@@ -177,17 +177,17 @@ fn end(seen: &Observed) -> String {
 
 /// A line for each file that was removed, with the runs that had left it.
 fn put_away(page: &mut Page, all: &AllRuns) {
-    let mut told: Vec<(&LeftFile, Vec<&str>)> = Vec::new();
+    let mut listed: Vec<(&LeftFile, Vec<&str>)> = Vec::new();
     for (scenario, run) in all.runs() {
         for file in &run.put_away {
-            match told.iter_mut().find(|(known, _)| *known == file) {
+            match listed.iter_mut().find(|(known, _)| *known == file) {
                 Some((_, by)) if by.last() == Some(&scenario.name()) => {}
                 Some((_, by)) => by.push(scenario.name()),
-                None => told.push((file, vec![scenario.name()])),
+                None => listed.push((file, vec![scenario.name()])),
             }
         }
     }
-    for (file, by) in told {
+    for (file, by) in listed {
         let text = format!("{} ({}), left by {}", printable(&file.path), file.kind, by.join(", "));
         page.line(&format!("{:<TEXT$}", "  put away"), &text);
     }

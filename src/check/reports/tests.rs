@@ -81,8 +81,8 @@ fn the_page_of_a_bad_server() {
 
 #[test]
 fn the_page_of_a_server_that_is_never_ready() {
-    let told = "the server is alive and listens nowhere".to_owned();
-    let plain = changed(|seen| seen.readiness = Readiness::TimedOut { after_ms: 30_000, seen: told });
+    let state = "the server is alive and listens nowhere".to_owned();
+    let plain = changed(|seen| seen.readiness = Readiness::TimedOut { after_ms: 30_000, seen: state });
     expect_page(&[], &AllRuns { plain, ..AllRuns::default() }, file!["snapshots/never_ready.txt"]);
 }
 

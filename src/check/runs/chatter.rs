@@ -122,9 +122,9 @@ mod tests {
 
     #[test]
     fn what_answers_the_question_is_not_shown() {
-        let told =
+        let kept =
             shown(&["tick 1"], &["tick 2", "invalid request 9"], &["tick 3"], &["invalid request", "tick 4"]);
-        assert_eq!(told, ["tick 1", "tick 2", "tick 3", "invalid request", "tick 4"]);
+        assert_eq!(kept, ["tick 1", "tick 2", "tick 3", "invalid request", "tick 4"]);
     }
 
     #[test]

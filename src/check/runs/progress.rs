@@ -30,7 +30,7 @@ impl ProgressLine {
         self.count = self.count.max(self.number);
         let of = if self.count == usize::MAX { String::new() } else { format!("/{}", self.count) };
         let server = server.map(|server| format!("{server}: ")).unwrap_or_default();
-        self.tell(&format!("[{}{of}] {server}{name} ", self.number));
+        self.print(&format!("[{}{of}] {server}{name} ", self.number));
     }
 
     /// Shows how it ended.
@@ -42,10 +42,10 @@ impl ProgressLine {
             None if run.missing.is_some() => "skipped".to_owned(),
             None => "no stop".to_owned(),
         };
-        self.tell(&format!("{took}\n"));
+        self.print(&format!("{took}\n"));
     }
 
-    fn tell(&self, text: &str) {
+    fn print(&self, text: &str) {
         if self.is_shown {
             let _ = io::stderr().write_all(text.as_bytes());
         }

@@ -26,7 +26,7 @@ pub(super) async fn wait(job: &mut Job, options: &Options, strangers: &Strangers
     let since = || ms(clock.now().saturating_sub(started));
     let rest = || patience.saturating_sub(clock.now().saturating_sub(started));
     let mut left: Vec<&Ready> = options.ready.iter().collect();
-    let mut told = Vec::new();
+    let mut proofs = Vec::new();
     let mut watching = Watching { strangers, note: String::new() };
     let mut pause = FIRST_PAUSE;
     while !left.is_empty() {
@@ -43,7 +43,7 @@ pub(super) async fn wait(job: &mut Job, options: &Options, strangers: &Strangers
                 _ = run.ended() => None,
             };
             match held {
-                Some(how) => told.push(how),
+                Some(how) => proofs.push(how),
                 None => open.push(condition),
             }
         }
@@ -62,7 +62,7 @@ pub(super) async fn wait(job: &mut Job, options: &Options, strangers: &Strangers
             }
         }
     }
-    Readiness::Ready { after_ms: now_ms(clock).min(since()), how: told.join(", ") }
+    Readiness::Ready { after_ms: now_ms(clock).min(since()), how: proofs.join(", ") }
 }
 
 /// How the server ended, if it has: the main job ends with it.

@@ -41,10 +41,10 @@ impl StartedProgram {
         let outer = Arc::new(Handle::new(child.id().cast_signed()));
         let streams = [child.stdout.take().map(Into::into), child.stderr.take().map(Into::into)];
         let output = Output::read(streams.into_iter().flatten(), awaited, log, clock)?;
-        let (told, ended) = watch::channel(None);
+        let (sender, ended) = watch::channel(None);
         tokio::task::spawn_blocking(move || {
             let status = child.wait().unwrap_or_else(|_| ExitStatus::from_raw(0));
-            let _ = told.send(Some(status));
+            let _ = sender.send(Some(status));
         });
         Ok(Self { outer, output, ended })
     }

@@ -129,7 +129,7 @@ fn refuse_misfit(
     if length.is_zero() || shares.is_empty() || sum < length || (sum == length && rest.is_none()) {
         return Ok(());
     }
-    let told: Vec<String> = shares.iter().map(|share| in_full(*share)).collect();
+    let lengths: Vec<String> = shares.iter().map(|share| in_full(*share)).collect();
     let names = [
         ("--stop", options.stop.is_some()),
         ("--stop-delay", options.stop_delay.is_some()),
@@ -147,7 +147,7 @@ fn refuse_misfit(
     let leaves_nothing =
         if sum == length { ", which leaves nothing for the step without a share" } else { "" };
     let sum = in_full(sum);
-    let sum = if told.len() > 1 { format!("{} = {sum}", told.join(" + ")) } else { sum };
+    let sum = if lengths.len() > 1 { format!("{} = {sum}", lengths.join(" + ")) } else { sum };
     Err(UsageError::Invalid(format!(
         "{}: {sum} does not fit into {limit_name} of {}{leaves_nothing}; give a longer --time-limit or shorter steps",
         names.join(" and "),

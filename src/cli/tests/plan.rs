@@ -12,8 +12,8 @@ fn steps_of(plan: &str) -> Vec<Step> {
 fn refused(plan: &str) -> String {
     let error = error_of(&["-t", "1h", "--stop", plan, "true"], &[]);
     let start = format!("invalid value '{plan}' for '--stop <PLAN>': ");
-    let told = error.strip_prefix(&start).unwrap_or_else(|| panic!("{plan}: {error}"));
-    told.strip_suffix(" (see --help)").unwrap_or_else(|| panic!("{plan}: {error}")).to_owned()
+    let message = error.strip_prefix(&start).unwrap_or_else(|| panic!("{plan}: {error}"));
+    message.strip_suffix(" (see --help)").unwrap_or_else(|| panic!("{plan}: {error}")).to_owned()
 }
 
 fn step(action: Action, share: impl Into<Option<u64>>) -> Step {
@@ -171,8 +171,8 @@ fn what_is_no_plan_is_refused_with_the_reason() {
         ("run './a", "a quote is not closed in run './a"),
         ("TERM 1s, run \"a, b", "a quote is not closed in run \"a, b"),
     ] {
-        let told = refused(plan);
-        assert!(told.starts_with(reason), "{plan}: {told}");
+        let message = refused(plan);
+        assert!(message.starts_with(reason), "{plan}: {message}");
     }
     // A command like any other.
     assert_eq!(hooks_of(&["--stop", "run 1s", "true"]), [["1s"]]);
@@ -235,7 +235,7 @@ fn a_plan_that_does_not_fit_is_refused_with_the_sum_and_the_remedy() {
     const REMEDY: &str = "; give a longer --time-limit or shorter steps";
     const REST: &str = ", which leaves nothing for the step without a share";
     let too_long = "wait 5s, run ./a 3s, TERM 5s";
-    for (arguments, told) in [
+    for (arguments, message) in [
         (
             vec!["--stop", too_long],
             "--stop: 5s + 3s + 5s = 13s does not fit into the default time limit of 10s",
@@ -256,9 +256,9 @@ fn a_plan_that_does_not_fit_is_refused_with_the_sum_and_the_remedy() {
         (vec!["-t", "500ms", "--stop", "TERM 1s"], "--stop: 1s does not fit into --time-limit of 500ms"),
     ] {
         let arguments = [arguments, vec!["true"]].concat();
-        assert_eq!(error_of(&arguments, &[]), format!("{told}{REMEDY}"), "{arguments:?}");
+        assert_eq!(error_of(&arguments, &[]), format!("{message}{REMEDY}"), "{arguments:?}");
     }
-    for (arguments, told) in [
+    for (arguments, message) in [
         (vec!["--stop", "wait 10s, TERM"], "--stop: 10s does not fit into the default time limit of 10s"),
         (
             vec!["-t", "4s", "--stop", "wait 1s, TERM, QUIT 3s"],
@@ -270,17 +270,17 @@ fn a_plan_that_does_not_fit_is_refused_with_the_sum_and_the_remedy() {
         ),
     ] {
         let arguments = [arguments, vec!["true"]].concat();
-        assert_eq!(error_of(&arguments, &[]), format!("{told}{REST}{REMEDY}"), "{arguments:?}");
+        assert_eq!(error_of(&arguments, &[]), format!("{message}{REST}{REMEDY}"), "{arguments:?}");
     }
     // As PID 1 the default limit is shorter; messages name variables.
     let plan = [(OsString::from("WINDDOWN_STOP"), OsString::from("wait 8s, TERM 1s"))];
     settings_of(&["true"], &[("WINDDOWN_STOP", "wait 8s, TERM 1s")]);
     let error = parse(&words(&["true"]), &plan, true).expect_err("too long").to_string();
-    let told = "WINDDOWN_STOP: 8s + 1s = 9s does not fit into the default time limit of 8s";
-    assert_eq!(error, format!("{told}{REMEDY}"));
+    let message = "WINDDOWN_STOP: 8s + 1s = 9s does not fit into the default time limit of 8s";
+    assert_eq!(error, format!("{message}{REMEDY}"));
     let variables = [("WINDDOWN_TIME_LIMIT", "2s"), ("WINDDOWN_STOP_DELAY", "3s")];
-    let told = "WINDDOWN_STOP_DELAY: 3s does not fit into WINDDOWN_TIME_LIMIT of 2s";
-    assert_eq!(error_of(&["true"], &variables), format!("{told}{REMEDY}"));
+    let message = "WINDDOWN_STOP_DELAY: 3s does not fit into WINDDOWN_TIME_LIMIT of 2s";
+    assert_eq!(error_of(&["true"], &variables), format!("{message}{REMEDY}"));
 }
 
 #[test]
@@ -331,11 +331,11 @@ fn a_plan_and_a_short_form_are_refused_wherever_they_come_from() {
                 names.push(if in_variable { variable } else { option });
             }
             arguments.push("true");
-            let told = format!(
+            let message = format!(
                 "{} and {} can't be used together; put it into the plan as a step",
                 names[0], names[1]
             );
-            assert_eq!(error_of(&arguments, &variables), told);
+            assert_eq!(error_of(&arguments, &variables), message);
         }
     }
     settings_of(&["--stop", "TERM", "--post-stop", "./b", "--to", "all", "true"], &[]);
@@ -394,7 +394,7 @@ fn whatever_changes_a_plan_is_explained() {
     assert_eq!(after, "also after 1m 30s (--stop-after)");
 }
 
-/// Options that change how a run goes, or how it ends; the others change what is told, or what the workload can use.
+/// Options that change how a run goes, or how it ends; the others change what is message, or what the workload can use.
 #[test]
 fn no_option_that_changes_a_plan_is_left_out() {
     const OTHERS: [&str; 8] =

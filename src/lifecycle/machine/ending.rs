@@ -11,7 +11,7 @@ impl Machine {
             State::Stopped { .. } => {}
             State::Finishing { survivors, .. } => self.over(survivors, effects),
             _ if self.main.is_some() => {
-                self.tell_last_words(effects);
+                self.note_last_words(effects);
                 self.end(now, false, effects);
             }
             _ => {}
@@ -19,7 +19,7 @@ impl Machine {
     }
 
     /// A process that the last words ended has not ended in time, either.
-    fn tell_last_words(&self, effects: &mut Vec<Effect>) {
+    fn note_last_words(&self, effects: &mut Vec<Effect>) {
         let State::Terminating(stop) = &self.state else { return };
         if self.plan.looks && self.plan.last_words > 0 && stop.steps.index >= self.plan.first_last_word() {
             effects.push(Effect::Say(Note::PostMortem));

@@ -96,6 +96,6 @@ impl Machine {
         }
         stop.is_over = true;
         stop.steps.ends = stop.steps.ends.filter(|_| stop.steps.hook_runs);
-        self.tell_exit(true, effects);
+        self.note_exit(true, effects);
     }
 }

@@ -187,7 +187,7 @@ impl Machine {
                 all.into_iter().flatten().min()
             }
             State::Terminating(stop) => {
-                let hint = self.hint_at(stop).filter(|_| !stop.hint_told);
+                let hint = self.hint_at(stop).filter(|_| !stop.hint_noted);
                 let look = stop.moments.next(self.kills_at(stop));
                 let asks = !stop.steps.leaves_all_to_others();
                 let orphans = asks.then_some(stop.next_look);
@@ -232,7 +232,7 @@ impl Machine {
             }
             Event::HookEnded(exit) => self.hook_ended(now, exit, effects),
             Event::Extend(request) => self.extend(now, request, effects),
-            Event::ToldReady => self.told_ready(effects),
+            Event::ReadyMessage => self.take_ready_message(effects),
             Event::ProbeEnded { is_seen } => self.probe_ended(now, is_seen, effects),
             Event::Alive | Event::Ailing | Event::Tick => {}
         }
@@ -385,7 +385,7 @@ impl Machine {
             State::Terminating(stop) => {
                 stop.is_over = false;
                 self.ask_orphans(effects);
-                self.tell_exit(false, effects);
+                self.note_exit(false, effects);
             }
             State::Killing { .. } => effects.push(Effect::KillOrphans),
             State::Starting
@@ -407,10 +407,10 @@ impl Machine {
         effects.push(Effect::AskOrphans(stop.steps.straggler_signal, which, stop.readers.now()));
     }
 
-    fn tell_exit(&mut self, is_last: bool, effects: &mut Vec<Effect>) {
+    fn note_exit(&mut self, is_last: bool, effects: &mut Vec<Effect>) {
         let State::Terminating(stop) = &mut self.state else { return };
-        if let Some(exit) = self.main.filter(|_| !stop.exit_told) {
-            stop.exit_told = true;
+        if let Some(exit) = self.main.filter(|_| !stop.exit_noted) {
+            stop.exit_noted = true;
             effects.push(Effect::Say(Note::MainExited { exit, is_last }));
         }
     }
@@ -501,8 +501,8 @@ impl Machine {
             let is_worth_it = kills_at.is_none_or(|at| at.saturating_sub(now) >= HALF_TIME_LEFT_MIN);
             effects.extend(is_worth_it.then_some(Effect::Say(Note::HalfTime)));
         }
-        if is_due(hint_at) && !stop.hint_told {
-            stop.hint_told = true;
+        if is_due(hint_at) && !stop.hint_noted {
+            stop.hint_noted = true;
             effects.push(Effect::Say(Note::StillThere));
         }
     }

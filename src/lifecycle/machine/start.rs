@@ -24,7 +24,7 @@ pub(super) enum StartState {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Default)]
 pub(super) struct Awaiting {
     /// READY=1 has come.
-    is_told: bool,
+    has_message: bool,
     /// The probe has seen everything that it looks for.
     is_seen: bool,
     probe_runs: bool,
@@ -34,11 +34,11 @@ pub(super) struct Awaiting {
 
 impl Awaiting {
     fn needs_probe(self, wanted: ReadyWhen) -> bool {
-        !self.is_seen && (wanted.others || (wanted.auto && !self.is_told))
+        !self.is_seen && (wanted.others || (wanted.auto && !self.has_message))
     }
 
     fn is_ready(self, wanted: ReadyWhen) -> bool {
-        (self.is_told || !wanted.notify) && !self.needs_probe(wanted)
+        (self.has_message || !wanted.notify) && !self.needs_probe(wanted)
     }
 }
 
@@ -67,9 +67,9 @@ impl Machine {
     }
 
     /// The workload says that it is ready. A probe that would look for a socket instead has less to do.
-    pub(super) fn told_ready(&mut self, effects: &mut Vec<Effect>) {
+    pub(super) fn take_ready_message(&mut self, effects: &mut Vec<Effect>) {
         let Some((wanted, missing)) = self.missing() else { return };
-        let is_news = !std::mem::replace(&mut missing.is_told, true);
+        let is_news = !std::mem::replace(&mut missing.has_message, true);
         if is_news && wanted.auto && missing.probe_runs {
             missing.probe_runs = false;
             effects.push(Effect::EndProbe);

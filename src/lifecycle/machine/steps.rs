@@ -39,7 +39,7 @@ impl Machine {
         let by_others = received.filter(Received::main_has_it);
         effects.extend(by_others.map(|received| Effect::AskedByOthers(received.signal, received.reach)));
         let mut stop = Stop::new(&self.plan, now, deadline, received);
-        stop.exit_told = self.main.is_some();
+        stop.exit_noted = self.main.is_some();
         if self.main.is_some() {
             // No process is left that could drain.
             stop.steps.index = self.plan.first_signal().unwrap_or_default();
@@ -52,7 +52,7 @@ impl Machine {
         }
         effects.push(Effect::Say(Note::StopRequested(cause)));
         if !self.plan.is_plain() && cause != Cause::Abandoned {
-            self.tell_step(effects);
+            self.note_step(effects);
         }
     }
 
@@ -152,7 +152,7 @@ impl Machine {
         }
         stop.steps.index += 1;
         self.begin_step(now, effects);
-        self.tell_step(effects);
+        self.note_step(effects);
     }
 
     /// When the current step is followed by one that kills.
@@ -166,7 +166,7 @@ impl Machine {
         [stop.deadline, self.plan_kills_at(stop)].into_iter().flatten().min()
     }
 
-    pub(super) fn tell_step(&self, effects: &mut Vec<Effect>) {
+    pub(super) fn note_step(&self, effects: &mut Vec<Effect>) {
         let State::Terminating(stop) = &self.state else { return };
         effects.push(Effect::Say(Note::Step(stop.steps.index)));
         let is_dump =

@@ -27,8 +27,8 @@ pub(super) struct Stop {
     /// The middle of the original limit, until it is reported; `None` without a limit, or with a short one.
     pub(super) half_at: Option<Duration>,
     pub(super) moments: Moments,
-    pub(super) hint_told: bool,
-    pub(super) exit_told: bool,
+    pub(super) hint_noted: bool,
+    pub(super) exit_noted: bool,
     /// Only the keeper of a hook is left: no step follows.
     pub(super) is_over: bool,
 }
@@ -118,8 +118,8 @@ impl Stop {
                 .map(|deadline| now.saturating_add(deadline.saturating_sub(now) / 2))
                 .filter(|half| deadline >= Some(half.saturating_add(HALF_TIME_LEFT_MIN))),
             moments: Moments::new(plan.looks, now, deadline),
-            hint_told: false,
-            exit_told: false,
+            hint_noted: false,
+            exit_noted: false,
             is_over: false,
         }
     }

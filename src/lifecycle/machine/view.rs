@@ -63,7 +63,7 @@ impl Machine {
     fn view_stop(&self, stop: &mut Stop, now: Duration) {
         let left = |at: Duration| at.saturating_sub(now);
         let age = |at: Duration| now.saturating_sub(at);
-        let hint_to_come = self.main.is_none() && !stop.hint_told;
+        let hint_to_come = self.main.is_none() && !stop.hint_noted;
         let age_matters = if hint_to_come { Duration::MAX } else { LOOK_MAX * 4 };
         stop.since = age(stop.since).min(age_matters);
         let can_extend = stop.extended.is_some() && !self.plan.extend_max.is_zero();

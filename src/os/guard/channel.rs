@@ -78,7 +78,7 @@ pub(crate) fn fork(one_thread: OneThread) -> io::Result<Side> {
         0 => {
             drop(write_end);
             let result = watch_outer(&read_end);
-            page.tell_set_up(&result);
+            page.report_set_up(&result);
             if result.is_err() {
                 // SAFETY: ends this process at once.
                 unsafe { libc::_exit(0) };
@@ -105,7 +105,7 @@ impl OuterEnd {
     }
 
     /// Notifies the inner process that our own parent has ended.
-    pub(crate) fn tell_parent_ended(&self) {
+    pub(crate) fn report_parent_ended(&self) {
         self.page.set_parent_ended();
         let _ = send::send(self.inner, WAKE);
     }

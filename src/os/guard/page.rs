@@ -57,7 +57,7 @@ impl Page {
     }
 
     /// Reports to the outer process whether this one was set up.
-    pub(super) fn tell_set_up(&self, result: &io::Result<()>) {
+    pub(super) fn report_set_up(&self, result: &io::Result<()>) {
         let error = |error: &io::Error| error.raw_os_error().unwrap_or(libc::EAGAIN);
         let place = &self.fields().set_up;
         place.store(result.as_ref().map_or_else(error, |()| SET_UP), Ordering::Release);

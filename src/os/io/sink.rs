@@ -15,15 +15,15 @@ use super::descriptor::{borrow, poll_for};
 /// How long each retry waits for room, at most.
 const TRY_WAIT_MS: u8 = 5;
 
-/// The width of a terminal that does not tell it, and of everything else.
+/// The width of a terminal of unknown width, and of everything else.
 const COLUMNS: usize = 80;
 
 /// How many columns the terminal has.
 pub(crate) fn columns(descriptor: RawFd) -> usize {
     let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
     // SAFETY: the kernel writes one size into a live one.
-    let told = unsafe { libc::ioctl(descriptor, libc::TIOCGWINSZ, &raw mut size) } == 0;
-    if told && size.ws_col > 0 { usize::from(size.ws_col) } else { COLUMNS }
+    let is_known = unsafe { libc::ioctl(descriptor, libc::TIOCGWINSZ, &raw mut size) } == 0;
+    if is_known && size.ws_col > 0 { usize::from(size.ws_col) } else { COLUMNS }
 }
 
 /// The same; nothing if it is no terminal.

@@ -109,7 +109,7 @@ fn keep(hook: &Hook, variables: &[Entry], surroundings: &Surroundings, words: Op
     match start_here(&hook.words, variables, surroundings) {
         Ok(tree) => end_as(wait(tree).0),
         Err(error) => {
-            tell(words, &error.to_string());
+            leave_words(words, &error.to_string());
             end_as(Exit::Code(error.exit_status()))
         }
     }
@@ -119,8 +119,8 @@ fn keep(hook: &Hook, variables: &[Entry], surroundings: &Surroundings, words: Op
 /// can't be executed.
 pub(super) fn run(words: &[CString], surroundings: &Surroundings) -> Option<Exit> {
     let tree = start_here(words, &[], surroundings).ok()?;
-    let (exit, is_told) = wait(tree);
-    if is_told {
+    let (exit, is_asked) = wait(tree);
+    if is_asked {
         receive::die_of(Signal::TERM);
     }
     Some(exit)
@@ -150,7 +150,7 @@ fn start_here(
 }
 
 /// Leaves words for the parent, cut to what a pipe takes in one piece.
-pub(super) fn tell(words: Option<&OwnedFd>, text: &str) {
+pub(super) fn leave_words(words: Option<&OwnedFd>, text: &str) {
     let text = &text.as_bytes()[..text.len().min(WORDS_BYTES)];
     words.and_then(|words| nix::unistd::write(words, text).ok());
 }
@@ -188,12 +188,12 @@ pub(super) fn enter(surroundings: &Surroundings, keep: Option<&OwnedFd>) {
 /// ended, and whether the signal came.
 fn wait(mut tree: Tree) -> (Exit, bool) {
     let mut ended = None;
-    let (mut is_over, mut is_told) = (false, false);
+    let (mut is_over, mut is_asked) = (false, false);
     loop {
         let patience = is_over.then_some(KILL_PAUSE);
         let delivery = receive::take(SignalSet::ALL, patience);
-        is_told |= delivery.is_some_and(|delivery| delivery.signal == Signal::TERM);
-        is_over |= is_told;
+        is_asked |= delivery.is_some_and(|delivery| delivery.signal == Signal::TERM);
+        is_over |= is_asked;
         loop {
             match reap::next() {
                 Change::Ended { pid, exit, .. } => {
@@ -202,7 +202,7 @@ fn wait(mut tree: Tree) -> (Exit, bool) {
                 }
                 Change::Stopped { .. } | Change::Continued { .. } => {}
                 Change::Nothing => break,
-                Change::NoChild => return (ended.unwrap_or(Exit::Code(0)), is_told),
+                Change::NoChild => return (ended.unwrap_or(Exit::Code(0)), is_asked),
             }
         }
         is_over |= ended.is_some();

@@ -8,14 +8,14 @@ use crate::os::signal::wake::{self, WAKE};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Parent {
     pid: i32,
-    is_told: bool,
+    is_reported: bool,
 }
 
 impl Parent {
     /// Has the kernel raise [`WAKE`] when the parent ends. A parent that ended earlier is no longer our
     /// parent.
     pub(crate) fn watch() -> Self {
-        let watched = Self { pid: parent(), is_told: false };
+        let watched = Self { pid: parent(), is_reported: false };
         let _ = wake::raise_at_parents_end();
         watched
     }
@@ -29,9 +29,9 @@ impl Parent {
     /// Whether another process has become our parent; true once. The signal alone does not show it: it also
     /// comes when the thread that started us ends.
     pub(crate) fn take_end(&mut self) -> bool {
-        !self.is_told && {
-            self.is_told = parent() != self.pid;
-            self.is_told
+        !self.is_reported && {
+            self.is_reported = parent() != self.pid;
+            self.is_reported
         }
     }
 

@@ -30,7 +30,7 @@ pub(crate) fn start(surroundings: &Surroundings, work: impl FnOnce() -> String) 
         let _ = prctl::set_name(NAME);
         receive::set_ignored(Signal::TERM, false);
         open_to_end();
-        hook::tell(theirs.as_ref(), &work());
+        hook::leave_words(theirs.as_ref(), &work());
         0
     })?;
     Ok(Keeper { pid, words: words.and_then(|end| above_standard(end).ok()) })

@@ -130,8 +130,8 @@ fn has_children(series: &Series<'_>) -> Option<Hit> {
     let children = series.children().count();
     let child = series.children().next().filter(|_| series.takes())?;
     let main = series.main_thread()?;
-    let is_told = |set: u64| set & (1 << (Signal::CHLD.number() - 1)) != 0;
-    let hears_of_children = is_told(series.last.signals.caught.0) || is_told(main.blocked.0);
+    let is_member = |set: u64| set & (1 << (Signal::CHLD.number() - 1)) != 0;
+    let hears_of_children = is_member(series.last.signals.caught.0) || is_member(main.blocked.0);
     let polls = main.is_in(&LOOPS) || main.is_in(&["nanosleep", "clock_nanosleep", "rt_sigtimedwait"]);
     let how = if polls && series.keeps_waking() {
         "keeps waking up, apparently to poll its child"

@@ -86,7 +86,7 @@ const fn number(column: usize) -> &'static str {
 fn distributions(records: &[Named], is_judged: bool) -> String {
     let groups = groups(records);
     let summed_up = groups.iter().filter(|group| group.has_several() || groups.len() == 1);
-    let told = summed_up.enumerate().map(|(index, group)| {
+    let shown = summed_up.enumerate().map(|(index, group)| {
         let title = format!("Stop times of {}", group.title());
         let sentences =
             sentences(&group.times).into_iter().map(|text| format!("<p>{}</p>\n", escaped(&text)));
@@ -100,5 +100,5 @@ fn distributions(records: &[Named], is_judged: bool) -> String {
     let left_out = alone(&groups)
         .filter(|_| !is_judged)
         .map(|text| format!("<p class=\"facts\">{}</p>\n", escaped(&text)));
-    told.chain(left_out).collect()
+    shown.chain(left_out).collect()
 }

@@ -103,18 +103,18 @@ pub(super) fn judgements(all: &[Judgement]) -> String {
 
 /// The names of the others.
 pub(super) fn passed_and_skipped(all: &[Judgement]) -> String {
-    let told = [(Grade::Passed, "passed"), (Grade::Skipped, "skipped")].map(|(grade, word)| {
+    let lists = [(Grade::Passed, "passed"), (Grade::Skipped, "skipped")].map(|(grade, word)| {
         let names = named(all, grade);
         if names.is_empty() { names } else { format!("<p class=\"facts\">{word}: {}</p>\n", escaped(&names)) }
     });
-    told.concat()
+    lists.concat()
 }
 
 fn drawn(number: usize, record: &Record, picture: &Picture) -> String {
     let zero_ms = record.zero_ms();
-    let told = events::events(record).into_iter().take(EVENTS_MAX);
-    let told = told.map(|event| format!("{} {}", words::offset(event.at_ms - zero_ms), event.text));
-    let description = format!("{}. {}", words::verdict(record), told.collect::<Vec<_>>().join("; "));
+    let first = events::events(record).into_iter().take(EVENTS_MAX);
+    let lines = first.map(|event| format!("{} {}", words::offset(event.at_ms - zero_ms), event.text));
+    let description = format!("{}. {}", words::verdict(record), lines.collect::<Vec<_>>().join("; "));
     let title = format!("Timeline of {}", words::command(record));
     let svg = draw::svg(picture, &format!("picture-{number}"), &title, &description);
     format!("<div class=\"wide\" role=\"region\" aria-label=\"Timeline\" tabindex=\"0\">\n{svg}</div>\n")
@@ -143,13 +143,14 @@ fn findings(record: &Record, level: u8) -> String {
 }
 
 fn left_out(record: &Record) -> String {
-    let told = words::left_out(record).map(|text| format!("<p class=\"faint\">{}</p>\n", escaped(&text)));
-    told.unwrap_or_default()
+    let paragraph =
+        words::left_out(record).map(|text| format!("<p class=\"faint\">{}</p>\n", escaped(&text)));
+    paragraph.unwrap_or_default()
 }
 
 /// The logged lines, or the events if nothing was logged.
 fn log(record: &Record, level: u8) -> String {
-    let told = |at_ms: f64, level: &str, message: &str| {
+    let row = |at_ms: f64, level: &str, message: &str| {
         let class = if level == "error" { " class=\"error\"" } else { "" };
         let offset = words::offset(at_ms - record.zero_ms());
         format!(
@@ -158,13 +159,9 @@ fn log(record: &Record, level: u8) -> String {
         )
     };
     let lines: String = if record.log.is_empty() {
-        events::events(record)
-            .iter()
-            .take(LINES_MAX)
-            .map(|event| told(event.at_ms, "", &event.text))
-            .collect()
+        events::events(record).iter().take(LINES_MAX).map(|event| row(event.at_ms, "", &event.text)).collect()
     } else {
-        record.log.iter().take(LINES_MAX).map(|line| told(line.at_ms, &line.level, &line.message)).collect()
+        record.log.iter().take(LINES_MAX).map(|line| row(line.at_ms, &line.level, &line.message)).collect()
     };
     let head = if record.log.is_empty() { "What happened" } else { "Log" };
     let more = match record.log.len().saturating_sub(LINES_MAX) {

@@ -181,7 +181,7 @@ impl Tree {
         start_ticks: u64,
         error: Option<io::Error>,
     ) -> Option<Sent> {
-        let is_told = match error.as_ref().map(io::Error::raw_os_error) {
+        let needs_no_report = match error.as_ref().map(io::Error::raw_os_error) {
             None => {
                 self.unkillable.remove(&target.pid);
                 self.killed.insert(target.pid, (start_ticks, target.clone()));
@@ -190,7 +190,7 @@ impl Tree {
             Some(Some(libc::ESRCH)) => false,
             Some(_) => self.unkillable.insert(target.pid, target.clone()).is_some(),
         };
-        (!is_told).then_some(Sent { target, signal: Signal::KILL, error })
+        (!needs_no_report).then_some(Sent { target, signal: Signal::KILL, error })
     }
 
     /// Sends SIGKILL to our children among those found, without /proc. Their own children become ours by it.

@@ -37,7 +37,7 @@ struct Reader {
     /// No process writes to its pipe any longer.
     is_at_end: bool,
     /// `take_news` has reported this.
-    is_told: bool,
+    is_reported: bool,
 }
 
 impl PipeReaders {
@@ -62,7 +62,7 @@ impl PipeReaders {
 
     fn judge(&mut self, stat: &Stat, known: Option<&Reader>, is_at_end: bool, readers: Readers) -> bool {
         // It may come up twice before that is reported: its grace has not begun yet.
-        let is_new = is_at_end && !known.is_some_and(|known| known.is_told);
+        let is_new = is_at_end && !known.is_some_and(|known| known.is_reported);
         let is_left = match readers {
             Readers::Left => true,
             Readers::Overdue => !is_at_end || is_new,
@@ -70,7 +70,8 @@ impl PipeReaders {
         };
         if is_left {
             self.has_news |= is_new;
-            let reader = Reader { process: Process::from(stat), is_at_end, is_told: is_at_end && !is_new };
+            let reader =
+                Reader { process: Process::from(stat), is_at_end, is_reported: is_at_end && !is_new };
             self.left.insert(stat.pid, reader);
         }
         is_left
@@ -79,7 +80,7 @@ impl PipeReaders {
     fn take_news(&mut self) -> bool {
         let has_news = std::mem::take(&mut self.has_news);
         if has_news {
-            self.left.values_mut().for_each(|reader| reader.is_told = reader.is_at_end);
+            self.left.values_mut().for_each(|reader| reader.is_reported = reader.is_at_end);
         }
         has_news
     }
@@ -198,7 +199,7 @@ mod tests {
     use crate::os::process::procfs;
 
     #[test]
-    fn the_grace_of_a_reader_begins_when_the_end_of_its_pipe_is_told() {
+    fn the_grace_of_a_reader_begins_when_the_end_of_its_pipe_is_reported() {
         let stat = procfs::stat(std::process::id().cast_signed()).expect("/proc");
         let mut readers = PipeReaders::default();
         let leaves = |readers: &mut PipeReaders, is_at_end, which| {
