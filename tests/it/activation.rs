@@ -80,18 +80,18 @@ fn systemd_notify_reaches_the_parent() {
     guarded_or_not(|winddown| {
         let manager = Manager::new();
         // At its end it waits for a barrier.
-        let script = "systemd-notify --ready --pid=$$ --status='all is well' && echo told";
+        let script = "systemd-notify --ready --pid=$$ --status='all is well' && echo sent";
         let run = winddown.env("NOTIFY_SOCKET", manager.name()).command(["sh", "-c", script]).start();
-        let (told, _) = manager.until("READY=1");
+        let (message, _) = manager.until("READY=1");
         assert!(
-            told.text.contains("STATUS=all is well\n") && !told.text.contains("MAINPID"),
+            message.text.contains("STATUS=all is well\n") && !message.text.contains("MAINPID"),
             "{}",
-            told.text
+            message.text
         );
-        assert_eq!(told.pid, run.pid());
+        assert_eq!(message.pid, run.pid());
         drop(manager.until("BARRIER=1"));
         let ended = run.wait().expect_code(0);
-        assert_eq!(ended.out(), ["told"]);
+        assert_eq!(ended.out(), ["sent"]);
     });
 }
 

@@ -16,7 +16,7 @@ trials![
     usage_errors_are_one_line_and_start_nothing,
     wrong_variables_start_nothing_and_are_named,
     names_that_are_nearly_ours_are_answered,
-    a_variable_that_is_nearly_ours_is_told_once,
+    a_variable_that_is_nearly_ours_is_reported_once,
     useless_options_start_nothing,
     the_workloads_flags_are_its_own,
     without_dashes_options_end_at_the_first_word,
@@ -37,21 +37,21 @@ fn environment(ended: &Ended) -> Vec<String> {
 #[track_caller]
 fn refused(ended: Ended) -> Ended {
     let ended = ended.expect_code(125).expect_nothing_left();
-    assert_eq!(ended.out_bytes(), b"", "{}", ended.told());
+    assert_eq!(ended.out_bytes(), b"", "{}", ended.dump());
     let lines = ended.err();
-    assert!(lines.len() == 1 && lines[0].starts_with("winddown: "), "{}", ended.told());
+    assert!(lines.len() == 1 && lines[0].starts_with("winddown: "), "{}", ended.dump());
     ended
 }
 
 /// Command lines that winddown refuses, each with its error line.
 #[track_caller]
 fn all_refused<'a>(command_lines: impl IntoIterator<Item = &'a [&'a str]>) -> Transcript {
-    let mut told = Transcript::default();
+    let mut transcript = Transcript::default();
     for words in command_lines {
         let ended = refused(Winddown::new().args(words).run());
-        told.add(["winddown"].iter().chain(words), &ended);
+        transcript.add(["winddown"].iter().chain(words), &ended);
     }
-    told
+    transcript
 }
 
 /// Some platforms allow only `winddown COMMAND ARG...`.
@@ -157,7 +157,7 @@ fn the_command_line_wins() {
         .run()
         .expect_code(4);
     assert_eq!(ended.out(), ["env:SHUTDOWN_LIMIT_MS 2000"]);
-    assert!(ended.err().is_empty(), "{}", ended.told());
+    assert!(ended.err().is_empty(), "{}", ended.dump());
 }
 
 fn an_empty_variable_is_unset() {
@@ -182,7 +182,7 @@ fn an_empty_variable_is_unset() {
     let run = names.iter().fold(run, |run, name| run.env(&format!("WINDDOWN_{name}"), ""));
     let ended = run.run().expect_code(3);
     assert_eq!(ended.out(), ["env:SHUTDOWN_LIMIT_MS 10000"]);
-    assert!(ended.err().is_empty(), "{}", ended.told());
+    assert!(ended.err().is_empty(), "{}", ended.dump());
 }
 
 fn usage_errors_are_one_line_and_start_nothing() {
@@ -200,15 +200,15 @@ fn usage_errors_are_one_line_and_start_nothing() {
     ];
     let command_lines = wrong.map(|options| [options, &["touch", &started]].concat());
     let without: [&[&str]; 3] = [&[], &["-t", "1s"], &["-t"]];
-    let told = all_refused(command_lines.iter().map(Vec::as_slice).chain(without));
-    told.expect(file!["snapshots/cli/usage_errors.txt"]);
+    let transcript = all_refused(command_lines.iter().map(Vec::as_slice).chain(without));
+    transcript.expect(file!["snapshots/cli/usage_errors.txt"]);
     assert!(!std::path::Path::new(&started).exists());
 }
 
 fn wrong_variables_start_nothing_and_are_named() {
     let place = TempDir::new();
     let started = place.file("started");
-    let mut told = Transcript::default();
+    let mut transcript = Transcript::default();
     for (name, value) in [
         ("WINDDOWN_TIME_LIMIT", "5x"),
         ("WINDDOWN_STOP_SIGNAL", "FROB"),
@@ -219,9 +219,9 @@ fn wrong_variables_start_nothing_and_are_named() {
         ("WINDDOWN_LOG_FORMAT", "xml"),
     ] {
         let ended = refused(Winddown::new().command(["touch", &started]).env(name, value).run());
-        told.add([&format!("{name}={value}"), "winddown", "touch", &started], &ended);
+        transcript.add([&format!("{name}={value}"), "winddown", "touch", &started], &ended);
     }
-    told.expect(file!["snapshots/cli/wrong_variables.txt"]);
+    transcript.expect(file!["snapshots/cli/wrong_variables.txt"]);
     assert!(!std::path::Path::new(&started).exists());
 }
 
@@ -232,7 +232,7 @@ fn names_that_are_nearly_ours_are_answered() {
     all_refused(wrong).expect(file!["snapshots/cli/nearly_ours.txt"]);
 }
 
-fn a_variable_that_is_nearly_ours_is_told_once() {
+fn a_variable_that_is_nearly_ours_is_reported_once() {
     let line = "winddown: WINDDOWN_TIMEOUT is not a variable of winddown; did you mean WINDDOWN_TIME_LIMIT?";
     let run = |winddown: Winddown| {
         let run = winddown.command(["printenv", "WINDDOWN_TIMEOUT"]);
@@ -244,8 +244,8 @@ fn a_variable_that_is_nearly_ours_is_told_once() {
     });
     assert!(run(Winddown::new().args(["-q"])).err().is_empty());
     let ended = run(Winddown::new().args(["--log-format", "json"]));
-    let told: serde_json::Value = serde_json::from_str(&ended.err()[0]).expect("JSON");
-    assert_eq!(told["event"], "advice");
+    let found: serde_json::Value = serde_json::from_str(&ended.err()[0]).expect("JSON");
+    assert_eq!(found["event"], "advice");
 }
 
 fn useless_options_start_nothing() {
@@ -272,7 +272,7 @@ fn without_dashes_options_end_at_the_first_word() {
     let words = ["-t", "3s", "printf", "%s\\n", "-t", "x", "--", "--help"];
     let ended = Winddown::new().args(words).run().expect_code(0);
     assert_eq!(ended.out(), ["-t", "x", "--", "--help"]);
-    assert!(ended.err().is_empty(), "{}", ended.told());
+    assert!(ended.err().is_empty(), "{}", ended.dump());
 }
 
 fn subcommand_words_are_commands_anywhere_but_in_front() {
@@ -292,7 +292,7 @@ fn subcommand_words_are_commands_anywhere_but_in_front() {
             _ => "-",
         };
         let ended = refused(run(&[word, "-x"]));
-        assert!([word, remedy].iter().all(|part| ended.err()[0].contains(part)), "{}", ended.told());
+        assert!([word, remedy].iter().all(|part| ended.err()[0].contains(part)), "{}", ended.dump());
     }
 }
 
@@ -300,7 +300,7 @@ fn help_and_version_go_to_stdout_alone() {
     let print = |word: &str| {
         let run = Winddown::new().args([word]).env("WINDDOWN_TIME_LIMIT", "nonsense");
         let ended = run.run().expect_code(0);
-        assert!(ended.err().is_empty(), "{}", ended.told());
+        assert!(ended.err().is_empty(), "{}", ended.dump());
         ended
     };
     for word in ["--version", "-V"] {
@@ -370,7 +370,7 @@ fn help_that_nobody_reads_is_no_error_message() {
     drop(reader);
     let ended = Winddown::new().args(["--help"]).stdout(Stream::Fd(writer.into())).run();
     let ended = ended.expect_signal(libc::SIGPIPE);
-    assert!(ended.err().is_empty(), "{}", ended.told());
+    assert!(ended.err().is_empty(), "{}", ended.dump());
     let ended = Winddown::new().args(["--help"]).stdout(Stream::File("/dev/full".into())).run();
     expect_lines(&refused(ended).err(), str!["winddown: cannot write to stdout: No space left on device"]);
 }

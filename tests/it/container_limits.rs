@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::containers::{assert_killed, assert_not_told, assert_told};
+use crate::containers::{assert_killed, assert_logged, assert_not_logged};
 use crate::support::docker::{Container, WINDDOWN, words};
 use crate::support::running::Running;
 use crate::support::{TempDir, eventually, processes, trials};
@@ -12,7 +12,7 @@ trials![
     long needs("docker") => no_rights_at_all,
     long needs("docker") => what_may_not_be_signalled_is_named,
     long needs("docker") => an_oom_kill_is_not_claimed,
-    long needs("docker") => an_oom_kill_of_a_child_is_told,
+    long needs("docker") => an_oom_kill_of_a_child_is_reported,
     long needs("docker") => no_process_can_be_started,
     long needs("docker") => no_process_is_left_for_the_guard,
     long needs("docker") => a_storm_at_the_limit_of_processes_is_killed,
@@ -28,13 +28,13 @@ fn a_read_only_root() {
     container.docker("stop");
     let ended = run.wait().expect_code(3).expect_nothing_left();
     let lines = ended.err();
-    let [line] = lines.as_slice() else { panic!("one line: {}", ended.told()) };
+    let [line] = lines.as_slice() else { panic!("one line: {}", ended.dump()) };
     let record: serde_json::Value = serde_json::from_str(line).expect("a record");
     assert_eq!(record["stop"]["sender"]["pid"], 0, "{record}");
     assert_eq!((&record["outcome"], &record["exit_status"]), (&"stopped".into(), &3.into()), "{record}");
     let nowhere = Container::new();
     let ended = nowhere.run("--read-only", "--record /record", "--exit 3").wait().expect_code(3);
-    assert_told(&ended, "--record /record: Read-only file system");
+    assert_logged(&ended, "--record /record: Read-only file system");
 }
 
 fn no_rights_at_all() {
@@ -52,8 +52,8 @@ fn no_rights_at_all() {
     assert_eq!(run.fact("status:NoNewPrivs"), "1");
     container.docker("stop");
     let ended = run.wait().expect_code(3).expect_nothing_left();
-    assert_eq!(ended.count_out("d saved"), 1, "{}", ended.told());
-    assert_told(&ended, "asking 3 stragglers: ");
+    assert_eq!(ended.count_out("d saved"), 1, "{}", ended.dump());
+    assert_logged(&ended, "asking 3 stragglers: ");
     assert_killed(&ended, "1 process: deaf (pid ");
 }
 
@@ -70,8 +70,8 @@ fn what_may_not_be_signalled_is_named() {
     container.docker("stop");
     // The kernel kills it all the same when PID 1 exits.
     let ended = run.wait().expect_code(125).expect_nothing_left();
-    assert_told(&ended, &format!("SIGTERM could not be sent to other (pid {other})"));
-    assert_told(&ended, &format!("after SIGKILL: other (pid {other}): it runs as another user"));
+    assert_logged(&ended, &format!("SIGTERM could not be sent to other (pid {other})"));
+    assert_logged(&ended, &format!("after SIGKILL: other (pid {other}): it runs as another user"));
 }
 
 fn an_oom_kill_is_not_claimed() {
@@ -81,30 +81,30 @@ fn an_oom_kill_is_not_claimed() {
     let run =
         container.run_words("--memory 32m --memory-swap 32m", &["-v", "-t", "5s", "--", "sh", "-c", script]);
     let ended = run.wait().expect_code(137).expect_nothing_left();
-    assert_eq!(container.inspect("{{.State.OOMKilled}}"), "true", "{}", ended.told());
-    assert_told(&ended, "died of SIGKILL; asking 1 straggler: d (pid ");
-    assert_told(
+    assert_eq!(container.inspect("{{.State.OOMKilled}}"), "true", "{}", ended.dump());
+    assert_logged(&ended, "died of SIGKILL; asking 1 straggler: d (pid ");
+    assert_logged(
         &ended,
         "died of SIGKILL, not by winddown; its control group counts 1 OOM kill: memory ran out",
     );
-    assert_eq!(ended.count_out("d saved"), 1, "{}", ended.told());
-    assert_not_told(&ended, "SIGKILL after");
-    assert_not_told(&ended, "winddown: killed");
+    assert_eq!(ended.count_out("d saved"), 1, "{}", ended.dump());
+    assert_not_logged(&ended, "SIGKILL after");
+    assert_not_logged(&ended, "winddown: killed");
 }
 
-fn an_oom_kill_of_a_child_is_told() {
+fn an_oom_kill_of_a_child_is_reported() {
     let container = Container::new();
     let script = "sh -c 'a=xxxxxxxx; while :; do a=$a$a; done'; exit 3";
     let run = container.run_words("--memory 32m --memory-swap 32m", &["--", "sh", "-c", script]);
     let ended = run.wait().expect_code(3).expect_nothing_left();
-    assert_told(&ended, "a process died of SIGKILL, not by winddown; its control group counts 1 OOM kill");
+    assert_logged(&ended, "a process died of SIGKILL, not by winddown; its control group counts 1 OOM kill");
 }
 
 fn no_process_can_be_started() {
     let container = Container::new();
     let ended = container.run("--pids-limit 1", "", "--print up").wait().expect_code(125);
     assert_eq!(ended.out(), Vec::<String>::new());
-    assert_told(&ended, "cannot start a process: Resource temporarily unavailable");
+    assert_logged(&ended, "cannot start a process: Resource temporarily unavailable");
 }
 
 /// This user may have two processes: the other init and winddown itself.
@@ -112,7 +112,7 @@ fn no_process_is_left_for_the_guard() {
     let container = Container::new();
     let options = "--init --user 23456 --ulimit nproc=2";
     let ended = container.run(options, "-v", "--print up").wait().expect_code(125);
-    assert_told(&ended, "cannot start a process: Resource temporarily unavailable");
+    assert_logged(&ended, "cannot start a process: Resource temporarily unavailable");
 }
 
 fn a_storm_at_the_limit_of_processes_is_killed() {
@@ -121,7 +121,7 @@ fn a_storm_at_the_limit_of_processes_is_killed() {
     run.wait_out("up");
     let (asked, _) = container.docker("stop");
     let ended = run.wait().expect_code(137).expect_nothing_left();
-    assert!(ended.since(asked) < Duration::from_secs(8), "{}", ended.told());
+    assert!(ended.since(asked) < Duration::from_secs(8), "{}", ended.dump());
     assert_killed(&ended, "");
 }
 
@@ -162,13 +162,13 @@ fn without_newer_system_calls() {
         run.wait_out("got 10 code 0");
         container.docker("kill --signal TERM");
         let ended = run.wait().expect_code(137).expect_nothing_left();
-        assert_eq!(ended.count_out("a got 15 code 0"), 1, "{}", ended.told());
-        assert_not_told(&ended, "could not be sent");
-        assert_not_told(&ended, "lost");
-        assert_told(&ended, "), SIGKILL in 1.5s (-t)");
+        assert_eq!(ended.count_out("a got 15 code 0"), 1, "{}", ended.dump());
+        assert_not_logged(&ended, "could not be sent");
+        assert_not_logged(&ended, "lost");
+        assert_logged(&ended, "), SIGKILL in 1.5s (-t)");
         // A process that dies and is reaped before the list is made is not on it.
         assert_killed(&ended, ": workload (pid ");
-        assert_told(&ended, "died of SIGKILL");
+        assert_logged(&ended, "died of SIGKILL");
     }
 }
 

@@ -30,20 +30,20 @@ trials![
 const FROM_ENGINE: &str = "SIGTERM from outside the container (pid 0, uid 0): stopping";
 
 #[track_caller]
-pub(crate) fn assert_told(ended: &Ended, part: &str) {
-    assert!(ended.err().iter().any(|line| line.contains(part)), "no {part:?}\n{}", ended.told());
+pub(crate) fn assert_logged(ended: &Ended, part: &str) {
+    assert!(ended.err().iter().any(|line| line.contains(part)), "no {part:?}\n{}", ended.dump());
 }
 
 /// Expects the line about the kill. Its time depends on the load, and is measured from outside.
 #[track_caller]
 pub(crate) fn assert_killed(ended: &Ended, victims: &str) {
     let is_it = |line: &String| line.contains("SIGKILL after ") && line.contains(victims);
-    assert!(ended.err().iter().any(is_it), "no SIGKILL to {victims:?}\n{}", ended.told());
+    assert!(ended.err().iter().any(is_it), "no SIGKILL to {victims:?}\n{}", ended.dump());
 }
 
 #[track_caller]
-pub(crate) fn assert_not_told(ended: &Ended, part: &str) {
-    assert!(!ended.err().iter().any(|line| line.contains(part)), "{part:?}\n{}", ended.told());
+pub(crate) fn assert_not_logged(ended: &Ended, part: &str) {
+    assert!(!ended.err().iter().any(|line| line.contains(part)), "{part:?}\n{}", ended.dump());
 }
 
 // Trap 20 and 21: PID 1 can't die of a signal, and its status is what the engine shows.
@@ -66,8 +66,8 @@ fn the_exit_status_is_passed_on() {
     for (container, run, status) in started {
         let ended = run.wait().expect_code(status).expect_nothing_left();
         assert_eq!(container.exit_status(), status);
-        assert_not_told(&ended, "SIGKILL after");
-        assert_eq!(ended.err().is_empty(), ![126, 127, 137].contains(&status), "{}", ended.told());
+        assert_not_logged(&ended, "SIGKILL after");
+        assert_eq!(ended.err().is_empty(), ![126, 127, 137].contains(&status), "{}", ended.dump());
     }
 }
 
@@ -84,8 +84,8 @@ fn docker_stop_is_graceful() {
     assert_eq!(processes::children(container.pid_1()).len(), 1, "no second process as PID 1");
     let (asked, _) = container.docker("stop");
     let ended = run.wait().expect_code(3).expect_nothing_left();
-    assert!(ended.since(asked) < Duration::from_secs(8), "{}", ended.told());
-    assert_eq!(ended.count_out("got 15 code 0 pid 1"), 2, "{}", ended.told());
+    assert!(ended.since(asked) < Duration::from_secs(8), "{}", ended.dump());
+    assert_eq!(ended.count_out("got 15 code 0 pid 1"), 2, "{}", ended.dump());
     assert_eq!(container.exit_status(), 3);
     let logs = container.logs();
     for line in [
@@ -109,10 +109,10 @@ fn an_impatient_engine_kills_first() {
     run.wait_out("up");
     let (asked, _) = container.docker("stop --time 1");
     let ended = run.wait().expect_code(137).expect_nothing_left();
-    assert!(ended.since(asked) < Duration::from_secs(15), "{}", ended.told());
-    assert_told(&ended, "SIGKILL in 20s (-t)");
-    assert_not_told(&ended, "SIGKILL after");
-    assert_not_told(&ended, "killed");
+    assert!(ended.since(asked) < Duration::from_secs(15), "{}", ended.dump());
+    assert_logged(&ended, "SIGKILL in 20s (-t)");
+    assert_not_logged(&ended, "SIGKILL after");
+    assert_not_logged(&ended, "killed");
 }
 
 fn the_limit_is_over_before_a_patient_engine_kills() {
@@ -125,11 +125,11 @@ fn the_limit_is_over_before_a_patient_engine_kills() {
     run.wait_out("up");
     let (asked, _) = container.docker("stop --time 25");
     let ended = run.wait().expect_code(137).expect_nothing_left();
-    assert!(ended.since(asked) >= Duration::from_secs(1), "{}", ended.told());
-    assert!(ended.since(asked) < Duration::from_secs(20), "{}", ended.told());
+    assert!(ended.since(asked) >= Duration::from_secs(1), "{}", ended.dump());
+    assert!(ended.since(asked) < Duration::from_secs(20), "{}", ended.dump());
     assert_eq!(ended.fact("env:WINDDOWN_TIME_LIMIT"), "");
-    assert_told(&ended, FROM_ENGINE);
-    assert_told(&ended, ", SIGKILL in 1s (WINDDOWN_TIME_LIMIT)");
+    assert_logged(&ended, FROM_ENGINE);
+    assert_logged(&ended, ", SIGKILL in 1s (WINDDOWN_TIME_LIMIT)");
     assert_killed(&ended, "1 process: workload (pid ");
     assert_eq!(container.inspect("{{.State.ExitCode}} {{.State.OOMKilled}}"), "137 false");
 }
@@ -141,10 +141,10 @@ fn the_default_limit_is_over_before_the_engine_kills() {
     run.wait_out("up");
     let (asked, _) = container.docker("stop");
     let ended = run.wait().expect_code(137).expect_nothing_left();
-    assert!(ended.since(asked) >= Duration::from_secs(8), "{}", ended.told());
-    assert_told(&ended, " left; still there: workload (pid ");
+    assert!(ended.since(asked) >= Duration::from_secs(8), "{}", ended.dump());
+    assert_logged(&ended, " left; still there: workload (pid ");
     assert_killed(&ended, "1 process: workload (pid ");
-    assert_told(&ended, ": workload (pid ");
+    assert_logged(&ended, ": workload (pid ");
 }
 
 fn docker_kill_sends_a_reload() {
@@ -159,8 +159,8 @@ fn docker_kill_sends_a_reload() {
     assert!(run.is_running(), "none of them asks for a stop");
     container.docker("kill");
     let ended = run.wait().expect_code(137).expect_nothing_left();
-    assert_eq!(ended.count_out("got "), 3, "{}", ended.told());
-    assert_not_told(&ended, "stopping");
+    assert_eq!(ended.count_out("got "), 3, "{}", ended.dump());
+    assert_not_logged(&ended, "stopping");
 }
 
 /// The engine sends STOPSIGNAL; an option of winddown decides whether it is a stop request.
@@ -172,16 +172,16 @@ fn an_image_with_another_stop_signal() {
         ("--stop-on QUIT", "got 3 ", "SIGQUIT from outside the container (pid 0, uid 0): stopping"),
         ("--stop-on QUIT -s TERM", "got 15 ", "SIGQUIT from outside the container (pid 0, uid 0): stopping"),
     ];
-    for (args, got, told) in cases {
+    for (args, got, logged) in cases {
         let container = Container::new();
         let command = container.words(&image, "", &words(args, flags));
         let run = Winddown::bare().command(command).start();
         run.wait_out("up");
         container.docker("stop");
         let ended = run.wait().expect_code(4).expect_nothing_left();
-        assert_eq!(ended.count_out(got), 1, "{}", ended.told());
-        assert_eq!(ended.count_out("got "), 1, "{}", ended.told());
-        assert_told(&ended, told);
+        assert_eq!(ended.count_out(got), 1, "{}", ended.dump());
+        assert_eq!(ended.count_out("got "), 1, "{}", ended.dump());
+        assert_logged(&ended, logged);
     }
 }
 
@@ -197,11 +197,11 @@ fn stragglers_get_their_share_before_pid_1_exits() {
     run.wait_out("up");
     let (asked, _) = container.docker("stop");
     let ended = run.wait().expect_code(3).expect_nothing_left();
-    assert!(ended.since(asked) >= Duration::from_secs(2), "{}", ended.told());
-    assert_eq!(ended.count_out("saves saved"), 1, "{}", ended.told());
-    assert_told(&ended, "asking 2 stragglers: saves (pid ");
+    assert!(ended.since(asked) >= Duration::from_secs(2), "{}", ended.dump());
+    assert_eq!(ended.count_out("saves saved"), 1, "{}", ended.dump());
+    assert_logged(&ended, "asking 2 stragglers: saves (pid ");
     assert_killed(&ended, "1 process: deaf (pid ");
-    assert_told(&ended, ": workload (pid ");
+    assert_logged(&ended, ": workload (pid ");
 }
 
 // Trap 3: one SIGCHLD for many deaths.
@@ -213,7 +213,7 @@ fn no_zombie_is_left_of_1000_orphans() {
     eventually("all orphans are reaped", || processes::children(pid_1).len() == 1);
     container.docker("stop");
     let ended = run.wait().expect_code(3).expect_nothing_left();
-    assert_eq!(ended.count_out("orphans 1000"), 1, "{}", ended.told());
+    assert_eq!(ended.count_out("orphans 1000"), 1, "{}", ended.dump());
 }
 
 fn executed_processes_are_left_alone_until_the_end() {
@@ -235,10 +235,10 @@ fn executed_processes_are_left_alone_until_the_end() {
     let ended = run.wait().expect_code(3).expect_nothing_left();
     stop.wait().expect_code(0);
     detached.expect_nothing_left();
-    assert_told(&ended, "asking 1 straggler: d (pid ");
-    assert_told(&ended, "stopped in ");
+    assert_logged(&ended, "asking 1 straggler: d (pid ");
+    assert_logged(&ended, "stopped in ");
     let executed = executed.wait().expect_code(137).expect_nothing_left();
-    assert_eq!(executed.count_out("got "), 0, "{}", executed.told());
+    assert_eq!(executed.count_out("got "), 0, "{}", executed.dump());
 }
 
 /// Stopping winddown does not stop the clock.
@@ -252,7 +252,7 @@ fn a_paused_container_is_killed_when_it_goes_on() {
     eventually("the deadline is over", || asked.elapsed() > Duration::from_millis(4300));
     let (again, _) = container.docker("unpause");
     let ended = run.wait().expect_code(137).expect_nothing_left();
-    assert!(ended.since(again) < Duration::from_secs(8), "{}", ended.told());
+    assert!(ended.since(again) < Duration::from_secs(8), "{}", ended.dump());
     assert_killed(&ended, "1 process: workload (pid ");
 }
 
@@ -320,9 +320,9 @@ fn beside_another_init_the_guard_works() {
     let killed = run.tag().signal(supervisor.pid, libc::SIGKILL);
     // The kernel kills the main process with it; the other processes get their 500 ms.
     let ended = run.wait().expect_code(137).expect_nothing_left();
-    assert!(ended.since(killed) < Duration::from_secs(10), "{}", ended.told());
-    assert_eq!(ended.count_out("d saved"), 1, "{}", ended.told());
-    assert_told(&ended, "winddown itself was killed: stopping ");
+    assert!(ended.since(killed) < Duration::from_secs(10), "{}", ended.dump());
+    assert_eq!(ended.count_out("d saved"), 1, "{}", ended.dump());
+    assert_logged(&ended, "winddown itself was killed: stopping ");
 }
 
 fn beside_another_init_nothing_outlives_the_container() {
@@ -335,8 +335,8 @@ fn beside_another_init_nothing_outlives_the_container() {
     let [run, doomed] = runs;
     stopped.docker("stop");
     let ended = run.wait().expect_code(3).expect_nothing_left();
-    assert_eq!(ended.count_out("d saved"), 1, "{}", ended.told());
-    assert_told(&ended, "SIGTERM from docker-init (pid 1, uid 0): stopping workload (pid ");
+    assert_eq!(ended.count_out("d saved"), 1, "{}", ended.dump());
+    assert_logged(&ended, "SIGTERM from docker-init (pid 1, uid 0): stopping workload (pid ");
     // The other init ends with its child, and the kernel kills every other process with it.
     let supervisor = processes::info(killed.pid_outside(doomed.number("ppid"))).expect("the inner process");
     doomed.tag().signal(supervisor.parent, libc::SIGKILL);

@@ -26,10 +26,10 @@ fn expect_killed_at(limit: Duration, run: Running) -> Ended {
     assert!(main.ends(), "{} lives on", main.pid());
     let end = Instant::now();
     let ended = run.wait().expect_code(137).expect_nothing_left();
-    assert!(end - asked >= limit, "{}", ended.told());
-    lateness::expect_within(end - asked, limit, (asked, end), || ended.told());
+    assert!(end - asked >= limit, "{}", ended.dump());
+    lateness::expect_within(end - asked, limit, (asked, end), || ended.dump());
     // Descriptors that are still to be closed hold nothing up.
-    assert!(ended.since(asked) < limit + Duration::from_secs(10), "{}", ended.told());
+    assert!(ended.since(asked) < limit + Duration::from_secs(10), "{}", ended.dump());
     ended
 }
 
@@ -81,9 +81,9 @@ fn a_stranger_whose_descriptor_takes_long_to_be_closed_does_not_delay_it() {
         run.wait_out("up");
         let stranger = Winddown::bare()
             .env("NOTIFY_SOCKET", run.fact("env:NOTIFY_SOCKET"))
-            .workload(&format!("{LINGERS} --print told --serve"))
+            .workload(&format!("{LINGERS} --print sent --serve"))
             .start();
-        stranger.wait_out("told");
+        stranger.wait_out("sent");
         expect_killed_at(Duration::from_secs(1), run);
         stranger.signal(libc::SIGKILL);
         stranger.wait();

@@ -37,7 +37,7 @@ fn no_term_is_lost_in_the_first_milliseconds() {
     };
     in_the_first_milliseconds(short_or_long(120, 1000), libc::SIGTERM, prepare, |ended| {
         let ended = ended.expect_code(7);
-        assert_eq!(ended.count_out("got 15 code"), 1, "{}", ended.told());
+        assert_eq!(ended.count_out("got 15 code"), 1, "{}", ended.dump());
     });
 }
 
@@ -47,7 +47,7 @@ fn a_term_in_the_first_milliseconds_ends_the_run() {
     let prepare =
         |winddown: Winddown| winddown.args(["-t", "25s"]).workload("--on TERM [ --exit 7 ] --serve");
     in_the_first_milliseconds(short_or_long(120, 1000), libc::SIGTERM, prepare, |ended| {
-        assert!(ended.code() == Some(7) || ended.signal() == Some(libc::SIGTERM), "{}", ended.told());
+        assert!(ended.code() == Some(7) || ended.signal() == Some(libc::SIGTERM), "{}", ended.dump());
         ended.expect_nothing_left();
     });
 }

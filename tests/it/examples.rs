@@ -37,7 +37,7 @@ fn start(place: &TempDir, options: &[&str], words: &[&str]) -> Running {
 fn stop(run: Running) -> Ended {
     run.signal(libc::SIGTERM);
     let ended = run.wait().expect_nothing_left();
-    assert!(ended.duration < Duration::from_secs(15), "{}", ended.told());
+    assert!(ended.duration < Duration::from_secs(15), "{}", ended.dump());
     ended
 }
 
@@ -48,7 +48,7 @@ fn a_loop_in_bash_ends_after_its_piece() {
     // Its trap must be set: once `sleep` runs, it is.
     eventually("it works", || run.tag().living().iter().any(|one| one.name == "sleep"));
     let ended = stop(run).expect_code(0);
-    assert!(ended.out()[0].ends_with(" pieces, stopped by SIGTERM"), "{}", ended.told());
+    assert!(ended.out()[0].ends_with(" pieces, stopped by SIGTERM"), "{}", ended.dump());
 }
 
 fn a_worker_in_python_waits_for_both() {
@@ -56,7 +56,7 @@ fn a_worker_in_python_waits_for_both() {
     let run = start(&place, &[], &["python3", example("worker.py").to_str().expect("a text")]);
     run.wait_out("ready");
     let ended = stop(run).expect_code(0);
-    assert!(ended.out()[1].starts_with("19.") || ended.out()[1].starts_with("20."), "{}", ended.told());
+    assert!(ended.out()[1].starts_with("19.") || ended.out()[1].starts_with("20."), "{}", ended.dump());
     let run =
         start(&place, &["-t", "infinity"], &["python3", example("worker.py").to_str().expect("a text")]);
     run.wait_out("ready");
@@ -68,7 +68,7 @@ fn a_worker_in_node_ends_with_the_token() {
     let run = start(&place, &[], &["node", example("worker.js").to_str().expect("a text")]);
     run.wait_out("ready");
     let ended = stop(run).expect_code(0);
-    assert_eq!(ended.count_out("done "), 1, "{}", ended.told());
+    assert_eq!(ended.count_out("done "), 1, "{}", ended.dump());
 }
 
 fn a_worker_in_rust_ends_with_the_token() {
@@ -81,8 +81,8 @@ fn a_worker_in_rust_ends_with_the_token() {
     let run = start(&place, &["-s", "WINCH"], &[program]);
     run.wait_out("ready");
     let ended = stop(run).expect_code(0);
-    assert_eq!(ended.count_out("reason=SIGTERM"), 1, "{}", ended.told());
-    assert_eq!(ended.count_out("done "), 1, "{}", ended.told());
+    assert_eq!(ended.count_out("reason=SIGTERM"), 1, "{}", ended.dump());
+    assert_eq!(ended.count_out("done "), 1, "{}", ended.dump());
 }
 
 fn a_batch_job_leaves_its_checkpoint_and_goes_on() {
@@ -98,7 +98,7 @@ fn a_batch_job_leaves_its_checkpoint_and_goes_on() {
     let first = run(&["--extend-max", "1m"], "100000");
     eventually("it works", || first.tag().living().iter().any(|one| one.name == "sleep"));
     let ended = stop(first).expect_code(75);
-    assert_eq!(ended.count_out("granted"), 1, "{}", ended.told());
+    assert_eq!(ended.count_out("granted"), 1, "{}", ended.dump());
     let done: usize =
         std::fs::read_to_string(&checkpoint).expect("a checkpoint").trim().parse().expect("a number");
     let all = (done + 2).to_string();
@@ -107,7 +107,7 @@ fn a_batch_job_leaves_its_checkpoint_and_goes_on() {
         ended.out(),
         [format!("going on after {done}"), format!("all {all} done")],
         "{}",
-        ended.told()
+        ended.dump()
     );
     assert!(!Path::new(&checkpoint).exists());
 }

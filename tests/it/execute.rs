@@ -16,7 +16,7 @@ trials![
     the_search_in_path_is_that_of_the_shell,
     a_script_without_a_first_line_is_run_by_sh,
     a_first_line_is_obeyed,
-    a_failed_start_is_told_to_machines_too,
+    a_failed_start_is_a_json_line_too,
     a_failed_start_has_a_record,
     a_failed_start_without_stderr_has_its_status,
 ];
@@ -25,9 +25,9 @@ trials![
 #[track_caller]
 fn not_run(ended: Ended, code: i32, command: &str, cause: &str) {
     let ended = ended.expect_code(code).expect_nothing_left();
-    assert_eq!(ended.out_bytes(), b"", "{}", ended.told());
+    assert_eq!(ended.out_bytes(), b"", "{}", ended.dump());
     let lines = ended.err();
-    assert_eq!(lines.len(), 1, "{}", ended.told());
+    assert_eq!(lines.len(), 1, "{}", ended.dump());
     let start = format!("winddown: cannot run '{command}': ");
     assert!(lines[0].starts_with(&start), "{}", lines[0]);
     assert!(lines[0].contains(cause), "{cause} is not in {}", lines[0]);
@@ -178,7 +178,7 @@ fn what_was_meant_is_said() {
     );
     for (command, cause) in [("1F=x", "no such command in PATH"), ("a-b=c", "no such command in PATH")] {
         let ended = Winddown::new().command([command]).run();
-        assert!(ended.err()[0].ends_with(cause), "{}", ended.told());
+        assert!(ended.err()[0].ends_with(cause), "{}", ended.dump());
     }
 }
 
@@ -243,7 +243,7 @@ fn a_script_without_a_first_line_is_run_by_sh() {
     guarded_or_not(|winddown| {
         let ended = winddown.command([&script]).more(["a", "b c", ""]).run().expect_code(3);
         assert_eq!(ended.out(), [format!("{script} 3 b c")]);
-        assert!(ended.err().is_empty(), "{}", ended.told());
+        assert!(ended.err().is_empty(), "{}", ended.dump());
     });
     let path = format!("{}:/bin", place.path().display());
     let ended = Winddown::new().command(["script"]).env("PATH", path).run().expect_code(3);
@@ -263,11 +263,11 @@ fn a_first_line_is_obeyed() {
     });
 }
 
-fn a_failed_start_is_told_to_machines_too() {
+fn a_failed_start_is_a_json_line_too() {
     guarded_or_not(|winddown| {
         let ended = winddown.args(["--log-format", "json"]).command(["/no/such"]).run().expect_code(127);
         let lines = ended.err();
-        assert_eq!(lines.len(), 1, "{}", ended.told());
+        assert_eq!(lines.len(), 1, "{}", ended.dump());
         let line: serde_json::Value = serde_json::from_str(&lines[0]).expect("JSON");
         assert_eq!(line["event"], "not-started");
         assert_eq!(line["level"], "error");

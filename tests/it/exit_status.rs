@@ -52,7 +52,7 @@ fn every_code_is_returned() {
     let special = [1, 2, 124, 125, 126, 127, 128, 129, 137, 143];
     for code in (0..=255).step_by(short_or_long(17, 1)).chain(special) {
         let ended = Winddown::new().workload(&format!("--exit {code}")).run().expect_code(code);
-        assert!(ended.err().is_empty(), "{}", ended.told());
+        assert!(ended.err().is_empty(), "{}", ended.dump());
     }
     for code in (0..=255).step_by(17).chain(special) {
         Winddown::new().args(["--no-guard"]).workload(&format!("--exit {code}")).run().expect_code(code);
@@ -68,7 +68,7 @@ fn every_deadly_signal_is_died_of() {
             let ended = winddown.workload(&format!("--die {signal}")).run().expect_signal(signal);
             // For SIGKILL a line says that winddown didn't send it.
             let lines = usize::from(signal == libc::SIGKILL);
-            assert_eq!(ended.err().len(), lines, "{}", ended.told());
+            assert_eq!(ended.err().len(), lines, "{}", ended.dump());
         });
     }
     // Also of signals that winddown inherited as ignored or blocked.
@@ -89,7 +89,7 @@ fn no_core_is_left_in_the_workloads_place() {
             .expect_signal(libc::SIGSEGV);
         // The workload may leave a core: it kept its limit, in blocks of 512 bytes.
         assert_eq!(ended.out(), ["2097152"]);
-        assert!(!ended.status.core_dumped(), "{}", ended.told());
+        assert!(!ended.status.core_dumped(), "{}", ended.dump());
     });
 }
 
@@ -109,7 +109,7 @@ fn a_reader_that_leaves_ends_the_writer() {
         let run = winddown.stdout(Stream::Fd(writer.into())).command(["yes"]).start();
         drop(reader);
         let ended = run.wait().expect_signal(libc::SIGPIPE).expect_nothing_left();
-        assert!(ended.err().is_empty(), "{}", ended.told());
+        assert!(ended.err().is_empty(), "{}", ended.dump());
     });
 }
 
@@ -184,7 +184,7 @@ fn the_run_limit_is_124() {
             let winddown = winddown.args(["--run-limit", "1s", "--remap-exit", "0=9,3=9,138=9"]);
             let workload = format!("--on TERM [ {actions} ] --print up --serve");
             let ended = winddown.workload(&workload).run().expect_code(124).expect_nothing_left();
-            assert_eq!(ended.count_out("got 15"), 1, "{}", ended.told());
+            assert_eq!(ended.count_out("got 15"), 1, "{}", ended.dump());
         });
     }
     // "In time" is about the main process: stragglers had to be killed.
@@ -207,7 +207,7 @@ fn a_run_that_was_too_long_can_have_another_status() {
             let winddown = Winddown::new().args([length, "600ms"]).args(options);
             let workload = format!("--on TERM [ {actions} ] --print up --serve");
             let ended = winddown.workload(&workload).run().expect_code(code).expect_nothing_left();
-            assert_eq!(ended.count_out("got 15"), 1, "{}", ended.told());
+            assert_eq!(ended.count_out("got 15"), 1, "{}", ended.dump());
         }
     }
     let winddown = Winddown::new().args(["--stop-after", "300ms", "--preserve-status"]);
@@ -252,7 +252,7 @@ fn killed_at_the_run_limit_is_137() {
     guarded_or_not(|winddown| {
         let winddown = winddown.args(["--run-limit", "1s", "-t", "300ms", "--remap-exit", "137=0,124=0"]);
         let ended = winddown.workload("--on TERM [ ] --serve").run().expect_code(137).expect_nothing_left();
-        assert!(ended.duration >= Duration::from_secs(1), "{}", ended.told());
+        assert!(ended.duration >= Duration::from_secs(1), "{}", ended.dump());
     });
 }
 
@@ -274,8 +274,8 @@ fn killed_stragglers_leave_the_own_status() {
             let record = place.file("run.json");
             let winddown = winddown.args(["-t", "200ms", "--record", &record]);
             let ended = winddown.workload(&format!("{STRAGGLER} {end}")).run().expect_nothing_left();
-            assert_eq!((ended.code(), ended.signal()), (code, signal), "{}", ended.told());
-            assert_eq!(ended.count_out("s got 15"), 1, "{}", ended.told());
+            assert_eq!((ended.code(), ended.signal()), (code, signal), "{}", ended.dump());
+            assert_eq!(ended.count_out("s got 15"), 1, "{}", ended.dump());
             let record = read_json(record);
             assert_eq!(record["outcome"], "killed");
             assert_eq!(record["killed"][0]["name"], "s");
@@ -338,10 +338,10 @@ fn survivors_are_125() {
         let asked = run.signal(libc::SIGTERM);
         let ended = run.wait().expect_code(125);
         let waited = ended.since(asked);
-        assert!(waited >= Duration::from_millis(600) && waited < Duration::from_secs(5), "{}", ended.told());
+        assert!(waited >= Duration::from_millis(600) && waited < Duration::from_secs(5), "{}", ended.dump());
         let pid = ended.fact("survivor pid");
         let named = format!("survivor (pid {pid}): it runs as another user");
-        assert!(ended.err().iter().any(|line| line.contains(&named)), "{}", ended.told());
+        assert!(ended.err().iter().any(|line| line.contains(&named)), "{}", ended.dump());
         let record = read_json(record);
         assert_eq!((&record["outcome"], &record["exit_status"]), (&"stuck".into(), &125.into()));
         assert_eq!(record["survivors"][0]["name"], "survivor");
@@ -364,8 +364,8 @@ fn no_process_is_125() {
             .before_exec(|| Ok(nix::unistd::setuid(nix::unistd::Uid::from_raw(1_234_567))?))
             .run()
             .expect_code(125);
-        assert_eq!(ended.err().len(), 1, "{}", ended.told());
-        assert!(ended.err()[0].starts_with("winddown: cannot start a process: "), "{}", ended.told());
+        assert_eq!(ended.err().len(), 1, "{}", ended.dump());
+        assert!(ended.err()[0].starts_with("winddown: cannot start a process: "), "{}", ended.dump());
     });
 }
 

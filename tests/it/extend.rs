@@ -13,7 +13,7 @@ trials![
     a_deadline_never_comes_earlier,
     all_extensions_together_are_capped,
     the_time_goes_to_the_current_step,
-    who_asked_is_told,
+    who_asked_is_reported,
     before_a_stop_nothing_is_granted,
     nothing_is_granted_without_a_maximum,
     nothing_is_granted_beyond_the_run_limit,
@@ -21,7 +21,7 @@ trials![
     once_winddown_was_killed_nothing_is_granted,
     asking_for_nothing_more_costs_nothing,
     refusals_do_not_fill_the_log,
-    the_token_tells_the_last_of_many_extensions,
+    the_token_has_the_last_of_many_extensions,
 ];
 
 fn milliseconds(number: u64) -> Duration {
@@ -76,9 +76,9 @@ fn all_extensions_together_are_capped() {
     let asked = run.signal(libc::SIGTERM);
     let ended = run.wait().expect_code(137).expect_nothing_left();
     ended.expect_at(asked, milliseconds(4000));
-    assert_eq!(count(&ended.err(), "not granted"), 1, "{}", ended.told());
-    assert_eq!(count(&ended.err(), "extended by "), 2, "{}", ended.told());
-    assert_eq!(count(&ended.err(), " at the latest"), 1, "{}", ended.told());
+    assert_eq!(count(&ended.err(), "not granted"), 1, "{}", ended.dump());
+    assert_eq!(count(&ended.err(), "extended by "), 2, "{}", ended.dump());
+    assert_eq!(count(&ended.err(), " at the latest"), 1, "{}", ended.dump());
 }
 
 fn the_time_goes_to_the_current_step() {
@@ -99,7 +99,7 @@ fn the_time_goes_to_the_current_step() {
     assert!(killed - quit < 1500.0, "{record}");
 }
 
-fn who_asked_is_told() {
+fn who_asked_is_reported() {
     let run = Winddown::new()
         .args(["--notify", "-t", "9s", "--extend-max", "1m"])
         .workload(
@@ -111,8 +111,8 @@ fn who_asked_is_told() {
     let asker = run.number("asker pid");
     run.signal(libc::SIGTERM);
     let ended = run.wait().expect_code(3);
-    let told = format!(", asked by asker (pid {asker}); SIGKILL in ");
-    assert_eq!(count(&ended.err(), &told), 1, "{}", ended.told());
+    let expected = format!(", asked by asker (pid {asker}); SIGKILL in ");
+    assert_eq!(count(&ended.err(), &expected), 1, "{}", ended.dump());
 }
 
 fn before_a_stop_nothing_is_granted() {
@@ -142,7 +142,7 @@ fn nothing_is_granted_beyond_the_run_limit() {
     run.wait_out("up");
     let ended = run.wait().expect_code(137);
     ended.expect_time(ended.duration, Duration::from_secs(4));
-    assert_eq!(count(&ended.err(), "not granted"), 1, "{}", ended.told());
+    assert_eq!(count(&ended.err(), "not granted"), 1, "{}", ended.dump());
 }
 
 fn the_command_moves_the_deadline_as_well() {
@@ -156,14 +156,14 @@ fn the_command_moves_the_deadline_as_well() {
     let asked = run.signal(libc::SIGTERM);
     let ended = run.wait().expect_code(137).expect_nothing_left();
     ended.expect_at(asked, Duration::from_secs(5));
-    assert_eq!(count(&ended.err(), ", asked by winddown (pid "), 1, "{}", ended.told());
-    let told = std::fs::read_to_string(place.file("token")).expect("a token");
+    assert_eq!(count(&ended.err(), ", asked by winddown (pid "), 1, "{}", ended.dump());
+    let found = std::fs::read_to_string(place.file("token")).expect("a token");
     // The line has the moved deadline.
     let at: u128 =
-        told.lines().find_map(|line| line.strip_prefix("deadline_monotonic_ms=")).unwrap().parse().unwrap();
+        found.lines().find_map(|line| line.strip_prefix("deadline_monotonic_ms=")).unwrap().parse().unwrap();
     let now = crate::token::monotonic_ms();
     let since_the_request = ended.since(asked) + ended.end.elapsed();
-    assert!(at + since_the_request.as_millis() + 2 >= now + 5000, "{told} at {now}");
+    assert!(at + since_the_request.as_millis() + 2 >= now + 5000, "{found} at {now}");
 }
 
 fn once_winddown_was_killed_nothing_is_granted() {
@@ -211,7 +211,7 @@ fn refusals_do_not_fill_the_log() {
     assert_eq!(read_json(&record)["left_out"]["extensions"], 40, "{err:#?}");
 }
 
-fn the_token_tells_the_last_of_many_extensions() {
+fn the_token_has_the_last_of_many_extensions() {
     let place = TempDir::new();
     let file = place.file("token");
     let many: Vec<String> =
@@ -225,8 +225,8 @@ fn the_token_tells_the_last_of_many_extensions() {
     run.signal(libc::SIGTERM);
     run.wait_out("barrier over");
     let left = || {
-        let told = std::fs::read_to_string(&file).ok()?;
-        let at = told.lines().find_map(|line| line.strip_prefix("deadline_monotonic_ms="))?;
+        let found = std::fs::read_to_string(&file).ok()?;
+        let at = found.lines().find_map(|line| line.strip_prefix("deadline_monotonic_ms="))?;
         at.parse::<u128>().ok()?.checked_sub(crate::token::monotonic_ms())
     };
     eventually("the last extension is in the token", || left().is_some_and(|left| left > 20_000));

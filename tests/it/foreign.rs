@@ -77,7 +77,7 @@ fn children_from_before_are_not_waited_for() {
         place.write("go", "");
         // winddown doesn't mention them either: they are not stragglers.
         let ended = run.wait().expect_code(3);
-        assert!(ended.err().is_empty(), "{}", ended.told());
+        assert!(ended.err().is_empty(), "{}", ended.dump());
         unharmed(&log);
     });
 }
@@ -97,7 +97,7 @@ fn children_from_before_are_reaped() {
         });
         run.signal(libc::SIGTERM);
         let ended = run.wait().expect_signal(libc::SIGTERM).expect_nothing_left();
-        assert_eq!(ended.err().len(), 2, "only the stop is logged: {}", ended.told());
+        assert_eq!(ended.err().len(), 2, "only the stop is logged: {}", ended.dump());
     });
 }
 
@@ -133,7 +133,7 @@ fn children_from_before_may_leave_orphans() {
         });
         place.write("go", "");
         let ended = run.wait().expect_code(3);
-        assert!(ended.err().is_empty(), "{}", ended.told());
+        assert!(ended.err().is_empty(), "{}", ended.dump());
         assert!(processes::is_alive(kid), "{:?}", file_lines(&log));
         assert!(!file_lines(&log).iter().any(|line| line.contains("got")), "{:?}", file_lines(&log));
     });
@@ -157,7 +157,7 @@ fn a_process_of_the_workload_may_get_the_id_of_one_from_before() {
         .command(["sh", "-c", main])
         .run()
         .expect_code(137);
-    assert_eq!(ended.out(), ["recycled"], "{}", ended.told());
+    assert_eq!(ended.out(), ["recycled"], "{}", ended.dump());
     let id = wait_file_number(&id, "");
     let record = read_json(&record);
     let killed = record["killed"].as_array().expect("a list");

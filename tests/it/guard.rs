@@ -151,7 +151,7 @@ fn inner_killed_the_rest_is_asked_and_then_killed() {
     let ended = run.wait().expect_code(137).expect_nothing_left();
     ended.expect_at(killed, GRACE);
     // a to d; the kernel killed the main process.
-    assert_eq!(ended.count_out("got 15"), 4, "{}", ended.told());
+    assert_eq!(ended.count_out("got 15"), 4, "{}", ended.dump());
     expect_log(
         &ended.err()[1..2],
         str!["winddown: winddown itself was killed: stopping workload (pid [PID]), SIGKILL in 500ms"],
@@ -159,7 +159,7 @@ fn inner_killed_the_rest_is_asked_and_then_killed() {
     let record = read_json(&file);
     assert_eq!(record["stop"]["cause"], "winddown-killed");
     // It started only once.
-    assert_eq!(ended.err().iter().filter(|line| line.contains("started ")).count(), 1, "{}", ended.told());
+    assert_eq!(ended.err().iter().filter(|line| line.contains("started ")).count(), 1, "{}", ended.dump());
     let is_start = |entry: &&Value| entry["message"].as_str().is_some_and(|line| line.contains("started "));
     assert_eq!(list(&record, "log").iter().filter(is_start).count(), 0, "{record}");
     assert!(list(&record, "phases").iter().all(|entry| entry["phase"] != "running"), "{record}");
@@ -229,7 +229,7 @@ fn inner_killed_in_the_first_milliseconds() {
         let killed = inner.unwrap().signal(libc::SIGKILL);
         let ended = run.wait().expect_nothing_left();
         ended.expect_within(killed, GRACE);
-        assert!([Some(125), Some(137)].contains(&ended.code()), "kill {number}: {}", ended.told());
+        assert!([Some(125), Some(137)].contains(&ended.code()), "kill {number}: {}", ended.dump());
         early.fetch_add(u32::from(ended.code() == Some(125)), Ordering::Relaxed);
         let record = read_json(&file);
         assert_eq!(record["exit_status"], ended.code().unwrap(), "kill {number}: {record}");
@@ -251,7 +251,7 @@ fn both_killed_the_main_process_dies_too() {
         gone(&run, killed);
         // The outer process may have ended between the two kills.
         let ended = run.wait();
-        assert!(ended.code() == Some(137) || ended.signal() == Some(libc::SIGKILL), "{}", ended.told());
+        assert!(ended.code() == Some(137) || ended.signal() == Some(libc::SIGKILL), "{}", ended.dump());
     }
 }
 
@@ -346,8 +346,8 @@ fn inner_killed_a_main_process_of_another_user_is_killed_too() {
     run.wait_out("up");
     let killed = kill(&run, Which::Inner);
     let ended = run.wait().expect_code(137).expect_nothing_left();
-    assert!(ended.since(killed) >= GRACE, "{}", ended.told());
-    assert_eq!(ended.count_out("got 15"), 1, "{}", ended.told());
+    assert!(ended.since(killed) >= GRACE, "{}", ended.dump());
+    assert_eq!(ended.count_out("got 15"), 1, "{}", ended.dump());
     // On a terminal it has no group of its own.
     let mut pty = Pty::bash();
     pty.line("$WD -t 20s -- $WL --setuid 65534 --on TERM [ ] --say pid --print up --serve");
@@ -447,8 +447,8 @@ fn inner_stopped_loses_no_signal_and_no_time() {
     assert!(!holds_within(Duration::from_millis(1500), || run.out().len() > 1), "{:?}", run.out());
     let from = run.tag().signal(inner, libc::SIGCONT);
     let ended = run.wait().expect_code(137).expect_nothing_left();
-    assert_eq!(ended.count_out("got 10"), 1, "{}", ended.told());
-    assert_eq!(ended.count_out("got 15"), 1, "{}", ended.told());
-    assert!(ended.since(asked) >= Duration::from_secs(3), "{}", ended.told());
-    assert!(ended.since(from) < Duration::from_millis(2800), "{}", ended.told());
+    assert_eq!(ended.count_out("got 10"), 1, "{}", ended.dump());
+    assert_eq!(ended.count_out("got 15"), 1, "{}", ended.dump());
+    assert!(ended.since(asked) >= Duration::from_secs(3), "{}", ended.dump());
+    assert!(ended.since(from) < Duration::from_millis(2800), "{}", ended.dump());
 }

@@ -51,7 +51,7 @@ fn without_descriptors_for_it_there_is_no_guard() {
     run.signal(libc::SIGTERM);
     run.wait().expect_signal(libc::SIGTERM).expect_nothing_left();
     let quiet = Winddown::new().limit(libc::RLIMIT_NOFILE, 4).command(["true"]).run().expect_code(0);
-    assert!(quiet.err().is_empty(), "{}", quiet.told());
+    assert!(quiet.err().is_empty(), "{}", quiet.dump());
 }
 
 /// As under a profile that refuses the call.

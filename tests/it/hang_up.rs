@@ -66,9 +66,10 @@ fn close(pty: &mut Pty, log: &str) {
     wait_logged(log, "got 1 ");
     pty.tag().assert_nothing_left();
     let logged = fs::read_to_string(log).unwrap();
-    let told: Vec<&str> = logged.lines().filter(|line| line.starts_with("got 1 ")).collect();
-    assert!(told.iter().filter(|line| line.starts_with(&shell)).count() <= 1, "{logged}");
-    let others = told.iter().filter(|line| !line.starts_with(&shell) && !line.starts_with("got 1 code 128 "));
+    let found: Vec<&str> = logged.lines().filter(|line| line.starts_with("got 1 ")).collect();
+    assert!(found.iter().filter(|line| line.starts_with(&shell)).count() <= 1, "{logged}");
+    let others =
+        found.iter().filter(|line| !line.starts_with(&shell) && !line.starts_with("got 1 code 128 "));
     assert_eq!(others.count(), 0, "winddown signalled it again:\n{logged}");
 }
 
@@ -273,9 +274,9 @@ fn ends_its_job_when_it_leaves(shell: &Shell) {
         pty.keys(&format!("{}\r", shell.first));
         pty.keys(&format!("{job} &\r"));
         wait_logged(&log, "up");
-        let told = || fs::read_to_string(&log).unwrap_or_default().matches("got 1 ").count();
+        let found = || fs::read_to_string(&log).unwrap_or_default().matches("got 1 ").count();
         pty.keys(&format!("{}\r", shell.reload));
-        eventually("it reloads", || told() > 0);
+        eventually("it reloads", || found() > 0);
         // Some shells first warn that there are jobs.
         pty.keys("exit\rexit\r");
         pty.wait();

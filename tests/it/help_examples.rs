@@ -28,7 +28,7 @@ fn examples(subcommand: &[&str]) -> Vec<String> {
     let commands = lines.take_while(|line| !line.is_empty()).filter(|line| line.starts_with("  winddown "));
     let commands: Vec<String> =
         commands.map(|line| line.trim().split("  ").next().unwrap_or_default().to_owned()).collect();
-    assert_eq!(commands.is_empty(), ended.code() != Some(0), "{}", ended.told());
+    assert_eq!(commands.is_empty(), ended.code() != Some(0), "{}", ended.dump());
     commands
 }
 
@@ -75,9 +75,9 @@ fn examples_of_the_main_job_serve_and_stop() {
         }
         run.signal(libc::SIGTERM);
         let ended = run.wait().expect_nothing_left();
-        assert!(ended.told().contains("winddown: stopped in "), "{example}: {}", ended.told());
+        assert!(ended.dump().contains("winddown: stopped in "), "{example}: {}", ended.dump());
         // Not: what it left behind, when it put itself into the background.
-        assert!(!ended.told().contains("left behind"), "{example}: {}", ended.told());
+        assert!(!ended.dump().contains("left behind"), "{example}: {}", ended.dump());
     }
 }
 
@@ -107,6 +107,6 @@ fn examples_of_token_end_with_the_stop() {
         eventually("its token is looked at", || run.tag().living().len() >= 4);
         run.signal(libc::SIGTERM);
         let ended = run.wait().expect_nothing_left();
-        assert!(ended.told().contains("winddown: stopped in "), "{example}: {}", ended.told());
+        assert!(ended.dump().contains("winddown: stopped in "), "{example}: {}", ended.dump());
     }
 }

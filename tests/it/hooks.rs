@@ -15,22 +15,22 @@ use crate::terminal::{expect_status, in_bash};
 trials![
     a_hook_gets_what_winddown_was_given,
     a_hook_has_the_streams_of_the_log_and_no_input,
-    a_hook_is_told_the_deadline,
-    a_hook_is_told_nothing_of_another_stop,
+    a_hook_learns_the_deadline,
+    a_hook_learns_nothing_of_another_stop,
     a_hook_that_ends_early_begins_the_next_step,
     a_hook_that_takes_too_long_is_killed_and_the_stop_goes_on,
     what_a_hook_leaves_behind_goes_with_it,
     winddown_waits_for_the_end_of_every_hook,
-    a_hook_that_fails_is_told_in_one_line,
-    what_becomes_of_hooks_is_told_to_machines,
+    a_hook_that_fails_is_reported_in_one_line,
+    what_becomes_of_hooks_is_in_json_lines,
     a_hook_is_waited_for_though_sigchld_was_ignored,
     needs("root", "setpriv", "prlimit") => no_process_is_left_for_a_hook,
     hooks_are_killed_with_everybody_and_not_named,
     a_signal_of_the_hook_is_one_from_outside,
     winddown_killed_in_a_hook_leaves_nothing_of_it,
     winddown_killed_without_a_guard_ends_the_hook_too,
-    the_hook_after_the_end_is_told_how_it_ended,
-    the_hook_after_a_kill_is_told_so,
+    the_hook_after_the_end_learns_how_it_ended,
+    the_hook_after_a_kill_learns_of_it,
     the_hook_after_the_end_comes_when_nothing_is_left,
     a_hook_after_the_end_that_takes_too_long_is_killed,
     a_hook_after_the_end_changes_no_status,
@@ -57,20 +57,20 @@ fn asked(winddown: Winddown, flags: &str) -> Running {
 
 /// The value of a fact that a hook has printed.
 #[track_caller]
-fn told(ended: &Ended, name: &str) -> String {
+fn printed(ended: &Ended, name: &str) -> String {
     let lines = ended.err();
     let found = lines.iter().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    found.unwrap_or_else(|| panic!("no fact {name}\n{}", ended.told())).to_owned()
+    found.unwrap_or_else(|| panic!("no fact {name}\n{}", ended.dump())).to_owned()
 }
 
 /// How many of winddown's own lines contain this text.
-fn count_told(ended: &Ended, part: &str) -> usize {
+fn count_logged(ended: &Ended, part: &str) -> usize {
     ended.err().iter().filter(|line| line.starts_with("winddown: ") && line.contains(part)).count()
 }
 
 #[track_caller]
-fn expect_told_once(ended: &Ended, part: &str) {
-    assert_eq!(count_told(ended, part), 1, "{part}\n{}", ended.told());
+fn expect_logged_once(ended: &Ended, part: &str) {
+    assert_eq!(count_logged(ended, part), 1, "{part}\n{}", ended.dump());
 }
 
 #[track_caller]
@@ -101,22 +101,22 @@ fn a_hook_gets_what_winddown_was_given() {
         let run = asked(winddown, "--say pgid,mask,ignored");
         let group = run.number("pgid");
         let ended = run.wait().expect_signal(libc::SIGTERM).expect_nothing_left();
-        assert_eq!(told(&ended, "mask"), ended.fact("mask"), "{}", ended.told());
-        assert_eq!(told(&ended, "ignored"), ended.fact("ignored"), "{}", ended.told());
-        assert_eq!(told(&ended, "fds"), "0,1,2", "{}", ended.told());
-        assert_eq!(told(&ended, "fd:0"), "/dev/null", "{}", ended.told());
-        assert_eq!(told(&ended, "cwd"), directory.display().to_string());
-        assert_eq!(told(&ended, "args"), "612062 - 24484f4d45", "{}", ended.told());
-        assert_eq!(told(&ended, "env:GIVEN"), "a b");
+        assert_eq!(printed(&ended, "mask"), ended.fact("mask"), "{}", ended.dump());
+        assert_eq!(printed(&ended, "ignored"), ended.fact("ignored"), "{}", ended.dump());
+        assert_eq!(printed(&ended, "fds"), "0,1,2", "{}", ended.dump());
+        assert_eq!(printed(&ended, "fd:0"), "/dev/null", "{}", ended.dump());
+        assert_eq!(printed(&ended, "cwd"), directory.display().to_string());
+        assert_eq!(printed(&ended, "args"), "612062 - 24484f4d45", "{}", ended.dump());
+        assert_eq!(printed(&ended, "env:GIVEN"), "a b");
         assert!(
             ended.err().iter().any(|line| line.trim_end() == "env:WINDDOWN_KILL_WAIT"),
             "{}",
-            ended.told()
+            ended.dump()
         );
-        assert_eq!(told(&ended, "env:SHUTDOWN_LIMIT_MS"), "20000");
+        assert_eq!(printed(&ended, "env:SHUTDOWN_LIMIT_MS"), "20000");
         // A group of its own, which its keeper leads.
-        assert_eq!(told(&ended, "pgid"), told(&ended, "ppid"), "{}", ended.told());
-        assert_ne!(told(&ended, "pgid"), group.to_string());
+        assert_eq!(printed(&ended, "pgid"), printed(&ended, "ppid"), "{}", ended.dump());
+        assert_ne!(printed(&ended, "pgid"), group.to_string());
     });
 }
 
@@ -135,8 +135,8 @@ fn a_hook_has_the_streams_of_the_log_and_no_input() {
         assert_eq!(ended.fact("line"), "for the workload");
         let lines = ended.err();
         let own: Vec<&String> = lines.iter().filter(|line| !line.starts_with("winddown: ")).collect();
-        assert_eq!(own, ["read", "seen"], "{}", ended.told());
-        assert!(!ended.out().iter().any(|line| line == "read"), "{}", ended.told());
+        assert_eq!(own, ["read", "seen"], "{}", ended.dump());
+        assert!(!ended.out().iter().any(|line| line == "read"), "{}", ended.dump());
     }
     // With all streams closed, the hook still has all three: no file that it opens gets their numbers.
     let place = TempDir::new();
@@ -153,7 +153,7 @@ fn milliseconds_since_epoch(time: SystemTime) -> u128 {
     time.duration_since(SystemTime::UNIX_EPOCH).expect("a time after 1970").as_millis()
 }
 
-fn a_hook_is_told_the_deadline() {
+fn a_hook_learns_the_deadline() {
     guarded_or_not(|winddown| {
         let plan = format!("wait 200ms, run '{}' 5s, TERM", program("--say env:SHUTDOWN_DEADLINE_MS"));
         let run = winddown.args(["-t", "20s", "--stop", &plan]).workload("--print up --serve").start();
@@ -163,20 +163,20 @@ fn a_hook_is_told_the_deadline() {
         run.wait_err("SIGKILL in 20s");
         let after = milliseconds_since_epoch(SystemTime::now());
         let ended = run.wait();
-        let deadline: u128 = told(&ended, "env:SHUTDOWN_DEADLINE_MS").parse().expect("a number");
+        let deadline: u128 = printed(&ended, "env:SHUTDOWN_DEADLINE_MS").parse().expect("a number");
         // Each time is cut to milliseconds.
-        assert!(deadline + 2 >= before + 20_000, "{deadline} is too early for {before}\n{}", ended.told());
-        assert!(deadline <= after + 20_002, "{deadline} is too late for {after}\n{}", ended.told());
+        assert!(deadline + 2 >= before + 20_000, "{deadline} is too early for {before}\n{}", ended.dump());
+        assert!(deadline <= after + 20_002, "{deadline} is too late for {after}\n{}", ended.dump());
     });
     let hook = program("--say env:SHUTDOWN_DEADLINE_MS,env:SHUTDOWN_LIMIT_MS");
     let ended = asked(Winddown::new().args(["-t", "infinity", "--pre-stop", &hook]), "").wait();
     for name in ["env:SHUTDOWN_DEADLINE_MS", "env:SHUTDOWN_LIMIT_MS"] {
-        assert!(ended.err().iter().any(|line| line.trim_end() == name), "{}", ended.told());
+        assert!(ended.err().iter().any(|line| line.trim_end() == name), "{}", ended.dump());
     }
 }
 
 /// Another winddown's hook may run winddown.
-fn a_hook_is_told_nothing_of_another_stop() {
+fn a_hook_learns_nothing_of_another_stop() {
     let say = program("--say env:SHUTDOWN_DEADLINE_MS,env:SHUTDOWN_OUTCOME,env:SHUTDOWN_EXIT_STATUS");
     let names = ["SHUTDOWN_DEADLINE_MS", "SHUTDOWN_OUTCOME", "SHUTDOWN_EXIT_STATUS"];
     for (option, limit, expected) in
@@ -186,7 +186,7 @@ fn a_hook_is_told_nothing_of_another_stop() {
         let ended = asked(winddown.args(["-t", limit, option, &say]), "").wait();
         for (name, expected) in names.iter().zip(expected) {
             let line = format!("env:{name} {expected}");
-            assert!(ended.err().iter().any(|told| told.trim() == line.trim()), "{line}\n{}", ended.told());
+            assert!(ended.err().iter().any(|found| found.trim() == line.trim()), "{line}\n{}", ended.dump());
         }
     }
 }
@@ -196,8 +196,8 @@ fn a_hook_that_ends_early_begins_the_next_step() {
         let options = ["-t", "60s", "--stop", "run true 25s, run true 25s, TERM"];
         let started = Instant::now();
         let ended = asked(winddown.args(options), "--on TERM [ --exit 3 ]").wait().expect_code(3);
-        assert!(started.elapsed() < Duration::from_secs(15), "{}", ended.told());
-        assert_eq!(count_told(&ended, "hook 'true'"), 0, "what went well is a detail: {}", ended.told());
+        assert!(started.elapsed() < Duration::from_secs(15), "{}", ended.dump());
+        assert_eq!(count_logged(&ended, "hook 'true'"), 0, "what went well is a detail: {}", ended.dump());
     });
 }
 
@@ -210,7 +210,7 @@ fn a_hook_that_takes_too_long_is_killed_and_the_stop_goes_on() {
         let plan = format!("run \"{hook}\" 400ms, TERM");
         let options = ["-t", "30s", "--record", &file, "--stop", &plan];
         let ended = asked(winddown.args(options), "--on TERM [ --exit 3 ]").wait().expect_code(3);
-        expect_told_once(&ended, "had no time left and was killed");
+        expect_logged_once(&ended, "had no time left and was killed");
         let record = read_json(&file);
         let [stop, asked] =
             [&record["stop"], &record["signals"][0]].map(|one| one["at_ms"].as_f64().expect("ms"));
@@ -248,9 +248,9 @@ fn what_a_hook_leaves_behind_goes_with_it() {
         assert!(
             !crate::support::file_lines(&log).iter().any(|line| line.contains("got ")),
             "{}",
-            ended.told()
+            ended.dump()
         );
-        assert_eq!(count_told(&ended, "left1") + count_told(&ended, "l2 (pid"), 0, "{}", ended.told());
+        assert_eq!(count_logged(&ended, "left1") + count_logged(&ended, "l2 (pid"), 0, "{}", ended.dump());
         let record = read_json(&file);
         let signals = record["signals"].as_array().expect("a list");
         assert!(signals.iter().all(|one| one["target"]["name"] == "workload"), "{record:#}");
@@ -268,7 +268,7 @@ fn winddown_waits_for_the_end_of_every_hook() {
     });
 }
 
-fn a_hook_that_fails_is_told_in_one_line() {
+fn a_hook_that_fails_is_reported_in_one_line() {
     let place = TempDir::new();
     let plain = place.write("plain", "text");
     for (hook, line) in [
@@ -289,23 +289,23 @@ fn a_hook_that_fails_is_told_in_one_line() {
                 .wait()
                 .expect_code(4)
                 .expect_nothing_left();
-            expect_told_once(&ended, line);
-            assert_eq!(count_told(&ended, "hook '"), 1, "{}", ended.told());
+            expect_logged_once(&ended, line);
+            assert_eq!(count_logged(&ended, "hook '"), 1, "{}", ended.dump());
         }
     }
 }
 
-fn what_becomes_of_hooks_is_told_to_machines() {
+fn what_becomes_of_hooks_is_in_json_lines() {
     let plan = "run 'sleep 20' 100ms, run no-such-command-here, run true, TERM";
     let options = ["--log-format", "json", "-v", "--stop", plan, "-t", "30s"];
     let ended = asked(Winddown::new().args(options), "").wait();
     let lines: Vec<Value> = ended.err().iter().filter_map(|line| serde_json::from_str(line).ok()).collect();
     let of_hooks =
         lines.iter().filter(|line| line["event"].as_str().is_some_and(|event| event.starts_with("hook-")));
-    let told: Vec<_> =
+    let found: Vec<_> =
         of_hooks.map(|line| [&line["event"], &line["level"], &line["hook"], &line["exit"]]).collect();
     assert_eq!(
-        json!(told),
+        json!(found),
         json!([
             ["hook-overran", "info", "sleep 20", null],
             ["hook-ended", "info", "no-such-command-here", { "code": 127 }],
@@ -326,8 +326,8 @@ fn a_hook_is_waited_for_though_sigchld_was_ignored() {
         ]);
         let started = Instant::now();
         let ended = asked(winddown, "--on TERM [ --exit 4 ]").wait().expect_code(4);
-        assert!(started.elapsed() < Duration::from_secs(15), "its share is 20 s: {}", ended.told());
-        expect_told_once(&ended, "exited with 3");
+        assert!(started.elapsed() < Duration::from_secs(15), "its share is 20 s: {}", ended.dump());
+        expect_logged_once(&ended, "exited with 3");
     });
 }
 
@@ -357,7 +357,7 @@ fn no_process_is_left_for_a_hook() {
     assert!(status.expect("setpriv").success());
     run.signal(libc::SIGTERM);
     let ended = run.wait().expect_code(3).expect_nothing_left();
-    assert_eq!(count_told(&ended, "hook 'true' could not be started: Resource"), 3, "{}", ended.told());
+    assert_eq!(count_logged(&ended, "hook 'true' could not be started: Resource"), 3, "{}", ended.dump());
     let record = read_json(&file);
     let results: Vec<&Value> =
         record["hooks"].as_array().expect("a list").iter().map(|one| &one["result"]).collect();
@@ -390,7 +390,7 @@ fn hooks_are_killed_with_everybody_and_not_named() {
             let record = read_json(&file);
             assert_eq!(record["killed"].as_array().map(Vec::len), Some(1), "{record:#}");
             assert_eq!(record["killed"][0]["name"], "workload");
-            expect_told_once(&ended, "to 1 process: workload");
+            expect_logged_once(&ended, "to 1 process: workload");
         });
     }
 }
@@ -438,13 +438,13 @@ const SAY_END: &str = "--say env:SHUTDOWN_OUTCOME,env:SHUTDOWN_EXIT_STATUS,env:S
 
 #[track_caller]
 fn expect_end(ended: &Ended, outcome: &str, status: i32) {
-    assert_eq!(told(ended, "env:SHUTDOWN_OUTCOME"), outcome, "{}", ended.told());
-    assert_eq!(told(ended, "env:SHUTDOWN_EXIT_STATUS"), status.to_string(), "{}", ended.told());
+    assert_eq!(printed(ended, "env:SHUTDOWN_OUTCOME"), outcome, "{}", ended.dump());
+    assert_eq!(printed(ended, "env:SHUTDOWN_EXIT_STATUS"), status.to_string(), "{}", ended.dump());
     let shown = ended.code().or(ended.signal().map(|signal| signal + 128));
-    assert_eq!(shown, Some(status), "{}", ended.told());
+    assert_eq!(shown, Some(status), "{}", ended.dump());
 }
 
-fn the_hook_after_the_end_is_told_how_it_ended() {
+fn the_hook_after_the_end_learns_how_it_ended() {
     guarded_or_not(|winddown| {
         let hook = program(SAY_END);
         let winddown = winddown.args(["-t", "20s", "--post-stop", &hook]);
@@ -465,7 +465,7 @@ fn the_hook_after_the_end_is_told_how_it_ended() {
     expect_end(&with(&["-t", "200ms"]).workload(stragglers).run(), "killed", 4);
 }
 
-fn the_hook_after_a_kill_is_told_so() {
+fn the_hook_after_a_kill_learns_of_it() {
     let hook = program(SAY_END);
     for limit in ["200ms", "0"] {
         let ended = asked(Winddown::new().args(["-t", limit, "--post-stop", &hook]), "--ignore TERM").wait();
@@ -488,7 +488,7 @@ fn the_hook_after_the_end_comes_when_nothing_is_left() {
         assert_eq!(ended.count_out("d done"), 1);
         let own: Vec<String> =
             ended.err().into_iter().filter(|line| !line.starts_with("winddown: ")).collect();
-        assert_eq!(own, ["after"], "{}", ended.told());
+        assert_eq!(own, ["after"], "{}", ended.dump());
     });
 }
 
@@ -498,9 +498,9 @@ fn a_hook_after_the_end_that_takes_too_long_is_killed() {
         let winddown = winddown.args(["-t", "20s", "--hook-limit", "400ms", "--post-stop", &hook]);
         let started = Instant::now();
         let ended = winddown.workload("--exit 3").run().expect_code(3).expect_nothing_left();
-        assert!(ended.duration >= Duration::from_millis(400), "{}", ended.told());
-        assert!(started.elapsed() < Duration::from_secs(10), "{}", ended.told());
-        expect_told_once(&ended, "had no time left and was killed");
+        assert!(ended.duration >= Duration::from_millis(400), "{}", ended.dump());
+        assert!(started.elapsed() < Duration::from_secs(10), "{}", ended.dump());
+        expect_logged_once(&ended, "had no time left and was killed");
     });
 }
 
@@ -515,16 +515,16 @@ fn a_hook_after_the_end_changes_no_status() {
         assert_eq!(record["hooks"][0]["exit"], json!({ "code": 9 }));
     });
     let ended = Winddown::new().args(["--post-stop", "true"]).workload("--die TERM").run();
-    assert_eq!(ended.signal(), Some(libc::SIGTERM), "{}", ended.told());
+    assert_eq!(ended.signal(), Some(libc::SIGTERM), "{}", ended.dump());
     let quiet = Winddown::new().args(["--post-stop", "true"]).workload("--exit 0").run();
-    assert!(quiet.err().is_empty(), "as silent as env: {}", quiet.told());
+    assert!(quiet.err().is_empty(), "as silent as env: {}", quiet.dump());
 }
 
 fn without_a_start_nothing_follows_the_end() {
     guarded_or_not(|winddown| {
         let winddown = winddown.args(["--pre-stop", "echo hook", "--post-stop", "echo hook"]);
         let ended = winddown.command(["no-such-command-here"]).run().expect_code(127);
-        assert_eq!(ended.err().len(), 1, "{}", ended.told());
+        assert_eq!(ended.err().len(), 1, "{}", ended.dump());
     });
 }
 
@@ -581,7 +581,7 @@ fn pid_1_runs_hooks_and_kills_them() {
     let options = ["-t", "20s", "--hook-limit", "500ms", "--record", &file];
     let winddown = Winddown::new().pid_1().args(options).args(["--pre-stop", &hook, "--post-stop", &hook]);
     let ended = asked(winddown, "--on TERM [ --exit 3 ]").wait().expect_code(3).expect_nothing_left();
-    assert_eq!(count_told(&ended, "had no time left and was killed"), 2, "{}", ended.told());
+    assert_eq!(count_logged(&ended, "had no time left and was killed"), 2, "{}", ended.dump());
     let record = read_json(&file);
     assert_eq!((&record["outcome"], &record["killed"]), (&json!("stopped"), &json!([])), "{record:#}");
     let signals = record["signals"].as_array().expect("a list");

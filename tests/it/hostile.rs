@@ -20,10 +20,10 @@ trials![
     a_full_disk_behind_stderr_changes_nothing,
     alone => few_descriptors_are_enough_to_kill,
     memory_that_cannot_grow_is_enough_to_kill,
-    little_memory_is_enough_or_told,
+    little_memory_is_enough_or_reported,
     needs("root", "setpriv") => a_workload_at_its_limit_of_processes_is_killed,
     needs("root", "setpriv") => one_process_more_is_enough,
-    needs("root", "setpriv") => no_process_more_is_told,
+    needs("root", "setpriv") => no_process_more_is_named,
     calls_that_a_container_forbids_are_done_without,
     needs("pid-namespace") => a_workload_in_a_namespace_of_its_own_is_killed,
     needs("pid-namespace") => a_winddown_that_is_pid_1_of_the_workload_stops_with_all,
@@ -99,7 +99,7 @@ fn nothing_has_to_be_writable() {
         }
         let ended = stop_deaf(winddown.workload(DEAF).start());
         let complaints = ended.err().iter().filter(|line| line.contains("record")).count();
-        assert_eq!(complaints, usize::from(with_record), "{}", ended.told());
+        assert_eq!(complaints, usize::from(with_record), "{}", ended.dump());
     }
 }
 
@@ -139,7 +139,7 @@ fn a_record_that_cannot_be_written_changes_nothing() {
         drop(place);
         run.signal(libc::SIGTERM);
         let ended = run.wait().expect_code(5).expect_nothing_left();
-        assert_eq!(ended.err().iter().filter(|line| line.contains(&file)).count(), 1, "{}", ended.told());
+        assert_eq!(ended.err().iter().filter(|line| line.contains(&file)).count(), 1, "{}", ended.dump());
     }
 }
 
@@ -169,7 +169,7 @@ fn few_descriptors_are_enough_to_kill() {
             run.wait_out("up");
             let asked = run.signal(libc::SIGTERM);
             let ended = run.wait();
-            assert_eq!(ended.code(), Some(137), "{number} descriptors: {}", ended.told());
+            assert_eq!(ended.code(), Some(137), "{number} descriptors: {}", ended.dump());
             let ended = ended.expect_nothing_left();
             ended.expect_at(asked, Duration::from_millis(300));
         }
@@ -200,7 +200,7 @@ fn memory_that_cannot_grow_is_enough_to_kill() {
 }
 
 /// From too little for anything to enough.
-fn little_memory_is_enough_or_told() {
+fn little_memory_is_enough_or_reported() {
     let mut enough = 0;
     for megabytes in [3, 4, 5, 6, 8, 10, 12, 16, 24, 32, 48, 64] {
         let ended = Winddown::new()
@@ -211,8 +211,8 @@ fn little_memory_is_enough_or_told() {
             .expect_nothing_left();
         enough += usize::from(ended.code() == Some(7));
         // The loader exits with 127; the kernel kills a program that it can't map.
-        let is_told = ended.code() == Some(7) || !ended.err().is_empty() || ended.signal().is_some();
-        assert!(is_told, "{megabytes} MB: {}", ended.told());
+        let is_reported = ended.code() == Some(7) || !ended.err().is_empty() || ended.signal().is_some();
+        assert!(is_reported, "{megabytes} MB: {}", ended.dump());
     }
     assert!(enough > 2, "this tests nothing");
 }
@@ -232,7 +232,7 @@ fn a_workload_at_its_limit_of_processes_is_killed() {
     let (_place, winddown, workload) = at_limit(54321, 30);
     let flags = "--ignore TERM --storm 1 --print up --serve";
     let ended = stop_deaf(winddown.command([workload]).more(flags.split_whitespace()).start());
-    assert_eq!(ended.count_out("over"), 0, "{}", ended.told());
+    assert_eq!(ended.count_out("over"), 0, "{}", ended.dump());
 }
 
 /// That process is the main process, so there is no guard.
@@ -247,10 +247,10 @@ fn one_process_more_is_enough() {
     run.wait().expect_code(3).expect_nothing_left();
     let (_place, winddown, _) = at_limit(54322, 2);
     let ended = winddown.command(["/no/such/command"]).run().expect_code(127);
-    assert!(ended.told().contains("cannot run '/no/such/command'"), "{}", ended.told());
+    assert!(ended.dump().contains("cannot run '/no/such/command'"), "{}", ended.dump());
 }
 
-fn no_process_more_is_told() {
+fn no_process_more_is_named() {
     let (_place, winddown, workload) = at_limit(54323, 1);
     let ended = winddown.command([workload]).run().expect_code(125);
     expect_lines(&ended.err(), str!["winddown: cannot start a process: Resource temporarily unavailable"]);
@@ -302,7 +302,7 @@ fn calls_that_a_container_forbids_are_done_without() {
             )
             .start();
         let ended = stop_deaf(run);
-        assert_eq!(ended.count_out("got 15"), 4, "{}", ended.told());
+        assert_eq!(ended.count_out("got 15"), 4, "{}", ended.dump());
         let record = read_json(&file);
         let all_sent = record["signals"].as_array().unwrap().iter().all(|one| one["result"] == "ok");
         assert!(all_sent, "{record}");
@@ -337,8 +337,8 @@ fn a_winddown_that_is_pid_1_of_the_workload_stops_with_all() {
     run.signal(libc::SIGTERM);
     run.wait_err("from outside the container");
     let ended = run.wait().expect_nothing_left();
-    assert!(ended.count_out("got 15") >= 1, "{}", ended.told());
-    assert!(ended.duration < Duration::from_secs(15), "{}", ended.told());
+    assert!(ended.count_out("got 15") >= 1, "{}", ended.dump());
+    assert!(ended.duration < Duration::from_secs(15), "{}", ended.dump());
 }
 
 /// winddown in winddown in winddown: the two outer ones with these options, the innermost with the default.
@@ -366,9 +366,9 @@ fn nested_three_deep_each_is_asked_once() {
         );
         run.signal(libc::SIGTERM);
         let ended = run.wait().expect_code(3).expect_nothing_left();
-        assert_eq!(ended.count_out("got 15"), 2, "{}", ended.told());
+        assert_eq!(ended.count_out("got 15"), 2, "{}", ended.dump());
         let stops = ended.err().iter().filter(|line| line.contains(": stopping ")).count();
-        assert_eq!(stops, 3, "{}", ended.told());
+        assert_eq!(stops, 3, "{}", ended.dump());
     }
 }
 

@@ -66,7 +66,7 @@ fn ctrl_z_stops_the_job_and_fg_continues_it() {
         }
         pty.prompt();
         expect_status(pty, 7);
-        assert_eq!(pty.count("winddown: "), 0, "Ctrl+Z is nothing to tell:\n{}", pty.screen());
+        assert_eq!(pty.count("winddown: "), 0, "Ctrl+Z is not logged:\n{}", pty.screen());
     });
 }
 

@@ -68,8 +68,8 @@ fn the_whole_tree_is_killed_and_recorded() {
     assert_eq!(killed(&record), names.split(' ').map(str::to_owned).collect(), "{record}");
     let mut pids = killed_pids(&record);
     assert!(pids.remove(&i32::try_from(record["main"]["pid"].as_i64().unwrap()).unwrap()), "{record}");
-    let told = ended.out().into_iter().filter_map(|line| line.split_once(" pid ")?.1.parse().ok());
-    assert_eq!(pids, told.collect(), "{}", ended.told());
+    let found = ended.out().into_iter().filter_map(|line| line.split_once(" pid ")?.1.parse().ok());
+    assert_eq!(pids, found.collect(), "{}", ended.dump());
     let line = ended.err().into_iter().find(|line| line.contains("SIGKILL after")).unwrap();
     assert!(line.contains("to 17 processes") && line.contains("more"), "{line}");
     assert_eq!(record["outcome"], "killed");
@@ -91,8 +91,8 @@ fn everybody_in_a_long_chain_is_recorded() {
         let asked = run.signal(libc::SIGTERM);
         let ended = run.wait().expect_code(137).expect_nothing_left();
         ended.expect_at(asked, Duration::from_millis(100));
-        assert_eq!(killed_pids(&read_json(&record)).len(), 151, "{}", ended.told());
-        assert!(ended.err().iter().any(|line| line.contains("to 151 processes")), "{}", ended.told());
+        assert_eq!(killed_pids(&read_json(&record)).len(), 151, "{}", ended.dump());
+        assert!(ended.err().iter().any(|line| line.contains("to 151 processes")), "{}", ended.dump());
     }
 }
 
@@ -126,7 +126,7 @@ fn a_stopped_main_process_is_killed() {
     eventually("it is stopped", || processes::state(main) == Some('T'));
     let asked = run.signal(libc::SIGTERM);
     let ended = run.wait().expect_code(137).expect_nothing_left();
-    assert!(ended.since(asked) >= Duration::from_millis(400), "{}", ended.told());
+    assert!(ended.since(asked) >= Duration::from_millis(400), "{}", ended.dump());
 }
 
 /// /proc calls such a process a zombie.
@@ -155,10 +155,10 @@ fn stop_forking(winddown: Winddown, flags: &str) -> Ended {
     run.wait_out("up");
     let asked = run.signal(libc::SIGTERM);
     let ended = run.wait().expect_code(137).expect_nothing_left();
-    assert!(ended.since(asked) >= Duration::from_millis(300), "{}", ended.told());
-    assert!(ended.since(asked) < Duration::from_secs(10), "{}", ended.told());
+    assert!(ended.since(asked) >= Duration::from_millis(300), "{}", ended.dump());
+    assert!(ended.since(asked) < Duration::from_secs(10), "{}", ended.dump());
     // A workload that ended by itself would test nothing.
-    assert_eq!(ended.count_out("over"), 0, "{}", ended.told());
+    assert_eq!(ended.count_out("over"), 0, "{}", ended.dump());
     ended
 }
 
@@ -206,8 +206,8 @@ fn a_zombie_needs_no_kill() {
     let ended = run.wait().expect_code(137).expect_nothing_left();
     let record = read_json(&record);
     assert_eq!(killed_pids(&record), BTreeSet::from([main]), "{record}");
-    assert!(ended.err().iter().any(|line| line.contains("to 1 process: workload")), "{}", ended.told());
-    assert!(ended.err().iter().any(|line| line.contains("left; still there: workload")), "{}", ended.told());
+    assert!(ended.err().iter().any(|line| line.contains("to 1 process: workload")), "{}", ended.dump());
+    assert!(ended.err().iter().any(|line| line.contains("left; still there: workload")), "{}", ended.dump());
 }
 
 /// Each run may end either way, but all its reports must agree.
@@ -236,7 +236,7 @@ fn an_exit_around_the_deadline_is_its_own_or_a_kill() {
             assert_eq!(record["exit"]["code"], 7);
         } else {
             let ended = ended.expect_code(137);
-            assert!(ended.since(asked) >= Duration::from_millis(300), "{}", ended.told());
+            assert!(ended.since(asked) >= Duration::from_millis(300), "{}", ended.dump());
             assert_eq!((&record["outcome"], number_killed), (&"killed".into(), 1), "{record}");
             assert_eq!(record["exit"]["signal"], "KILL");
         }
@@ -282,7 +282,7 @@ fn what_turns_up_after_sigkill_is_killed_too() {
         run.wait_out("up");
         run.signal(libc::SIGTERM);
         let ended = run.wait().expect_code(137).expect_nothing_left();
-        assert!(start.elapsed() < Duration::from_secs(10), "{}", ended.told());
+        assert!(start.elapsed() < Duration::from_secs(10), "{}", ended.dump());
     }
 }
 
@@ -300,9 +300,9 @@ fn what_forks_and_exits_without_a_pause_is_killed_soon() {
             run.wait_out("started");
             let asked = run.signal(libc::SIGTERM);
             let ended = run.wait().expect_code(137).expect_nothing_left();
-            assert_eq!(ended.count_out("over"), 0, "{}", ended.told());
+            assert_eq!(ended.count_out("over"), 0, "{}", ended.dump());
             // Half of the kill wait.
-            assert!(ended.since(asked) < Duration::from_millis(2500), "{}", ended.told());
+            assert!(ended.since(asked) < Duration::from_millis(2500), "{}", ended.dump());
         }
     }
 }

@@ -10,13 +10,13 @@ use crate::support::running::Ended;
 use crate::support::{TempDir, eventually, read_json, trials};
 
 trials![
-    needs("java", "javac") => a_jvm_tells_its_stacks_and_goes_on,
-    needs("docker") => a_go_program_tells_its_stacks_and_exits,
+    needs("java", "javac") => a_jvm_prints_its_stacks_and_goes_on,
+    needs("docker") => a_go_program_prints_its_stacks_and_exits,
     needs("python3") => others_are_spared_by_auto,
     needs("python3", "core-file") => a_core_is_waited_for,
     needs("python3") => everybody_left_is_dumped,
     needs("gdb", "python3") => a_debugger_shows_where_it_hangs,
-    a_command_is_told_who_is_there,
+    a_command_learns_who_is_there,
     alone => a_command_that_hangs_does_not_move_the_deadline,
     who_ends_in_time_hears_no_last_words,
     another_signal_is_passed_on_as_in_a_plain_stop,
@@ -38,9 +38,9 @@ fn asked(winddown: Winddown) -> (Ended, Value) {
 }
 
 #[track_caller]
-fn expect_told(ended: &Ended, part: &str) {
+fn expect_logged(ended: &Ended, part: &str) {
     let count = ended.err().iter().filter(|line| line.contains(part)).count();
-    assert_eq!(count, 1, "{part:?}\n{}", ended.told());
+    assert_eq!(count, 1, "{part:?}\n{}", ended.dump());
 }
 
 const HANGS: &str = "import signal,time\n\
@@ -48,7 +48,7 @@ const HANGS: &str = "import signal,time\n\
                      print('up', flush=True)\n\
                      time.sleep(300)";
 
-fn a_jvm_tells_its_stacks_and_goes_on() {
+fn a_jvm_prints_its_stacks_and_goes_on() {
     let place = TempDir::new();
     let source = "public class Hangs { public static void main(String[] words) throws Exception {\
                   Runtime.getRuntime().addShutdownHook(new Thread(() -> {\
@@ -60,13 +60,13 @@ fn a_jvm_tells_its_stacks_and_goes_on() {
     let words = ["java", "-cp", &place.file(""), "Hangs"];
     let winddown = Winddown::new().args(["-t", "4s", "--dump-signal", "auto"]).command(words);
     let (ended, record) = asked(winddown);
-    assert_eq!(ended.count_out("Full thread dump"), 1, "{}", ended.told());
-    assert!(ended.out().iter().any(|line| line.contains("\"hangs-here\"")), "{}", ended.told());
+    assert_eq!(ended.count_out("Full thread dump"), 1, "{}", ended.dump());
+    assert!(ended.out().iter().any(|line| line.contains("\"hangs-here\"")), "{}", ended.dump());
     assert_eq!(record["outcome"], "killed");
-    expect_told(&ended, "dump requested from java (pid ");
+    expect_logged(&ended, "dump requested from java (pid ");
 }
 
-fn a_go_program_tells_its_stacks_and_exits() {
+fn a_go_program_prints_its_stacks_and_exits() {
     // Go's runtime takes SIGUSR1 and does nothing.
     let options = ["-t", "2s", "-s", "USR1", "--dump-signal", "auto"];
     let run = Winddown::new().args(options).command(["docker", "events"]).start();
@@ -79,15 +79,15 @@ fn a_go_program_tells_its_stacks_and_exits() {
     });
     run.signal(libc::SIGTERM);
     let ended = run.wait().expect_code(2).expect_nothing_left();
-    expect_told(&ended, "SIGQUIT: quit");
-    expect_told(&ended, "dump requested from docker (pid ");
+    expect_logged(&ended, "SIGQUIT: quit");
+    expect_logged(&ended, "dump requested from docker (pid ");
 }
 
 fn others_are_spared_by_auto() {
     let winddown = Winddown::new().args(["-t", "1s", "--dump-signal", "auto"]);
     let (ended, record) = asked(winddown.command(["python3", "-c", HANGS]));
-    assert_eq!((ended.code(), &record["outcome"]), (Some(137), &json!("killed")), "{}", ended.told());
-    expect_told(&ended, "nothing to dump: no JVM and no Go program is left");
+    assert_eq!((ended.code(), &record["outcome"]), (Some(137), &json!("killed")), "{}", ended.dump());
+    expect_logged(&ended, "nothing to dump: no JVM and no Go program is left");
 }
 
 fn a_core_is_waited_for() {
@@ -98,7 +98,7 @@ fn a_core_is_waited_for() {
         .directory(place.path())
         .command(["python3", "-c", HANGS]);
     let (ended, record) = asked(winddown);
-    assert_eq!(record["exit"], json!({ "signal": "ABRT" }), "{}", ended.told());
+    assert_eq!(record["exit"], json!({ "signal": "ABRT" }), "{}", ended.dump());
     let files = std::fs::read_dir(place.path()).unwrap().map(|entry| entry.unwrap().path());
     let core = files.into_iter().find(|file| file.to_string_lossy().contains("core")).expect("a core");
     // The core is complete: the header of an ELF file says how long the file is.
@@ -110,7 +110,7 @@ fn everybody_left_is_dumped() {
     let flags = "--ignore TERM --on QUIT [ --print dumped ] \
                  --spawn child w [ --ignore TERM --on QUIT [ --print dumped ] --serve ] --print up --serve";
     let (ended, record) = asked(Winddown::new().args(["-t", "1s", "--dump-signal", "QUIT"]).workload(flags));
-    assert_eq!(ended.count_out("dumped"), 2, "{}", ended.told());
+    assert_eq!(ended.count_out("dumped"), 2, "{}", ended.dump());
     let dumps = record["signals"].as_array().unwrap().iter().filter(|sent| sent["purpose"] == "dump");
     assert_eq!(dumps.count(), 2, "{record:#}");
     assert_eq!(ended.code(), Some(137));
@@ -120,16 +120,16 @@ fn a_debugger_shows_where_it_hangs() {
     let command = "sh -c 'exec gdb -p $SHUTDOWN_MAIN_PID -batch -ex bt'";
     let winddown = Winddown::new().args(["-t", "8s", "--hook-limit", "10s", "--on-timeout", command]);
     let (ended, _) = asked(winddown.command(["python3", "-c", HANGS]));
-    assert!(ended.err().iter().any(|line| line.contains("#0 ")), "{}", ended.told());
-    assert!(ended.err().iter().any(|line| line.contains("nanosleep")), "{}", ended.told());
+    assert!(ended.err().iter().any(|line| line.contains("#0 ")), "{}", ended.dump());
+    assert!(ended.err().iter().any(|line| line.contains("nanosleep")), "{}", ended.dump());
 }
 
-fn a_command_is_told_who_is_there() {
+fn a_command_learns_who_is_there() {
     let place = TempDir::new();
-    let file = place.file("told");
+    let file = place.file("pids");
     let script = place.write(
         "hook",
-        "#!/bin/sh\necho $SHUTDOWN_MAIN_PID, $SHUTDOWN_PIDS > \"$0.told\"\nmv \"$0.told\" \"$1\"\n",
+        "#!/bin/sh\necho $SHUTDOWN_MAIN_PID, $SHUTDOWN_PIDS > \"$0.new\"\nmv \"$0.new\" \"$1\"\n",
     );
     std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
     let hook = format!("{script} {file}");
@@ -138,7 +138,7 @@ fn a_command_is_told_who_is_there() {
         asked(Winddown::new().args(["-t", "1500ms", "--on-timeout", &hook]).workload(flags));
     let (main, worker) = (ended.fact("pid"), ended.fact("w pid"));
     assert_eq!(std::fs::read_to_string(file).unwrap(), format!("{main}, {main} {worker}\n"));
-    assert_eq!(record["hooks"][0]["result"], "ended", "{}", ended.told());
+    assert_eq!(record["hooks"][0]["result"], "ended", "{}", ended.dump());
 }
 
 fn a_command_that_hangs_does_not_move_the_deadline() {
@@ -149,7 +149,7 @@ fn a_command_that_hangs_does_not_move_the_deadline() {
     let after = killed["at_ms"].as_f64().unwrap() - record["stop"]["at_ms"].as_f64().unwrap();
     ended.expect_time(Duration::from_secs_f64(after / 1000.0), Duration::from_secs(1));
     assert_eq!(record["hooks"][0]["result"], "overran");
-    assert_eq!(ended.count_out("dumped"), 1, "the dump has its own share\n{}", ended.told());
+    assert_eq!(ended.count_out("dumped"), 1, "the dump has its own share\n{}", ended.dump());
 }
 
 fn who_ends_in_time_hears_no_last_words() {
@@ -157,7 +157,7 @@ fn who_ends_in_time_hears_no_last_words() {
     let begun = Instant::now();
     let (ended, record) =
         asked(Winddown::new().args(options).workload("--on TERM [ --exit 3 ] --print up --serve"));
-    assert_eq!(ended.code(), Some(3), "{}", ended.told());
+    assert_eq!(ended.code(), Some(3), "{}", ended.dump());
     assert_eq!((&record["steps"], &record["hooks"]), (&json!([]), &json!([])));
     assert!(begun.elapsed() < Duration::from_secs(10), "nothing waits for them");
 }
@@ -176,8 +176,8 @@ fn last_words_come_before_the_kill_of_a_plan() {
     let options = ["-t", "20s", "--stop", "TERM 300ms, KILL", "--dump-signal", "QUIT"];
     let flags = "--ignore TERM --on QUIT [ --print dumped ] --print up --serve";
     let (ended, record) = asked(Winddown::new().args(options).workload(flags));
-    assert_eq!(ended.count_out("dumped"), 1, "{}", ended.told());
-    assert_eq!(ended.code(), Some(137), "{}", ended.told());
+    assert_eq!(ended.count_out("dumped"), 1, "{}", ended.dump());
+    assert_eq!(ended.code(), Some(137), "{}", ended.dump());
     let actions: Vec<_> = record["steps"].as_array().unwrap().iter().map(|step| &step["action"]).collect();
     assert_eq!(actions, ["signal", "dump"]);
 }
@@ -187,7 +187,7 @@ fn they_are_recorded_as_steps() {
     let (ended, record) = asked(Winddown::new().args(options).workload("--ignore TERM --print up --serve"));
     let steps: Vec<_> =
         record["steps"].as_array().unwrap().iter().map(|one| (&one["number"], &one["action"])).collect();
-    assert_eq!(steps, [(&json!(2), &json!("run")), (&json!(3), &json!("dump"))], "{}", ended.told());
+    assert_eq!(steps, [(&json!(2), &json!("run")), (&json!(3), &json!("dump"))], "{}", ended.dump());
     assert_eq!(crate::record_schema::errors(&record), Vec::<String>::new());
-    expect_told(&ended, "step 3 of 3: SIGQUIT for a dump to JVM and Go");
+    expect_logged(&ended, "step 3 of 3: SIGQUIT for a dump to JVM and Go");
 }

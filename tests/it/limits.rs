@@ -12,7 +12,7 @@ trials![
     sigkill_comes_at_the_limit_and_not_before,
     a_repeated_request_does_not_restart_the_limit,
     the_main_process_and_its_stragglers_share_one_limit,
-    half_of_the_limit_is_told_with_names,
+    half_of_the_limit_is_reported_with_names,
     a_limit_of_zero_kills_at_once,
     a_limit_of_zero_kills_stragglers_at_once,
     an_infinite_limit_never_kills,
@@ -97,11 +97,11 @@ fn the_main_process_and_its_stragglers_share_one_limit() {
     let ended = run.wait().expect_code(3).expect_nothing_left();
     let record = read_json(&record);
     ended.expect_time(kills(&record)[0], Duration::from_secs(3));
-    assert_eq!(ended.count_out("c got 15"), 1, "{}", ended.told());
+    assert_eq!(ended.count_out("c got 15"), 1, "{}", ended.dump());
     assert_eq!(record["outcome"], "killed");
 }
 
-fn half_of_the_limit_is_told_with_names() {
+fn half_of_the_limit_is_reported_with_names() {
     let place = TempDir::new();
     let record = place.file("record");
     let run = Winddown::new()
@@ -122,8 +122,8 @@ fn half_of_the_limit_is_told_with_names() {
     assert!(line.contains("still there: workload (pid "), "{line}");
     let ended = run.wait().expect_code(137).expect_nothing_left();
     let half = ended.err().iter().filter(|line| line.contains("still there")).count();
-    assert_eq!(half, 1, "{}", ended.told());
-    assert_eq!(kills(&read_json(&record)).len(), 3, "{}", ended.told());
+    assert_eq!(half, 1, "{}", ended.dump());
+    assert_eq!(kills(&read_json(&record)).len(), 3, "{}", ended.dump());
 }
 
 fn a_limit_of_zero_kills_at_once() {
@@ -139,7 +139,7 @@ fn a_limit_of_zero_kills_at_once() {
     run.wait_out("up");
     run.signal(libc::SIGTERM);
     let ended = run.wait().expect_code(137).expect_nothing_left();
-    assert_eq!(ended.count_out("got"), 0, "{}", ended.told());
+    assert_eq!(ended.count_out("got"), 0, "{}", ended.dump());
     let record = read_json(&record);
     let signals = record["signals"].as_array().unwrap();
     assert!(signals.iter().all(|one| one["signal"] == "KILL"), "{record}");
@@ -154,7 +154,7 @@ fn a_limit_of_zero_kills_stragglers_at_once() {
         .run()
         .expect_code(3)
         .expect_nothing_left();
-    assert_eq!(ended.count_out("got"), 0, "{}", ended.told());
+    assert_eq!(ended.count_out("got"), 0, "{}", ended.dump());
 }
 
 fn an_infinite_limit_never_kills() {
@@ -169,7 +169,7 @@ fn an_infinite_limit_never_kills() {
     run.wait_err("no SIGKILL");
     let ended = run.wait().expect_code(3).expect_nothing_left();
     assert_eq!(ended.fact("env:SHUTDOWN_LIMIT_MS"), "");
-    assert!(!ended.err().iter().any(|line| line.contains("still there")), "{}", ended.told());
+    assert!(!ended.err().iter().any(|line| line.contains("still there")), "{}", ended.dump());
     let record = read_json(&record);
     assert!(record["limit"]["ms"].is_null() && record["stop"]["deadline_ms"].is_null(), "{record}");
 }
@@ -194,10 +194,10 @@ fn a_main_process_that_ends_by_itself_leaves_the_whole_limit() {
     let [from, to] = [&record["stop"]["at_ms"], &record["stop"]["deadline_ms"]].map(milliseconds);
     assert_eq!(to.saturating_sub(from).as_millis(), 1200, "{record}");
     let ended = ended.expect_code(3).expect_nothing_left();
-    assert_eq!(ended.count_out("got 15"), 2, "{}", ended.told());
+    assert_eq!(ended.count_out("got 15"), 2, "{}", ended.dump());
     // On a very busy machine 700 ms can become 1200.
     if record["outcome"] == "completed" || record["outcome"] == "failed" {
-        assert_eq!(ended.count_out("saved"), 2, "{}", ended.told());
+        assert_eq!(ended.count_out("saved"), 2, "{}", ended.dump());
     }
 }
 
@@ -211,7 +211,7 @@ fn stragglers_that_ignore_it_are_killed_and_the_status_stays() {
         .expect_code(0)
         .expect_nothing_left();
     ended.expect_time(ended.duration, Duration::from_millis(300));
-    assert_eq!(ended.count_out("d got 15"), 1, "{}", ended.told());
+    assert_eq!(ended.count_out("d got 15"), 1, "{}", ended.dump());
     let record = read_json(&record);
     assert_eq!(record["outcome"], "killed");
     assert_eq!(record["killed"][0]["name"], "d");
@@ -230,8 +230,8 @@ fn stragglers_may_be_left() {
     assert_eq!(ended.err(), Vec::<String>::new());
     let is_left = |name: &str| processes::is_alive(ended.fact(&format!("{name} pid")).parse().unwrap());
     // No process is left that could still act on them.
-    assert!(!holds_within(Duration::from_millis(800), || !is_left("c") || !is_left("d")), "{}", ended.told());
-    assert_eq!(ended.count_out("got"), 0, "{}", ended.told());
+    assert!(!holds_within(Duration::from_millis(800), || !is_left("c") || !is_left("d")), "{}", ended.dump());
+    assert_eq!(ended.count_out("got"), 0, "{}", ended.dump());
 }
 
 fn stragglers_are_not_left_by_a_stop() {
@@ -244,7 +244,7 @@ fn stragglers_are_not_left_by_a_stop() {
     run.wait_out("up");
     run.signal(libc::SIGTERM);
     let ended = run.wait().expect_code(4).expect_nothing_left();
-    assert_eq!(ended.count_out("d got 15"), 1, "{}", ended.told());
+    assert_eq!(ended.count_out("d got 15"), 1, "{}", ended.dump());
 }
 
 /// Stops winddown, with its guard or without, until the deadline is over: first the process that a user
@@ -299,7 +299,7 @@ fn an_exit_while_winddown_was_stopped_is_no_kill() {
         eventually("it has exited", || !processes::is_alive(main));
         go_on(&run);
         let ended = run.wait().expect_code(6).expect_nothing_left();
-        assert!(!ended.err().iter().any(|line| line.contains("SIGKILL after")), "{}", ended.told());
+        assert!(!ended.err().iter().any(|line| line.contains("SIGKILL after")), "{}", ended.dump());
     }
 }
 

@@ -56,9 +56,9 @@ fn term(pty: &Pty, main: i32) {
 fn assert_cleared(pty: &Pty) {
     let screen = replay(&pty.screen(), WIDTH);
     assert!(!screen.iter().any(|line| line.contains("stopping: ") && line.contains("s left")), "{screen:#?}");
-    let told = screen.iter().filter(|line| line.contains("winddown: "));
-    assert!(told.clone().count() >= 2, "{screen:#?}");
-    assert!(told.clone().all(|line| line.starts_with("winddown: ") || line.starts_with('^')), "{screen:#?}");
+    let found = screen.iter().filter(|line| line.contains("winddown: "));
+    assert!(found.clone().count() >= 2, "{screen:#?}");
+    assert!(found.clone().all(|line| line.starts_with("winddown: ") || line.starts_with('^')), "{screen:#?}");
 }
 
 fn it_counts_down_and_leaves_nothing_behind() {

@@ -13,19 +13,19 @@ use crate::terminal::VARIANTS;
 
 trials![
     a_run_that_ends_by_itself_is_silent,
-    a_stop_in_time_is_told_in_two_lines,
+    a_stop_in_time_is_reported_in_two_lines,
     each_phase_of_a_kill_has_its_line,
-    the_limit_is_told_with_its_origin,
-    a_server_that_puts_itself_into_the_background_is_told,
-    stragglers_are_told_with_who_is_asked,
+    the_limit_is_reported_with_its_origin,
+    a_server_that_puts_itself_into_the_background_is_reported,
+    stragglers_are_named_with_who_is_asked,
     stragglers_without_a_limit_are_not_said_to_be_asked,
     killed_stragglers_are_not_mistaken_for_the_main_process,
     another_signal_than_the_one_received_is_named,
-    half_of_a_short_limit_is_not_told,
+    half_of_a_short_limit_is_not_reported,
     a_run_limit_says_when_it_is_reached,
     no_limit_and_no_time_have_their_own_words,
-    verbose_tells_starts_signals_and_orphans,
-    quiet_tells_a_kill_and_errors_only,
+    verbose_logs_starts_signals_and_orphans,
+    quiet_logs_a_kill_and_errors_only,
     a_sender_that_is_gone_is_said_to_be_gone,
     needs("root", "pid-namespace") => a_sender_outside_the_container_is_said_to_be_outside,
     a_signal_of_the_kernel_is_not_called_the_terminals,
@@ -58,7 +58,7 @@ fn expect_lines(ended: &Ended, patterns: &[&str]) {
     let mut lines = ended.err();
     lines.retain(|line| !is_of_post_mortem(line));
     let all = lines.len() == patterns.len() && lines.iter().zip(patterns).all(|(line, one)| fits(line, one));
-    assert!(all, "not as {patterns:#?}\n{}", ended.told());
+    assert!(all, "not as {patterns:#?}\n{}", ended.dump());
 }
 
 /// The test's own process as the log names a sender.
@@ -79,15 +79,15 @@ fn a_run_that_ends_by_itself_is_silent() {
     ] {
         for guard in [&[][..], &["--no-guard"]] {
             let ended = Winddown::new().args(guard).workload(flags).run();
-            assert!(ended.err().is_empty(), "{flags}\n{}", ended.told());
+            assert!(ended.err().is_empty(), "{flags}\n{}", ended.dump());
         }
     }
     let left =
         Winddown::new().args(["--leave-stragglers"]).workload("--spawn session s [ --serve ] --exit 0").run();
-    assert!(left.err().is_empty(), "{}", left.told());
+    assert!(left.err().is_empty(), "{}", left.dump());
 }
 
-fn a_stop_in_time_is_told_in_two_lines() {
+fn a_stop_in_time_is_reported_in_two_lines() {
     let run = Winddown::new()
         .args(["-t", "30s"])
         .workload("--on TERM [ --sleep 1200 --exit 4 ] --print up --serve")
@@ -107,7 +107,7 @@ fn a_stop_in_time_is_told_in_two_lines() {
 
 /// Expects the time after these words to be this long, or a little longer.
 #[track_caller]
-fn expect_told_time(ended: &Ended, words: &str, milliseconds: u64) {
+fn expect_logged_time(ended: &Ended, words: &str, milliseconds: u64) {
     let lines = ended.err();
     let rest = lines.iter().find_map(|line| line.split_once(words)).unwrap_or_default().1;
     let time = rest.split([' ', ':']).next().unwrap_or_default();
@@ -115,7 +115,7 @@ fn expect_told_time(ended: &Ended, words: &str, milliseconds: u64) {
         Some(number) => number.parse().map(Duration::from_millis).ok(),
         None => time.strip_suffix('s').and_then(|number| Some(Duration::from_secs_f64(number.parse().ok()?))),
     };
-    let parsed = parsed.unwrap_or_else(|| panic!("no time after {words:?}: {}", ended.told()));
+    let parsed = parsed.unwrap_or_else(|| panic!("no time after {words:?}: {}", ended.dump()));
     ended.expect_time(parsed, Duration::from_millis(milliseconds));
 }
 
@@ -142,13 +142,13 @@ fn each_phase_of_a_kill_has_its_line() {
         .split_once("winddown: ")
         .and_then(|(_, rest)| rest.split_once("ms left"))
         .map(|(ms, _)| ms.parse::<u32>().unwrap());
-    assert!(left.is_some_and(|left| left <= 400), "half of the limit: {}", ended.told());
-    expect_told_time(&ended, "SIGKILL after ", 800);
-    expect_told_time(&ended, "killed in ", 800);
+    assert!(left.is_some_and(|left| left <= 400), "half of the limit: {}", ended.dump());
+    expect_logged_time(&ended, "SIGKILL after ", 800);
+    expect_logged_time(&ended, "killed in ", 800);
 }
 
-fn the_limit_is_told_with_its_origin() {
-    for (options, variable, told) in [
+fn the_limit_is_reported_with_its_origin() {
+    for (options, variable, logged) in [
         (&["-t", "7s"][..], None, "SIGKILL in 7s (-t)"),
         (&["--time-limit", "90"], Some("5s"), "SIGKILL in 1m 30s (-t)"),
         (&[], Some("5s"), "SIGKILL in 5s (WINDDOWN_TIME_LIMIT)"),
@@ -164,14 +164,14 @@ fn the_limit_is_told_with_its_origin() {
         let run = run.workload("--print up --serve").start();
         run.wait_out("up");
         run.signal(libc::SIGTERM);
-        run.wait_err(&format!("), {told}"));
+        run.wait_err(&format!("), {logged}"));
         run.wait().expect_signal(libc::SIGTERM);
     }
 }
 
 /// As nginx does without `daemon off`.
-fn a_server_that_puts_itself_into_the_background_is_told() {
-    let mut told = Vec::new();
+fn a_server_that_puts_itself_into_the_background_is_reported() {
+    let mut found = Vec::new();
     for (flags, code) in [
         ("--spawn daemon-session d [ --on TERM [ --exit 0 ] --serve ] --exit 0", 0),
         // It failed; it stays in winddown's session; it worked before it left.
@@ -180,10 +180,10 @@ fn a_server_that_puts_itself_into_the_background_is_told() {
         ("--spawn daemon-session d [ --on TERM [ --exit 0 ] --serve ] --sleep 1200 --exit 0", 0),
     ] {
         let ended = Winddown::new().args(["-t", "20s"]).workload(flags).run().expect_code(code);
-        told.extend(ended.err().into_iter().next());
+        found.extend(ended.err().into_iter().next());
     }
     expect_log(
-        &told,
+        &found,
         str![[r#"
 winddown: workload (pid [PID]) exited with 0; asking 1 straggler: d (pid [PID]), SIGKILL in 20s (-t); it put itself into the background: run it in the foreground, or use --leave-stragglers
 winddown: workload (pid [PID]) exited with 1; asking 1 straggler: d (pid [PID]), SIGKILL in 20s (-t); --leave-stragglers leaves them
@@ -193,7 +193,7 @@ winddown: workload (pid [PID]) exited with 0; asking 1 straggler: d (pid [PID]),
     );
 }
 
-fn stragglers_are_told_with_who_is_asked() {
+fn stragglers_are_named_with_who_is_asked() {
     let ended = Winddown::new()
         .args(["-t", "20s"])
         .workload("--spawn session s [ --on TERM [ --sleep 100 --exit 0 ] --serve ] --spawn child c [ --serve ] --exit 3")
@@ -233,7 +233,7 @@ fn killed_stragglers_are_not_mistaken_for_the_main_process() {
         .expect_code(3);
     let last = ended.err().pop().unwrap_or_default();
     assert!(fits(&last, "winddown: what was left was killed in *: workload (pid *) exited with 3"), "{last}");
-    expect_told_time(&ended, "killed in ", 300);
+    expect_logged_time(&ended, "killed in ", 300);
 }
 
 fn stragglers_without_a_limit_are_not_said_to_be_asked() {
@@ -260,14 +260,14 @@ fn another_signal_than_the_one_received_is_named() {
     }
 }
 
-fn half_of_a_short_limit_is_not_told() {
+fn half_of_a_short_limit_is_not_reported() {
     for (limit, lines) in [("190ms", 0), ("1s", 1)] {
         let run = Winddown::new().args(["-t", limit]).workload("--on TERM [ ] --print up --serve").start();
         run.wait_out("up");
         run.signal(libc::SIGTERM);
         let ended = run.wait().expect_code(137);
-        let told = ended.err().iter().filter(|line| line.contains("left; still there")).count();
-        assert_eq!(told, lines, "{}", ended.told());
+        let found = ended.err().iter().filter(|line| line.contains("left; still there")).count();
+        assert_eq!(found, lines, "{}", ended.dump());
     }
 }
 
@@ -312,7 +312,7 @@ fn no_limit_and_no_time_have_their_own_words() {
     }
 }
 
-fn verbose_tells_starts_signals_and_orphans() {
+fn verbose_logs_starts_signals_and_orphans() {
     let run = Winddown::new()
         .args(["-v", "--map", "USR2=USR1"])
         .workload("--on USR1 [ ] --say pid --print up --serve")
@@ -334,19 +334,19 @@ fn verbose_tells_starts_signals_and_orphans() {
         ],
     );
     let ended = Winddown::new().args(["-v"]).workload("--orphans 3 --sleep 500").run().expect_code(0);
-    assert_eq!(ended.err().iter().filter(|line| line.contains("reaped ")).count(), 4, "{}", ended.told());
+    assert_eq!(ended.err().iter().filter(|line| line.contains("reaped ")).count(), 4, "{}", ended.dump());
     let last = ended.err().pop().unwrap_or_default();
     assert!(fits(&last, "winddown: ended: workload (pid *) exited with 0"), "{last}");
 }
 
-fn quiet_tells_a_kill_and_errors_only() {
+fn quiet_logs_a_kill_and_errors_only() {
     let run =
         Winddown::new().args(["-q", "-t", "300ms"]).workload("--ignore TERM --print up --serve").start();
     run.wait_out("up");
     run.signal(libc::SIGTERM);
     let ended = run.wait().expect_code(137);
     // With its cause; the last line has figures of that process.
-    assert_eq!(ended.err().len(), 4, "{}", ended.told());
+    assert_eq!(ended.err().len(), 4, "{}", ended.dump());
     expect_log(
         &ended.err()[..3],
         str![[r#"
@@ -372,10 +372,10 @@ fn a_sender_that_is_gone_is_said_to_be_gone() {
     let pid = sender.id();
     sender.wait().unwrap();
     run.signal(libc::SIGCONT);
-    let told = run.wait_err("stopping");
+    let found = run.wait_err("stopping");
     assert!(
-        told.starts_with(&format!("winddown: SIGTERM from a process that is gone (pid {pid}, uid ")),
-        "{told}"
+        found.starts_with(&format!("winddown: SIGTERM from a process that is gone (pid {pid}, uid ")),
+        "{found}"
     );
 }
 
@@ -383,9 +383,9 @@ fn a_sender_outside_the_container_is_said_to_be_outside() {
     let run = Winddown::new().pid_1().workload("--print up --serve").start();
     run.wait_out("up");
     run.signal(libc::SIGTERM);
-    let told = run.wait_err("stopping");
+    let found = run.wait_err("stopping");
     let wanted = "winddown: SIGTERM from outside the container (pid 0, uid *): stopping workload (pid *), SIGKILL in 8s (default)";
-    assert!(fits(&told, wanted), "{told}");
+    assert!(fits(&found, wanted), "{found}");
 }
 
 /// Such as that of the CPU limit, or of an alarm that was set before winddown was started.
@@ -412,7 +412,7 @@ fn nothing_goes_to_stdout() {
         run.signal(libc::SIGTERM);
         let ended = run.wait().expect_code(137);
         assert_eq!(ended.out(), ["up"]);
-        assert!(ended.err().len() > 4, "{}", ended.told());
+        assert!(ended.err().len() > 4, "{}", ended.dump());
     }
 }
 

@@ -27,7 +27,7 @@ trials![
     a_terminal_with_little_room_is_not_waited_for,
     the_last_line_comes_though_the_workload_has_filled_the_terminal,
     needs("root", "unshare") => a_full_disk_loses_only_lines,
-    lost_lines_are_counted_and_told_with_the_next,
+    lost_lines_are_counted_and_reported_with_the_next,
     lost_lines_are_counted_in_json,
     the_workloads_stderr_keeps_its_mode,
 ];
@@ -53,10 +53,10 @@ fn expect_kill_in_time(what: &str, options: &[&str], stream: impl Fn() -> Stream
         }
         let asked = run.signal(libc::SIGTERM);
         let ended = run.wait();
-        assert_eq!(ended.code(), Some(137), "{what} {guard:?}: {}", ended.told());
+        assert_eq!(ended.code(), Some(137), "{what} {guard:?}: {}", ended.dump());
         assert!(ended.since(asked) >= Duration::from_millis(300), "{what} {guard:?}: too early");
-        assert!(ended.since(asked) < SOON, "{what} {guard:?}: too late: {}", ended.told());
-        assert_eq!(ended.count_out("got 13"), 0, "{what} {guard:?}: {}", ended.told());
+        assert!(ended.since(asked) < SOON, "{what} {guard:?}: too late: {}", ended.dump());
+        assert_eq!(ended.count_out("got 13"), 0, "{what} {guard:?}: {}", ended.dump());
         ended.expect_nothing_left();
     }
 }
@@ -210,13 +210,13 @@ fn a_full_disk_loses_only_lines() {
     let asked = Instant::now();
     run.tag().signal(winddown, libc::SIGTERM);
     let ended = run.wait().expect_code(137).expect_nothing_left();
-    assert!(asked.elapsed() >= Duration::from_millis(300) && asked.elapsed() < SOON, "{}", ended.told());
-    assert!(ended.out_bytes().len() > 4000, "{}", ended.told());
+    assert!(asked.elapsed() >= Duration::from_millis(300) && asked.elapsed() < SOON, "{}", ended.dump());
+    assert!(ended.out_bytes().len() > 4000, "{}", ended.dump());
 }
 
 /// Starts a run whose lines can't be written, sends it signals that are logged, and makes room. Returns
 /// the lines from then on. Each signal is one line.
-fn told_after_loss(format: &str) -> Vec<String> {
+fn lines_after_loss(format: &str) -> Vec<String> {
     let (mut reader, writer) = full_pipe();
     let run = Winddown::new()
         .args(["-v", "--log-format", format])
@@ -235,36 +235,40 @@ fn told_after_loss(format: &str) -> Vec<String> {
     run.wait_out_times("got 10 ", 5);
     run.signal(libc::SIGUSR2);
     run.wait().expect_code(0);
-    let mut told = String::new();
-    reader.read_to_string(&mut told).unwrap();
-    told.lines().map(|line| line.trim_start_matches('x').to_owned()).filter(|line| !line.is_empty()).collect()
+    let mut found = String::new();
+    reader.read_to_string(&mut found).unwrap();
+    found
+        .lines()
+        .map(|line| line.trim_start_matches('x').to_owned())
+        .filter(|line| !line.is_empty())
+        .collect()
 }
 
 /// `started`, five times USR1, USR2, `reaped` and `ended`: logged, or counted as lost.
 const LINES: usize = 9;
 
-fn lost_lines_are_counted_and_told_with_the_next() {
-    let told = told_after_loss("text");
+fn lost_lines_are_counted_and_reported_with_the_next() {
+    let found = lines_after_loss("text");
     let count = |line: &String| {
         let (before, _) =
             line.split_once(if line.contains("1 line before") { " line before" } else { " lines before" })?;
         before.rsplit_once('(')?.1.parse::<usize>().ok()
     };
-    let lost: Vec<usize> = told.iter().filter_map(count).collect();
-    assert_eq!(lost.len(), 1, "logged once: {told:#?}");
-    assert!(lost[0] >= 4, "{told:#?}");
-    assert!(count(&told[0]).is_some(), "with the next line: {told:#?}");
-    assert_eq!(lost[0] + told.len(), LINES, "{told:#?}");
-    assert!(told[0].ends_with(&format!(" ({} lines before this one were lost)", lost[0])), "{told:#?}");
+    let lost: Vec<usize> = found.iter().filter_map(count).collect();
+    assert_eq!(lost.len(), 1, "logged once: {found:#?}");
+    assert!(lost[0] >= 4, "{found:#?}");
+    assert!(count(&found[0]).is_some(), "with the next line: {found:#?}");
+    assert_eq!(lost[0] + found.len(), LINES, "{found:#?}");
+    assert!(found[0].ends_with(&format!(" ({} lines before this one were lost)", lost[0])), "{found:#?}");
 }
 
 fn lost_lines_are_counted_in_json() {
-    let told: Vec<Value> =
-        told_after_loss("json").iter().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-    let lost: Vec<u64> = told.iter().filter_map(|line| line["lost_lines"].as_u64()).collect();
-    assert_eq!(lost.len(), 1, "logged once: {told:#?}");
-    assert_eq!(usize::try_from(lost[0]).unwrap() + told.len(), LINES, "{told:#?}");
-    assert!(told[0]["lost_lines"].is_u64());
+    let found: Vec<Value> =
+        lines_after_loss("json").iter().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let lost: Vec<u64> = found.iter().filter_map(|line| line["lost_lines"].as_u64()).collect();
+    assert_eq!(lost.len(), 1, "logged once: {found:#?}");
+    assert_eq!(usize::try_from(lost[0]).unwrap() + found.len(), LINES, "{found:#?}");
+    assert!(found[0]["lost_lines"].is_u64());
 }
 
 /// The workload shares the descriptor: winddown must not make it non-blocking.

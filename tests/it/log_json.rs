@@ -14,7 +14,7 @@ trials![
     each_event_has_its_fields,
     stragglers_and_shells_are_fields_too,
     a_repeated_signal_is_a_field,
-    what_went_wrong_is_told_as_an_error,
+    what_went_wrong_is_reported_as_an_error,
     names_are_quoted,
 ];
 
@@ -134,23 +134,23 @@ fn a_repeated_signal_is_a_field() {
     run.wait_out("got 15");
     run.signal(libc::SIGINT);
     run.wait_out("got 2 ");
-    let told = serde_json::from_str::<Value>(&run.wait_err("\"repeated\"")).unwrap();
-    assert_eq!((&told["signal"], &told["forwarded"]), (&json!("INT"), &json!("INT")));
-    assert_eq!(told["sender"], this_process());
+    let found = serde_json::from_str::<Value>(&run.wait_err("\"repeated\"")).unwrap();
+    assert_eq!((&found["signal"], &found["forwarded"]), (&json!("INT"), &json!("INT")));
+    assert_eq!(found["sender"], this_process());
     run.signal(libc::SIGQUIT);
     run.wait().expect_code(0);
 }
 
-fn what_went_wrong_is_told_as_an_error() {
+fn what_went_wrong_is_reported_as_an_error() {
     let json_lines = ["--log-format", "json", "-q"];
     let ended = Winddown::new().args(json_lines).command(["no-such-command-here"]).run().expect_code(127);
-    let told = lines(&ended);
-    let not_started = line(&told, "not-started");
+    let found = lines(&ended);
+    let not_started = line(&found, "not-started");
     assert_eq!((&not_started["level"], &not_started["phase"]), (&json!("error"), &json!("starting")));
     let run = Winddown::new().args(json_lines).args(["--record", "/dev/full"]).workload("--exit 2");
     let ended = run.run().expect_code(2);
-    let told = lines(&ended);
-    let failed = line(&told, "record-failed");
+    let found = lines(&ended);
+    let failed = line(&found, "record-failed");
     assert_eq!((&failed["level"], &failed["error"]), (&json!("error"), &json!("ENOSPC")));
     assert_eq!(failed["file"], "/dev/full");
 }
@@ -158,7 +158,7 @@ fn what_went_wrong_is_told_as_an_error() {
 fn names_are_quoted() {
     let command = "no \"such\"\n\u{1b}[31mcommand\\";
     let ended = Winddown::new().args(["--log-format", "json"]).command([command]).run().expect_code(127);
-    let told = lines(&ended);
-    assert_eq!(told.len(), 1, "{}", ended.told());
-    assert!(told[0]["message"].as_str().unwrap().contains(command), "{}", ended.told());
+    let found = lines(&ended);
+    assert_eq!(found.len(), 1, "{}", ended.dump());
+    assert!(found[0]["message"].as_str().unwrap().contains(command), "{}", ended.dump());
 }

@@ -162,6 +162,6 @@ fn main() {
     let trials = tests.into_iter().map(support::trial::Test::trial).collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     support::docker::clean_up();
-    support::trial::tell_notes();
+    support::trial::print_notes();
     conclusion.exit();
 }

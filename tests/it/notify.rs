@@ -13,8 +13,8 @@ use crate::support::{TempDir, eventually, holds_within, trials};
 trials![
     a_socket_is_offered_when_it_is_wanted,
     what_concerns_the_parent_goes_on,
-    the_parent_is_told_of_a_stop_and_of_more_time,
-    an_inner_process_that_was_killed_is_told_to_the_parent,
+    the_parent_is_notified_of_a_stop_and_of_more_time,
+    an_inner_process_that_was_killed_is_reported_to_the_parent,
     before_a_stop_more_time_is_asked_of_the_parent,
     a_parent_that_never_reads_delays_nothing,
     a_parent_that_is_not_there_changes_nothing,
@@ -67,9 +67,9 @@ fn what_concerns_the_parent_goes_on() {
                 "STOPPING=1;BUSERROR=x;VARLINKERROR=y;RESTART_RESET=1",
                 "WATCHDOG=1",
             ];
-            let tell: Vec<String> = texts.iter().map(|text| format!("--tell {text}")).collect();
+            let flags: Vec<String> = texts.iter().map(|text| format!("--tell {text}")).collect();
             let run = under(&manager, winddown)
-                .workload(&format!("--on TERM [ --exit 0 ] {} --print up --serve", tell.join(" ")))
+                .workload(&format!("--on TERM [ --exit 0 ] {} --print up --serve", flags.join(" ")))
                 .start();
             let expected = [
                 "READY=1\nSTATUS=all=well\nERRNO=5\n",
@@ -78,10 +78,10 @@ fn what_concerns_the_parent_goes_on() {
                 "WATCHDOG=1\n",
             ];
             for text in expected {
-                let told = manager.next();
-                assert_eq!(told.text, text);
+                let message = manager.next();
+                assert_eq!(message.text, text);
                 // A service manager accepts messages only from its service's main process.
-                assert_eq!(told.pid, run.pid());
+                assert_eq!(message.pid, run.pid());
             }
             run.wait_out("up");
             run.signal(libc::SIGTERM);
@@ -97,7 +97,7 @@ fn needed(text: &str) -> Duration {
     Duration::from_micros(found.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("{text}")))
 }
 
-fn the_parent_is_told_of_a_stop_and_of_more_time() {
+fn the_parent_is_notified_of_a_stop_and_of_more_time() {
     guarded_or_not(|winddown| {
         let manager = Manager::new();
         let run = under(&manager, winddown)
@@ -108,26 +108,26 @@ fn the_parent_is_told_of_a_stop_and_of_more_time() {
             .start();
         run.wait_out("up");
         run.signal(libc::SIGTERM);
-        let (told, _) = manager.until("STOPPING=1\n");
-        assert!(told.text.contains("\nSTATUS=stopping: "), "{}", told.text);
+        let (message, _) = manager.until("STOPPING=1\n");
+        assert!(message.text.contains("\nSTATUS=stopping: "), "{}", message.text);
         // The limit, the wait after it, and a margin.
-        assert!(needed(&told.text) > Duration::from_secs(27), "{}", told.text);
-        let (told, _) = manager.until("EXTEND_TIMEOUT_USEC=");
-        assert!(needed(&told.text) > Duration::from_secs(67), "{}", told.text);
-        assert_eq!(told.pid, run.pid());
+        assert!(needed(&message.text) > Duration::from_secs(27), "{}", message.text);
+        let (message, _) = manager.until("EXTEND_TIMEOUT_USEC=");
+        assert!(needed(&message.text) > Duration::from_secs(67), "{}", message.text);
+        assert_eq!(message.pid, run.pid());
         run.wait().expect_code(0);
     });
 }
 
-fn an_inner_process_that_was_killed_is_told_to_the_parent() {
+fn an_inner_process_that_was_killed_is_reported_to_the_parent() {
     let manager = Manager::new();
     let run = under(&manager, Winddown::new())
         .workload("--spawn child a [ --on TERM [ --sleep 100 --exit 0 ] --serve ] --print up --serve")
         .start();
     run.wait_out("up");
     run.tag().signal(supervisor(&run, true), libc::SIGKILL);
-    let (told, _) = manager.until("STOPPING=1\n");
-    assert_eq!(told.pid, run.pid());
+    let (message, _) = manager.until("STOPPING=1\n");
+    assert_eq!(message.pid, run.pid());
     run.wait().expect_nothing_left();
 }
 
@@ -167,7 +167,7 @@ fn a_parent_that_is_not_there_changes_nothing() {
             run.wait_out("up");
             run.signal(libc::SIGTERM);
             let ended = run.wait().expect_code(3);
-            assert_eq!(ended.err().len(), 2, "{}", ended.told());
+            assert_eq!(ended.err().len(), 2, "{}", ended.dump());
         });
     }
 }
@@ -178,10 +178,10 @@ fn descriptors_to_be_stored_go_on_and_others_are_closed() {
         let run = under(&manager, winddown)
             .workload("--tell-fds 3 FDSTORE=1;FDNAME=mine --tell-fds 5 STATUS=none --on TERM [ --exit 0 ] --print up --serve")
             .start();
-        let told = manager.next();
-        assert_eq!((told.text.as_str(), told.descriptors.len()), ("FDSTORE=1\nFDNAME=mine\n", 3));
-        let told = manager.next();
-        assert_eq!((told.text.as_str(), told.descriptors.len()), ("STATUS=none\n", 0));
+        let message = manager.next();
+        assert_eq!((message.text.as_str(), message.descriptors.len()), ("FDSTORE=1\nFDNAME=mine\n", 3));
+        let message = manager.next();
+        assert_eq!((message.text.as_str(), message.descriptors.len()), ("STATUS=none\n", 0));
         run.wait_out("up");
         run.signal(libc::SIGTERM);
         run.wait().expect_code(0);
@@ -208,10 +208,10 @@ fn a_barrier_is_over_when_the_parent_says_so() {
             .workload("--tell READY=1 --barrier --on TERM [ --exit 0 ] --print up --serve")
             .start();
         assert_eq!(manager.next().text, "READY=1\n");
-        let told = manager.next();
-        assert_eq!((told.text.as_str(), told.descriptors.len()), ("BARRIER=1\n", 1));
+        let message = manager.next();
+        assert_eq!((message.text.as_str(), message.descriptors.len()), ("BARRIER=1\n", 1));
         assert!(!holds_within(Duration::from_millis(200), || !run.out().is_empty()), "over too early");
-        drop(told);
+        drop(message);
         run.wait_out("barrier over");
         run.wait_out("up");
         run.signal(libc::SIGTERM);
@@ -220,7 +220,7 @@ fn a_barrier_is_over_when_the_parent_says_so() {
 }
 
 /// Sends to the run's socket from this process, which is outside its tree.
-fn tell_from_outside(run: &Running, text: &str) {
+fn send_from_outside(run: &Running, text: &str) {
     let name = run.fact("env:NOTIFY_SOCKET");
     let name = name.strip_prefix('@').expect("an abstract name");
     let socket = UnixDatagram::unbound().expect("a socket");
@@ -238,7 +238,7 @@ fn strangers_are_not_heeded() {
         let manager = Manager::new();
         let run = under(&manager, winddown).workload(TELLS).start();
         run.wait_out("up");
-        tell_from_outside(&run, "READY=1\nSTATUS=strange\nEXTEND_TIMEOUT_USEC=5");
+        send_from_outside(&run, "READY=1\nSTATUS=strange\nEXTEND_TIMEOUT_USEC=5");
         run.signal(libc::SIGUSR1);
         assert_eq!(manager.next().text, "STATUS=own\n");
         run.signal(libc::SIGTERM);
@@ -247,7 +247,7 @@ fn strangers_are_not_heeded() {
 }
 
 /// Messages that are read after their sender ended and was reaped.
-fn told_by_the_gone(winddown: Winddown, is_guarded: bool, sender: &str) -> Vec<String> {
+fn messages_of_the_gone(winddown: Winddown, is_guarded: bool, sender: &str) -> Vec<String> {
     let manager = Manager::new();
     let run = under(&manager, winddown)
         .workload(&format!(
@@ -268,12 +268,12 @@ fn told_by_the_gone(winddown: Winddown, is_guarded: bool, sender: &str) -> Vec<S
 }
 
 fn a_sender_that_is_gone_is_heeded() {
-    assert_eq!(told_by_the_gone(Winddown::new(), true, ""), ["STATUS=gone\n"]);
-    assert_eq!(told_by_the_gone(Winddown::new().args(["--no-guard"]), false, ""), ["STATUS=gone\n"]);
+    assert_eq!(messages_of_the_gone(Winddown::new(), true, ""), ["STATUS=gone\n"]);
+    assert_eq!(messages_of_the_gone(Winddown::new().args(["--no-guard"]), false, ""), ["STATUS=gone\n"]);
 }
 
 fn a_sender_that_is_gone_is_known_by_its_user() {
-    let before = told_by_the_gone(Winddown::new(), true, "--setuid 65534");
+    let before = messages_of_the_gone(Winddown::new(), true, "--setuid 65534");
     assert!(before.is_empty(), "{before:?}");
 }
 
@@ -404,8 +404,8 @@ fn who_is_named_by_mainpid_is_asked_first_and_alone() {
         eventually("the started process has ended", || !is_alive(main));
         place.write("go", "");
         let ended = run.wait().expect_code(6).expect_nothing_left();
-        assert_eq!(ended.count_out("leader got 15"), 1, "{}", ended.told());
-        assert_eq!(ended.count_out("got 15"), 1, "{}", ended.told());
+        assert_eq!(ended.count_out("leader got 15"), 1, "{}", ended.dump());
+        assert_eq!(ended.count_out("got 15"), 1, "{}", ended.dump());
     });
 }
 

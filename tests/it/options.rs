@@ -23,10 +23,10 @@ trials![
     needs("root", "pid-namespace") => as_pid_1_the_default_limit_is_shorter,
     leave_stragglers_leaves_them,
     no_guard_makes_winddown_the_parent,
-    quiet_tells_a_kill_and_errors_only,
-    verbose_tells_the_start_and_what_is_passed_on,
+    quiet_logs_a_kill_and_errors_only,
+    verbose_logs_the_start_and_what_is_passed_on,
     log_format_json_is_for_machines,
-    record_tells_the_run,
+    the_record_describes_the_run,
     record_may_go_to_a_descriptor,
     record_on_a_standard_stream_leaves_it_to_the_workload_too,
 ];
@@ -57,7 +57,7 @@ fn time_limit_is_exact_below_a_second() {
         let asked = run.signal(libc::SIGTERM);
         let ended = run.wait().expect_code(137).expect_nothing_left();
         assert_eq!(ended.fact("env:SHUTDOWN_LIMIT_MS"), "350");
-        assert!(ended.since(asked) >= Duration::from_millis(350), "{}", ended.told());
+        assert!(ended.since(asked) >= Duration::from_millis(350), "{}", ended.dump());
         let record = read_json(record);
         let at = |value: &serde_json::Value| value.as_f64().expect("milliseconds");
         let stop = &record["stop"];
@@ -73,7 +73,7 @@ fn time_limit_zero_kills_and_asks_nobody() {
         run.signal(libc::SIGTERM);
         let ended = run.wait().expect_code(137).expect_nothing_left();
         assert_eq!(ended.fact("env:SHUTDOWN_LIMIT_MS"), "0");
-        assert_eq!(ended.count_out("got"), 0, "{}", ended.told());
+        assert_eq!(ended.count_out("got"), 0, "{}", ended.dump());
     });
 }
 
@@ -114,8 +114,8 @@ fn stop_signal_is_read_by_every_kind_of_name() {
             run.wait_out("up");
             run.signal(libc::SIGTERM);
             let ended = run.wait().expect_code(3).expect_nothing_left();
-            assert_eq!(ended.count_out(&format!("got {number} ")), 1, "{name}: {}", ended.told());
-            assert_eq!(ended.count_out("got"), 1, "{}", ended.told());
+            assert_eq!(ended.count_out(&format!("got {number} ")), 1, "{name}: {}", ended.dump());
+            assert_eq!(ended.count_out("got"), 1, "{}", ended.dump());
         }
     }
 }
@@ -128,15 +128,15 @@ fn to_all_asks_everybody_at_once() {
         run.wait_out("up");
         run.signal(libc::SIGTERM);
         let ended = run.wait().expect_code(3).expect_nothing_left();
-        assert_eq!(ended.count_out("child ended exit 4"), 1, "{}", ended.told());
-        assert_eq!(ended.count_out("got 15"), 2, "{}", ended.told());
+        assert_eq!(ended.count_out("child ended exit 4"), 1, "{}", ended.dump());
+        assert_eq!(ended.count_out("got 15"), 2, "{}", ended.dump());
     });
     both("to", "main", |winddown| {
         let run = winddown.args(["-t", "400ms"]).workload(WORKLOAD).start();
         run.wait_out("up");
         run.signal(libc::SIGTERM);
         let ended = run.wait().expect_code(137).expect_nothing_left();
-        assert_eq!(ended.count_out("child got 15"), 0, "{}", ended.told());
+        assert_eq!(ended.count_out("child got 15"), 0, "{}", ended.dump());
     });
 }
 
@@ -170,7 +170,7 @@ fn stop_on_none_leaves_every_signal_to_the_workload() {
         run.wait_out("got 2 ");
         run.signal(libc::SIGTERM);
         let ended = run.wait().expect_code(3).expect_nothing_left();
-        assert!(ended.err().is_empty(), "{}", ended.told());
+        assert!(ended.err().is_empty(), "{}", ended.dump());
     });
 }
 
@@ -183,7 +183,7 @@ fn map_rewrites_and_drops() {
         run.wait_out("got 10 ");
         run.signal(libc::SIGTERM);
         let ended = run.wait().expect_code(3).expect_nothing_left();
-        assert_eq!(ended.count_out("got"), 2, "{}", ended.told());
+        assert_eq!(ended.count_out("got"), 2, "{}", ended.dump());
     });
 }
 
@@ -194,7 +194,7 @@ fn run_limit_asks_early_enough() {
         run.wait_out("up");
         let ended = run.wait().expect_code(124).expect_nothing_left();
         // The stop begins early enough for the whole time limit.
-        assert!(ended.duration >= Duration::from_millis(900), "{}", ended.told());
+        assert!(ended.duration >= Duration::from_millis(900), "{}", ended.dump());
         assert_eq!(ended.count_out("got 15"), 1);
     });
 }
@@ -215,8 +215,8 @@ fn leave_stragglers_leaves_them() {
             winddown.workload("--spawn daemon-session straggler [ --on TERM [ ] --serve ] --exit 3");
         let ended = winddown.run().expect_code(3);
         let pid = ended.fact("straggler pid").parse().expect("a pid");
-        assert!(processes::is_alive(pid), "{}", ended.told());
-        assert_eq!(ended.count_out("got"), 0, "{}", ended.told());
+        assert!(processes::is_alive(pid), "{}", ended.dump());
+        assert_eq!(ended.count_out("got"), 0, "{}", ended.dump());
     });
 }
 
@@ -231,7 +231,7 @@ fn no_guard_makes_winddown_the_parent() {
     });
 }
 
-fn quiet_tells_a_kill_and_errors_only() {
+fn quiet_logs_a_kill_and_errors_only() {
     switched("quiet", |winddown| {
         let run = winddown.args(["-t", "100ms"]).workload("--on TERM [ ] --print up --serve").start();
         run.wait_out("up");
@@ -243,17 +243,17 @@ fn quiet_tells_a_kill_and_errors_only() {
         );
     });
     let ended = Winddown::new().args(["-q", "/no/such/command"]).run().expect_code(127);
-    assert_eq!(ended.err().len(), 1, "{}", ended.told());
+    assert_eq!(ended.err().len(), 1, "{}", ended.dump());
 }
 
-fn verbose_tells_the_start_and_what_is_passed_on() {
+fn verbose_logs_the_start_and_what_is_passed_on() {
     switched("verbose", |winddown| {
         let run = winddown.workload("--on HUP [ --exit 3 ] --say pid --serve").start();
         run.wait_err(&format!("started workload (pid {})", run.number("pid")));
         run.signal(libc::SIGHUP);
         let ended = run.wait().expect_code(3);
-        let told = |part: &str| ended.err().iter().any(|line| line.contains(part));
-        assert!(told("SIGHUP from") && told("forwarded"), "{}", ended.told());
+        let is_logged = |part: &str| ended.err().iter().any(|line| line.contains(part));
+        assert!(is_logged("SIGHUP from") && is_logged("forwarded"), "{}", ended.dump());
     });
 }
 
@@ -272,7 +272,7 @@ fn log_format_json_is_for_machines() {
     });
 }
 
-fn record_tells_the_run() {
+fn the_record_describes_the_run() {
     let place = TempDir::new();
     let record = place.file("run.json");
     both("record", &record, |winddown| {
@@ -311,7 +311,7 @@ fn record_on_a_standard_stream_leaves_it_to_the_workload_too() {
         let ended = Winddown::new().args(["--record", record]).command(["sh", "-c", command]).run();
         let ended = ended.expect_code(0);
         let lines = if record == "fd:1" { ended.out() } else { ended.err() };
-        assert_eq!(lines.len(), 2, "{}", ended.told());
+        assert_eq!(lines.len(), 2, "{}", ended.dump());
         assert_eq!(lines[0], "its own");
         let record: serde_json::Value = serde_json::from_str(&lines[1]).expect("a record");
         assert_eq!(record["exit_status"], 0);

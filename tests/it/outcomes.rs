@@ -49,10 +49,10 @@ fn a_run_that_nobody_stops_is_completed_failed_or_crashed() {
         (&format!("{straggler} --die ABRT"), "crashed"),
     ] {
         let (word, ended) = outcome_of(&[], flags, false);
-        assert_eq!(word, outcome, "{flags}\n{}", ended.told());
+        assert_eq!(word, outcome, "{flags}\n{}", ended.dump());
         // All is well, so winddown logs nothing, unless a process was left behind or the main process was killed.
-        let is_told = flags.contains("spawn") || flags.contains("KILL");
-        assert_eq!(ended.err().is_empty(), !is_told, "{}", ended.told());
+        let is_reported = flags.contains("spawn") || flags.contains("KILL");
+        assert_eq!(ended.err().is_empty(), !is_reported, "{}", ended.dump());
         ended.expect_nothing_left();
     }
 }
@@ -66,8 +66,8 @@ fn a_run_that_is_stopped_in_time_is_stopped() {
         "--spawn daemon d [ --on TERM [ --sleep 100 --exit 1 ] --serve ] --print up --serve",
     ] {
         let (word, ended) = outcome_of(&[], flags, true);
-        assert_eq!(word, "stopped", "{flags}\n{}", ended.told());
-        assert!(ended.err().last().unwrap().contains("stopped in "), "{}", ended.told());
+        assert_eq!(word, "stopped", "{flags}\n{}", ended.dump());
+        assert!(ended.err().last().unwrap().contains("stopped in "), "{}", ended.dump());
         ended.expect_nothing_left();
     }
     let (word, ended) = outcome_of(&["--run-limit", "400ms"], "--on TERM [ --exit 0 ] --serve", false);
@@ -82,8 +82,8 @@ fn a_run_whose_limit_expires_is_killed() {
         (&format!("{deaf} --exit 4"), false, 4),
     ] {
         let (word, ended) = outcome_of(&["-t", "200ms"], flags, is_stopped);
-        assert_eq!(word, "killed", "{flags}\n{}", ended.told());
-        assert!(ended.err().last().unwrap().contains("killed in "), "{}", ended.told());
+        assert_eq!(word, "killed", "{flags}\n{}", ended.dump());
+        assert!(ended.err().last().unwrap().contains("killed in "), "{}", ended.dump());
         ended.expect_code(status).expect_nothing_left();
     }
 }

@@ -170,7 +170,7 @@ fn what_is_empty_or_of_its_kind_is_taken() {
             .chain(options);
         let run = Winddown::new().args(words).workload("--on TERM [ --exit 9 ] --print up --serve");
         let ended = run.run().expect_code(1);
-        assert!(!ended.told().contains("cannot write"), "{}", ended.told());
+        assert!(!ended.dump().contains("cannot write"), "{}", ended.dump());
         let number = |number: usize| fs::metadata(place.file(&number.to_string())).expect("a report");
         assert!((0..OF_CHECK.len()).all(|index| number(index).len() > 0));
     }
@@ -238,8 +238,8 @@ fn what_has_come_there_meanwhile_stays() {
             run.wait_out("up");
             run.signal(libc::SIGTERM);
             let ended = run.wait().expect_code(3).expect_nothing_left();
-            let told = format!("{option} {file}: ");
-            assert!(ended.err().iter().any(|line| line.contains(&told)), "{script}: {}", ended.told());
+            let expected = format!("{option} {file}: ");
+            assert!(ended.err().iter().any(|line| line.contains(&expected)), "{script}: {}", ended.dump());
             Winddown::bare().command(["sh", "-c", is_kept, &file]).run().expect_code(0);
             let names = fs::read_dir(place.path()).expect("a directory").flatten().map(|one| one.file_name());
             assert!(names.into_iter().all(|name| !name.to_string_lossy().starts_with('.')), "{script}");
@@ -264,7 +264,7 @@ fn of_a_shared_directory_only_what_is_ones_own_is_taken() {
     let place = TempDir::new();
     place.install("winddown", winddown_path());
     fs::set_permissions(place.path(), Permissions::from_mode(0o1777)).expect("our directory");
-    let mut told = Transcript::default();
+    let mut transcript = Transcript::default();
     for option in OF_RUNS {
         let file = place.write("file", "");
         let by = |user: &str| {
@@ -275,7 +275,7 @@ fn of_a_shared_directory_only_what_is_ones_own_is_taken() {
             std::os::unix::fs::chown(&file, Some(owner), None).expect("our file");
             fs::set_permissions(&file, Permissions::from_mode(0o666)).expect("our file");
             let ended = by(user).args([option, &file]).command(["true"]).run().expect_code(125);
-            told.add(["winddown", option, &file, "true"], &ended);
+            transcript.add(["winddown", option, &file, "true"], &ended);
             assert_eq!(fs::metadata(&file).expect("still there").uid(), owner);
         }
         std::os::unix::fs::chown(&file, Some(65_534), None).expect("our file");
@@ -286,8 +286,8 @@ fn of_a_shared_directory_only_what_is_ones_own_is_taken() {
     nix::unistd::mkfifo(fifo.as_str(), Mode::from_bits_truncate(0o600)).expect("a FIFO");
     std::os::unix::fs::chown(&fifo, Some(65_534), None).expect("our FIFO");
     let ended = Winddown::new().args(["--record", &fifo]).command(["true"]).run().expect_code(125);
-    told.add(["winddown", "--record", &fifo, "true"], &ended);
-    told.expect(file!["snapshots/own_files/another_users.txt"]);
+    transcript.add(["winddown", "--record", &fifo, "true"], &ended);
+    transcript.expect(file!["snapshots/own_files/another_users.txt"]);
 }
 
 fn other_names_of_a_file_keep_what_they_had() {
@@ -305,7 +305,7 @@ fn an_endless_file_is_refused_at_once() {
     fs::OpenOptions::new().write(true).open(&file).and_then(|file| file.set_len(1 << 40)).expect("a hole");
     for option in OF_RUNS {
         let ended = Winddown::new().args([option, &file]).command(["true"]).run().expect_code(125);
-        assert!(ended.duration < Duration::from_secs(5), "{}", ended.told());
+        assert!(ended.duration < Duration::from_secs(5), "{}", ended.dump());
     }
 }
 
@@ -320,12 +320,12 @@ fn a_directory_that_was_deleted_is_named() {
     let place = TempDir::new();
     let gone = place.file("gone");
     fs::create_dir(&gone).expect("a directory");
-    let mut told = Transcript::default();
+    let mut transcript = Transcript::default();
     for option in OF_RUNS {
         let script = format!("cd {gone} && rmdir {gone} && exec \"$@\"");
         let run = Winddown::new().prefix(["sh", "-c", &script, "sh"]).args([option, "r.json"]);
-        told.add(["winddown", option, "r.json", "true"], &run.command(["true"]).run().expect_code(125));
+        transcript.add(["winddown", option, "r.json", "true"], &run.command(["true"]).run().expect_code(125));
         fs::create_dir(&gone).expect("a directory");
     }
-    told.expect(file!["snapshots/own_files/deleted_directory.txt"]);
+    transcript.expect(file!["snapshots/own_files/deleted_directory.txt"]);
 }

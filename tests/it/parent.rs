@@ -82,7 +82,7 @@ fn one_outside_the_pid_namespace_cannot_be_watched() {
     let ended = Winddown::new().pid_1().args(["--stop-with-parent"]).command(["true"]).run();
     let line =
         "winddown: --stop-with-parent: winddown's parent is outside its PID namespace and can't be watched";
-    assert!(ended.err().iter().any(|told| told.starts_with(line)), "{}", ended.told());
+    assert!(ended.err().iter().any(|found| found.starts_with(line)), "{}", ended.dump());
     ended.expect_code(125);
 }
 

@@ -42,7 +42,7 @@ fn stop_signals_reach_pid_1() {
         assert_eq!(processes::children(run.pid()).len(), 1, "no second process: the kernel is the guard");
         run.signal(number);
         let ended = run.wait().expect_code(3).expect_nothing_left();
-        assert_eq!(ended.count_out(&format!("got {number} code 0 pid 1 ")), 1, "{}", ended.told());
+        assert_eq!(ended.count_out(&format!("got {number} code 0 pid 1 ")), 1, "{}", ended.dump());
         let log: Vec<String> = ended.err().iter().map(|line| line.replace(signal, "[SIGNAL]")).collect();
         expect_log(
             &log,
@@ -120,7 +120,7 @@ fn every_signal_is_passed_on() {
     }
     run.signal(libc::SIGTERM);
     let ended = run.wait().expect_code(3).expect_nothing_left();
-    assert_eq!(ended.count_out("got "), signals.len() + 1, "{}", ended.told());
+    assert_eq!(ended.count_out("got "), signals.len() + 1, "{}", ended.dump());
 }
 
 // Trap 13: when PID 1 exits, the kernel kills all other processes.
@@ -137,8 +137,8 @@ fn stragglers_are_stopped_before_pid_1_exits() {
     run.wait_out("up");
     let asked = run.signal(libc::SIGTERM);
     let ended = run.wait().expect_code(3).expect_nothing_left();
-    assert_eq!(ended.count_out("saved"), 4, "{}", ended.told());
-    assert!(ended.since(asked) < Duration::from_secs(8), "{}", ended.told());
+    assert_eq!(ended.count_out("saved"), 4, "{}", ended.dump());
+    assert!(ended.since(asked) < Duration::from_secs(8), "{}", ended.dump());
 }
 
 fn an_old_daemon_is_asked_after_the_main_process() {
@@ -154,7 +154,7 @@ fn an_old_daemon_is_asked_after_the_main_process() {
     let ended = run.wait().expect_code(3).expect_nothing_left();
     let out = ended.out();
     let at = |part: &str| out.iter().position(|line| line.starts_with(part));
-    assert!(at("done").is_some() && at("done") < at("d got 15"), "{}", ended.told());
+    assert!(at("done").is_some() && at("done") < at("d got 15"), "{}", ended.dump());
 }
 
 /// Starts the workload program in winddown's PID namespace, but not as its descendant, like `docker exec`.
@@ -196,10 +196,10 @@ fn nobody_is_killed_before_the_deadline() {
     });
     assert!(looked > 0);
     let ended = run.wait().expect_code(137).expect_nothing_left();
-    assert!(ended.since(asked) >= Duration::from_secs(2), "{}", ended.told());
+    assert!(ended.since(asked) >= Duration::from_secs(2), "{}", ended.dump());
     let joined = joined.wait().expect_nothing_left();
-    assert_eq!(joined.count_out("got "), 0, "{}", joined.told());
-    assert_eq!(ended.count_out("got "), 1, "{}", ended.told());
+    assert_eq!(joined.count_out("got "), 0, "{}", joined.dump());
+    assert_eq!(ended.count_out("got "), 1, "{}", ended.dump());
 }
 
 fn who_came_from_outside_is_neither_asked_nor_waited_for() {
@@ -213,7 +213,7 @@ fn who_came_from_outside_is_neither_asked_nor_waited_for() {
     eventually("its orphans are reaped", || processes::children(pid_1).len() == 1);
     let asked = run.signal(libc::SIGTERM);
     let ended = run.wait().expect_code(3).expect_nothing_left();
-    assert!(ended.since(asked) < Duration::from_secs(7), "{}", ended.told());
+    assert!(ended.since(asked) < Duration::from_secs(7), "{}", ended.dump());
     expect_log(
         &ended.err(),
         str![[r#"
@@ -222,7 +222,7 @@ winddown: stopped in [TIME] of 8s: workload (pid [PID]) exited with 3
 "#]],
     );
     let joined = joined.wait().expect_nothing_left();
-    assert_eq!(joined.count_out("got "), 0, "{}", joined.told());
+    assert_eq!(joined.count_out("got "), 0, "{}", joined.dump());
 }
 
 fn a_limit_of_zero_kills_at_once() {
@@ -234,8 +234,8 @@ fn a_limit_of_zero_kills_at_once() {
     run.wait_out("up");
     let asked = run.signal(libc::SIGTERM);
     let ended = run.wait().expect_code(137).expect_nothing_left();
-    assert!(ended.since(asked) < Duration::from_secs(5), "{}", ended.told());
-    assert_eq!(ended.count_out("got "), 0, "{}", ended.told());
+    assert!(ended.since(asked) < Duration::from_secs(5), "{}", ended.dump());
+    assert_eq!(ended.count_out("got "), 0, "{}", ended.dump());
 }
 
 fn nothing_outlives_a_killed_pid_1() {
@@ -246,7 +246,7 @@ fn nothing_outlives_a_killed_pid_1() {
     run.wait_out("up");
     let killed = run.signal(libc::SIGKILL);
     let ended = run.wait().expect_nothing_left();
-    assert!(ended.since(killed) < Duration::from_secs(5), "{}", ended.told());
+    assert!(ended.since(killed) < Duration::from_secs(5), "{}", ended.dump());
 }
 
 /// PID 1 can't be stopped from inside its namespace; the rest of the job can, and is continued.
@@ -289,8 +289,8 @@ fn without_any_proc() {
     let inner = || processes::children(run.pid()).first().map(|process| process.pid);
     let asked = run.tag().signal(inner().expect("PID 1"), libc::SIGTERM);
     let ended = run.wait().expect_code(3).expect_nothing_left();
-    assert!(ended.since(asked) >= Duration::from_secs(2), "{}", ended.told());
-    assert_eq!(ended.count_out("d saved"), 1, "{}", ended.told());
+    assert!(ended.since(asked) >= Duration::from_secs(2), "{}", ended.dump());
+    assert_eq!(ended.count_out("d saved"), 1, "{}", ended.dump());
     expect_log(
         &ended.err()[..3],
         str![[r#"
@@ -299,7 +299,7 @@ winddown: workload (pid [PID]) exited with 3 after [TIME]; asking 2 stragglers: 
 winddown: [TIME] left; still there: pid [PID]
 "#]],
     );
-    assert!(ended.err().iter().any(|line| line.contains("SIGKILL after ")), "{}", ended.told());
+    assert!(ended.err().iter().any(|line| line.contains("SIGKILL after ")), "{}", ended.dump());
 }
 
 // Traps 3 and 4: deaths that are faster than their signals.
@@ -343,6 +343,6 @@ fn storms_are_killed() {
     run.wait_out("up");
     let asked = run.signal(libc::SIGTERM);
     let ended = run.wait().expect_code(137).expect_nothing_left();
-    assert!(ended.since(asked) < Duration::from_secs(10), "{}", ended.told());
-    assert_eq!(ended.count_out("over"), 0, "{}", ended.told());
+    assert!(ended.since(asked) < Duration::from_secs(10), "{}", ended.dump());
+    assert_eq!(ended.count_out("over"), 0, "{}", ended.dump());
 }

@@ -23,14 +23,14 @@ trials![
     later_steps_reach_all_stragglers,
     a_main_process_that_ends_by_itself_begins_at_the_first_signal,
     when_everything_has_ended_the_plan_has,
-    another_stop_signal_is_told_only,
+    another_stop_signal_is_only_reported,
     needs("bash") => ctrl_c_twice_kills_in_every_step,
     needs("bash") => ctrl_c_counts_as_the_first_signal_step,
     a_run_limit_begins_the_plan_early_enough,
     without_time_there_is_no_plan,
     a_plan_without_a_limit_goes_through_its_steps,
     explain_plan_starts_nothing,
-    log_and_record_tell_the_steps,
+    log_and_record_name_the_steps,
     winddown_killed_in_a_wait_ends_everything,
     needs("root", "pid-namespace") => pid_1_goes_through_its_steps,
 ];
@@ -91,12 +91,12 @@ fn the_plan_ends_with_the_tree() {
         run.wait_err("step 1 of 4");
         run.signal(libc::SIGUSR1);
         let ended = run.wait().expect_code(5).expect_nothing_left();
-        assert!(!std::path::Path::new(&later).exists(), "{}", ended.told());
+        assert!(!std::path::Path::new(&later).exists(), "{}", ended.dump());
         let record = read_json(&record);
-        assert_eq!(steps(&record), [1], "{}", ended.told());
+        assert_eq!(steps(&record), [1], "{}", ended.dump());
         assert_eq!(record["outcome"], "stopped");
         let is_wrong = |line: &&String| line.contains("already asked") || line.contains("SIGKILL after");
-        assert_eq!(ended.err().iter().filter(is_wrong).count(), 0, "{}", ended.told());
+        assert_eq!(ended.err().iter().filter(is_wrong).count(), 0, "{}", ended.dump());
     }
 }
 
@@ -119,7 +119,7 @@ fn steps_come_in_their_order_and_keep_their_shares() {
         assert_eq!(steps(&record), [1, 2, 3, 4, 5]);
         assert_eq!(record["outcome"], "stopped");
         for signal in [libc::SIGUSR1, libc::SIGTERM, libc::SIGQUIT] {
-            assert_eq!(ended.count_out(&format!("got {signal} ")), 1, "{}", ended.told());
+            assert_eq!(ended.count_out(&format!("got {signal} ")), 1, "{}", ended.dump());
         }
     });
 }
@@ -194,8 +194,8 @@ fn each_step_reaches_whom_it_names() {
             [libc::SIGUSR1, libc::SIGUSR2, libc::SIGTERM, libc::SIGQUIT].into_iter().zip(signals)
         {
             let line = format!("{name}got {signal} ");
-            let told = ended.out().iter().filter(|one| one.starts_with(&line)).count();
-            assert_eq!(told, count, "{line}\n{}", ended.told());
+            let found = ended.out().iter().filter(|one| one.starts_with(&line)).count();
+            assert_eq!(found, count, "{line}\n{}", ended.dump());
         }
     }
 }
@@ -209,8 +209,8 @@ fn no_process_gets_a_signal_twice() {
         let (run, _) = asked(Winddown::new(), &options, FAMILY);
         let ended = run.wait().expect_code(5).expect_nothing_left();
         for name in ["got 15 ", "w got 15 ", "s got 15 "] {
-            let told = ended.out().iter().filter(|one| one.starts_with(name)).count();
-            assert_eq!(told, 1, "{plan}: {name}\n{}", ended.told());
+            let found = ended.out().iter().filter(|one| one.starts_with(name)).count();
+            assert_eq!(found, 1, "{plan}: {name}\n{}", ended.dump());
         }
     }
 }
@@ -227,7 +227,7 @@ fn a_main_process_that_ends_in_a_wait_has_its_stragglers_asked_with_term() {
     assert!(
         ended.since(asked) < Duration::from_secs(15),
         "the wait ends with the last process: {}",
-        ended.told()
+        ended.dump()
     );
     let record = read_json(&file);
     expect_asked(&record, &[("TERM d", 0)]);
@@ -250,10 +250,10 @@ fn a_main_process_that_ends_in_a_hook_leaves_the_hook_its_share() {
         assert!(run.is_running(), "the hook is under way");
         place.write("go", "");
         let ended = run.wait().expect_code(3).expect_nothing_left();
-        assert!(ended.err().iter().any(|line| line == "hook done"), "{}", ended.told());
+        assert!(ended.err().iter().any(|line| line == "hook done"), "{}", ended.dump());
         let record = read_json(&file);
         expect_asked(&record, &[("TERM d", 0)]);
-        assert_eq!((&record["outcome"], steps(&record)), (&json!("stopped"), vec![1]), "{}", ended.told());
+        assert_eq!((&record["outcome"], steps(&record)), (&json!("stopped"), vec![1]), "{}", ended.dump());
     });
 }
 
@@ -268,9 +268,9 @@ fn later_steps_reach_all_stragglers() {
     let record = read_json(&file);
     let asked = sent(&record, "ask");
     let mut names: Vec<&str> = asked.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(names[..2], ["TERM workload", "TERM d"], "{}", ended.told());
+    assert_eq!(names[..2], ["TERM workload", "TERM d"], "{}", ended.dump());
     names[2..].sort_unstable();
-    assert_eq!(names[2..], ["QUIT c", "QUIT d"], "{}", ended.told());
+    assert_eq!(names[2..], ["QUIT c", "QUIT d"], "{}", ended.dump());
     assert!(asked[2].1 >= Duration::from_millis(500), "{record:#}");
 }
 
@@ -285,7 +285,7 @@ fn a_main_process_that_ends_by_itself_begins_at_the_first_signal() {
     let record = read_json(&file);
     expect_asked(&record, &[("QUIT d", 0), ("TERM d", 300)]);
     assert_eq!(steps(&record), [3, 4]);
-    assert!(!ended.err().iter().any(|line| line == "never"), "{}", ended.told());
+    assert!(!ended.err().iter().any(|line| line == "never"), "{}", ended.dump());
 }
 
 fn when_everything_has_ended_the_plan_has() {
@@ -293,12 +293,12 @@ fn when_everything_has_ended_the_plan_has() {
         let options = ["-t", "50s", "--stop", "TERM 20s, run 'echo never' 5s, QUIT 20s"];
         let (run, asked) = asked(winddown, &options, "--on TERM [ --exit 3 ]");
         let ended = run.wait().expect_code(3).expect_nothing_left();
-        assert!(ended.since(asked) < Duration::from_secs(10), "{}", ended.told());
-        assert!(!ended.err().iter().any(|line| line == "never"), "{}", ended.told());
+        assert!(ended.since(asked) < Duration::from_secs(10), "{}", ended.dump());
+        assert!(!ended.err().iter().any(|line| line == "never"), "{}", ended.dump());
     });
 }
 
-fn another_stop_signal_is_told_only() {
+fn another_stop_signal_is_only_reported() {
     for plan in ["wait 20s, TERM", "run 'sleep 20' 3s, TERM", "TERM 20s, QUIT"] {
         let options = ["-t", "40s", "--stop-on", "TERM,INT,HUP", "--stop", plan];
         let flags = "--on TERM,INT,HUP [ ] --on USR1 [ --print heard ] --on USR2 [ --exit 3 ]";
@@ -306,16 +306,16 @@ fn another_stop_signal_is_told_only() {
         run.wait_err("step 1 of 2");
         run.signal(libc::SIGHUP);
         run.signal(libc::SIGINT);
-        let is_told = |name: &str| {
+        let is_reported = |name: &str| {
             run.err().iter().any(|line| line.contains(name) && line.contains("while stopping: not passed on"))
         };
-        eventually("both are logged", || is_told("SIGHUP from") && is_told("SIGINT from"));
+        eventually("both are logged", || is_reported("SIGHUP from") && is_reported("SIGINT from"));
         // Signals that are no stop requests are passed on as usual.
         run.signal(libc::SIGUSR1);
         run.wait_out("heard");
         run.signal(libc::SIGUSR2);
         let ended = run.wait();
-        assert_eq!((ended.count_out("got 1 "), ended.count_out("got 2 ")), (0, 0), "{}", ended.told());
+        assert_eq!((ended.count_out("got 1 "), ended.count_out("got 2 ")), (0, 0), "{}", ended.dump());
     }
 }
 
@@ -376,8 +376,8 @@ fn without_time_there_is_no_plan() {
     let options = ["-t", "0", "--record", &file, "--stop", "wait 20s, run 'echo never' 5s, TERM 5s"];
     let (run, asked) = asked(Winddown::new(), &options, "--on TERM [ ]");
     let ended = run.wait().expect_code(137).expect_nothing_left();
-    assert!(ended.since(asked) < Duration::from_secs(10), "{}", ended.told());
-    assert!(!ended.err().iter().any(|line| line == "never"), "{}", ended.told());
+    assert!(ended.since(asked) < Duration::from_secs(10), "{}", ended.dump());
+    assert!(!ended.err().iter().any(|line| line == "never"), "{}", ended.dump());
     let record = read_json(&file);
     assert_eq!((steps(&record), sent(&record, "ask").len()), (vec![], 0), "{record:#}");
 }
@@ -398,7 +398,7 @@ fn explain_plan_starts_nothing() {
         let post_stop = format!("touch {file}");
         let options = ["--explain-plan", "--stop", "wait 5s, TERM", "--post-stop", &post_stop];
         let ended = Winddown::new().args(options).command(command).run().expect_code(0);
-        assert!(ended.err().is_empty(), "{}", ended.told());
+        assert!(ended.err().is_empty(), "{}", ended.dump());
         assert_eq!(
             ended.out()[..2],
             ["a stop begins on SIGINT, SIGTERM (default)", "time limit 10s (default)"]
@@ -412,7 +412,7 @@ fn explain_plan_starts_nothing() {
     Winddown::new().args(["--explain-plan", "--stop", "wait 11s, TERM"]).run().expect_code(125);
 }
 
-fn log_and_record_tell_the_steps() {
+fn log_and_record_name_the_steps() {
     let place = TempDir::new();
     let file = place.file("record");
     let plan = "wait 100ms, run 'sh -c \"exit 3\"' 5s, USR1 100ms all, TERM 100ms, QUIT";
@@ -421,7 +421,7 @@ fn log_and_record_tell_the_steps() {
     let ended = run.wait().expect_code(4);
     let lines: Vec<Value> =
         ended.err().iter().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-    let told: Vec<&Value> = lines.iter().filter(|line| line["event"] == "step").collect();
+    let found: Vec<&Value> = lines.iter().filter(|line| line["event"] == "step").collect();
     let hook = "sh -c \"exit 3\"";
     let expected = [
         ("wait", Value::Null, Value::Null, Value::Null, json!(100.0)),
@@ -432,9 +432,9 @@ fn log_and_record_tell_the_steps() {
     ];
     let record = read_json(&file);
     let recorded = record["steps"].as_array().expect("a list");
-    assert_eq!((told.len(), recorded.len()), (5, 5), "{}\n{record:#}", ended.told());
+    assert_eq!((found.len(), recorded.len()), (5, 5), "{}\n{record:#}", ended.dump());
     for (index, (action, signal, to, hook, share)) in expected.into_iter().enumerate() {
-        for step in [told[index], &recorded[index]] {
+        for step in [found[index], &recorded[index]] {
             assert_eq!(step["number"], index + 1, "{step}");
             let fields = ["action", "signal", "to", "hook", "share_ms"].map(|name| step[name].clone());
             assert_eq!(
@@ -443,8 +443,8 @@ fn log_and_record_tell_the_steps() {
                 "{step}"
             );
         }
-        assert_eq!(told[index]["count"], 5);
-        assert!(recorded[index]["at_ms"].as_f64() <= told[index]["elapsed_ms"].as_f64());
+        assert_eq!(found[index]["count"], 5);
+        assert!(recorded[index]["at_ms"].as_f64() <= found[index]["elapsed_ms"].as_f64());
     }
     let ended_hook =
         lines.iter().find(|line| line["event"] == "hook-ended").expect("the hook's end is logged");

@@ -13,7 +13,7 @@ use crate::support::{TempDir, eventually, processes, read_json, trials};
 
 trials![
     needs("bash") => a_shell_with_a_trap_waits_for_its_child,
-    needs("python3") => a_child_that_nobody_asked_is_told,
+    needs("python3") => a_child_that_nobody_asked_is_reported,
     needs("python3") => a_thread_that_is_no_daemon,
     needs("node") => a_server_that_drains_its_clients,
     needs("java", "javac") => a_slow_shutdown_hook_of_the_jvm,
@@ -28,7 +28,7 @@ trials![
     needs("python3") => a_busy_loop,
     needs("root", "pid-namespace", "python3") => pid_1_of_a_namespace,
     needs("python3") => a_handler_that_only_sets_a_flag,
-    needs("python3") => a_server_that_was_not_told,
+    needs("python3") => a_server_that_was_not_asked,
     needs("python3") => a_stop_that_is_slow_but_goes_on,
     alone needs("python3", "taskset") => a_starved_machine,
     needs("python3") => a_sleep_in_the_handler,
@@ -40,8 +40,8 @@ trials![
     alone => the_looks_come_at_their_moments,
     alone long needs("python3") => no_workload_is_too_large_to_be_killed_in_time,
     the_log_for_machines_has_the_findings,
-    at_most_twenty_lines_are_told,
-    needs("python3") => who_ends_by_a_dump_is_told_of_too,
+    at_most_twenty_lines_are_printed,
+    needs("python3") => who_ends_by_a_dump_is_reported_too,
 ];
 
 /// The post-mortem of a run.
@@ -68,7 +68,7 @@ pub(crate) fn killed_after(winddown: Winddown, then: impl FnOnce(&Running)) -> F
     run.signal(libc::SIGTERM);
     let ended = run.wait().expect_nothing_left();
     let record = read_json(&record);
-    assert_eq!(record["outcome"], "killed", "{}", ended.told());
+    assert_eq!(record["outcome"], "killed", "{}", ended.dump());
     Found { ended, record }
 }
 
@@ -87,10 +87,10 @@ impl Found {
     #[track_caller]
     pub(crate) fn expect(self, code: &str, text: &str) -> Self {
         let first = &self.record["findings"][0];
-        let told = first["text"].as_str().unwrap_or_default();
-        self.holds(first["code"] == code && told.contains(text), &format!("no {code} {text:?}"));
+        let found = first["text"].as_str().unwrap_or_default();
+        self.holds(first["code"] == code && found.contains(text), &format!("no {code} {text:?}"));
         let is_line = |line: &String| line.contains("why (") && line.contains(code) && line.contains(text);
-        assert!(self.ended.err().iter().any(is_line), "{}", self.ended.told());
+        assert!(self.ended.err().iter().any(is_line), "{}", self.ended.dump());
         self.keep(code, text);
         self
     }
@@ -98,7 +98,7 @@ impl Found {
     /// winddown can't report what it didn't see: a run without time for a snapshot is repeated.
     #[track_caller]
     fn holds(&self, condition: bool, otherwise: &str) {
-        let text = || format!("{otherwise}\n{}", self.ended.told());
+        let text = || format!("{otherwise}\n{}", self.ended.dump());
         if !condition && !self.has_seen_all() {
             std::panic::resume_unwind(Box::new(Unseen(text())));
         }
@@ -157,13 +157,13 @@ impl Found {
     #[track_caller]
     pub(crate) fn expect_no(self, code: &str) -> Self {
         let all = self.record["findings"].as_array().unwrap();
-        assert!(all.iter().all(|one| one["code"] != code), "{code}\n{}", self.ended.told());
+        assert!(all.iter().all(|one| one["code"] != code), "{code}\n{}", self.ended.dump());
         self
     }
 
     #[track_caller]
     fn expect_progress(self, word: &str) -> Self {
-        assert_eq!(self.record["progress"], word, "{}", self.ended.told());
+        assert_eq!(self.record["progress"], word, "{}", self.ended.dump());
         self
     }
 
@@ -188,7 +188,7 @@ fn a_shell_with_a_trap_waits_for_its_child() {
     assert_eq!(findings[0]["pid"], found.pid());
 }
 
-fn a_child_that_nobody_asked_is_told() {
+fn a_child_that_nobody_asked_is_reported() {
     python(
         "import signal,select,subprocess\n\
          signal.signal(15, lambda *a: None)\n\
@@ -379,7 +379,7 @@ fn a_handler_that_only_sets_a_flag() {
     found.expect("W17", "in read on a pipe");
 }
 
-fn a_server_that_was_not_told() {
+fn a_server_that_was_not_asked() {
     python(
         "import select,signal,socket\n\
          signal.signal(15, lambda *a: None)\n\
@@ -446,7 +446,7 @@ fn what_cannot_be_read_is_said() {
     let found = killed_after(winddown.args(["--no-guard"]).command(["python3", "-c", program]), |_| {});
     let is_said =
         |line: &String| line.contains("not readable for python3") && line.contains("fd: Permission denied");
-    assert!(found.ended.err().iter().any(is_said), "{}", found.ended.told());
+    assert!(found.ended.err().iter().any(is_said), "{}", found.ended.dump());
     let seen = &found.record["looks"][1]["processes"][0];
     assert_eq!(seen["file_count"], Value::Null);
     assert_eq!(seen["signals"]["caught"].as_str().map(|bits| bits.len() >= 4), Some(true), "{seen}");
@@ -472,9 +472,9 @@ fn an_unprivileged_container_by_default() {
         container.docker("stop");
         let ended = run.wait().expect_code(137).expect_nothing_left();
         let lines = ended.err();
-        let is_told = |part: &str| lines.iter().any(|line| line.contains(part));
-        assert!(is_told(code) && is_told(text) && is_told(" files"), "{}", ended.told());
-        assert!(!is_told("not readable"), "{}", ended.told());
+        let is_reported = |part: &str| lines.iter().any(|line| line.contains(part));
+        assert!(is_reported(code) && is_reported(text) && is_reported(" files"), "{}", ended.dump());
+        assert!(!is_reported("not readable"), "{}", ended.dump());
     }
 }
 
@@ -486,7 +486,7 @@ fn many_alike_share_a_finding() {
     );
     let findings = found.record["findings"].as_array().unwrap();
     let others: Vec<_> = findings.iter().map(|one| one["others"].as_u64().unwrap()).collect();
-    assert_eq!(others, [0, 7], "{}", found.ended.told());
+    assert_eq!(others, [0, 7], "{}", found.ended.dump());
 }
 
 fn stopped_in_time(options: &[&str]) -> Value {
@@ -547,7 +547,7 @@ fn the_looks_come_at_their_moments() {
 fn assert_exact(ended: &Ended, what: &str, late_ms: f64) {
     let machine = Machine::between(ended.start, ended.end);
     let most = 20.0 + machine.late.as_secs_f64() * 1000.0;
-    assert!((0.0..most).contains(&late_ms), "{what} {late_ms} ms late, {machine:?}\n{}", ended.told());
+    assert!((0.0..most).contains(&late_ms), "{what} {late_ms} ms late, {machine:?}\n{}", ended.dump());
 }
 
 /// However much there is to inspect: processes, threads, descriptors, connections.
@@ -564,15 +564,15 @@ fn no_workload_is_too_large_to_be_killed_in_time() {
                    print('up', flush=True)\n\
                    time.sleep(300)";
     let found = killed(&["python3", "-c", program]);
-    assert_eq!(found.record["findings"][0]["code"], "W04", "{}", found.ended.told());
+    assert_eq!(found.record["findings"][0]["code"], "W04", "{}", found.ended.dump());
     let killed =
         found.record["signals"].as_array().unwrap().iter().find(|sent| sent["signal"] == "KILL").unwrap();
     let begun = found.record["stop"]["at_ms"].as_f64().unwrap();
     assert_exact(&found.ended, "SIGKILL", killed["at_ms"].as_f64().unwrap() - begun - 1000.0);
     let last = found.record["looks"].as_array().unwrap().last().unwrap();
-    assert!(last["left_out"].as_u64().unwrap() > 400, "{}", found.ended.told());
-    let told = |line: &String| line.contains("  not looked at: ");
-    assert_eq!(found.ended.err().into_iter().filter(told).count(), 1, "{}", found.ended.told());
+    assert!(last["left_out"].as_u64().unwrap() > 400, "{}", found.ended.dump());
+    let seen = |line: &String| line.contains("  not looked at: ");
+    assert_eq!(found.ended.err().into_iter().filter(seen).count(), 1, "{}", found.ended.dump());
 }
 
 fn the_log_for_machines_has_the_findings() {
@@ -582,14 +582,14 @@ fn the_log_for_machines_has_the_findings() {
     run.signal(libc::SIGTERM);
     let ended = run.wait().expect_code(137);
     let lines: Vec<Value> = ended.err().iter().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let told: Vec<&Value> = lines.iter().filter(|line| line["event"] == "post-mortem").collect();
-    assert_eq!(told.len(), 1, "{}", ended.told());
-    assert_eq!(told[0]["progress"], "frozen");
-    assert_eq!(told[0]["findings"][0]["code"], "W04");
-    assert_eq!(told[0]["findings"][0]["name"], "ignored");
+    let found: Vec<&Value> = lines.iter().filter(|line| line["event"] == "post-mortem").collect();
+    assert_eq!(found.len(), 1, "{}", ended.dump());
+    assert_eq!(found[0]["progress"], "frozen");
+    assert_eq!(found[0]["findings"][0]["code"], "W04");
+    assert_eq!(found[0]["findings"][0]["name"], "ignored");
 }
 
-fn at_most_twenty_lines_are_told() {
+fn at_most_twenty_lines_are_printed() {
     // Each process has a different finding, or a different name.
     let flags = "--ignore TERM --spawn child a [ --block TERM --serve ] --spawn child b [ --ignore TERM --serve ] \
                  --spawn child c [ --on TERM [ ] --serve ] --spawn child d [ --busy 100000 ] \
@@ -601,11 +601,11 @@ fn at_most_twenty_lines_are_told() {
     let lines = ended.err();
     let kill = lines.iter().position(|line| line.contains("SIGKILL after")).unwrap();
     let end = lines.iter().position(|line| line.contains("killed in")).unwrap();
-    assert!((3..=21).contains(&(end - kill)), "{}", ended.told());
+    assert!((3..=21).contains(&(end - kill)), "{}", ended.dump());
 }
 
 /// The last snapshot comes before the dump, which would change it.
-fn who_ends_by_a_dump_is_told_of_too() {
+fn who_ends_by_a_dump_is_reported_too() {
     let place = TempDir::new();
     let record = place.file("record");
     let program = "import signal,time\n\
@@ -618,9 +618,9 @@ fn who_ends_by_a_dump_is_told_of_too() {
     run.signal(libc::SIGTERM);
     let ended = run.wait().expect_nothing_left();
     let record = read_json(&record);
-    assert_eq!(record["exit"]["signal"], "ABRT", "{}", ended.told());
-    assert_eq!(record["findings"][0]["code"], "W15", "{}", ended.told());
-    assert_eq!(ended.err().iter().filter(|line| line.contains("why (")).count(), 1, "{}", ended.told());
+    assert_eq!(record["exit"]["signal"], "ABRT", "{}", ended.dump());
+    assert_eq!(record["findings"][0]["code"], "W15", "{}", ended.dump());
+    assert_eq!(ended.err().iter().filter(|line| line.contains("why (")).count(), 1, "{}", ended.dump());
     let looks = record["looks"].as_array().unwrap();
     let (last, dump) = (looks.last().unwrap(), &record["steps"][0]);
     assert_eq!((&last["moment"], &dump["action"]), (&"last".into(), &"dump".into()), "{record:#}");

@@ -9,10 +9,10 @@ use crate::support::{TempDir, trials};
 
 trials![
     needs("bash", "python3") => a_good_server_behind_a_shell_was_not_asked,
-    needs("python3") => of_a_child_whose_parent_may_have_told_it_nothing_is_said,
+    needs("python3") => of_a_child_whose_parent_may_have_asked_it_nothing_is_said,
     needs("python3") => a_child_of_one_that_ignores_the_signal_was_never_asked,
-    needs("python3") => a_worker_that_its_master_has_told_drains,
-    needs("bash", "python3") => what_a_trap_starts_is_told_as_such,
+    needs("python3") => a_worker_that_its_master_has_asked_drains,
+    needs("bash", "python3") => what_a_trap_starts_is_reported_as_such,
     timed needs("python3") => a_listener_that_was_shut_down_listens_no_longer,
     needs("python3") => of_a_unix_listener_no_more_is_said_than_that_it_is_open,
     needs("python3") => a_connection_of_its_own_is_no_client,
@@ -47,11 +47,11 @@ fn a_good_server_behind_a_shell_was_not_asked() {
     let script = "trap 'exit 0' TERM; python3 -c \"$1\"; echo";
     let found = killed(&["bash", "-c", script, "sh", GOOD_SERVER]);
     let found = found.expect("W08", "waits for its child python3").expect_no("W10").expect_no("W20");
-    assert!(found.text(0).contains("has not asked"), "{}", found.ended.told());
+    assert!(found.text(0).contains("has not asked"), "{}", found.ended.dump());
 }
 
 /// With the signal's default action the child would have died of it; with a handler it can't be known.
-fn of_a_child_whose_parent_may_have_told_it_nothing_is_said() {
+fn of_a_child_whose_parent_may_have_asked_it_nothing_is_said() {
     for (program, code, text) in [
         (
             "signal.signal(15, lambda *a: None)\nprint('up', flush=True)\ntime.sleep(300)",
@@ -92,7 +92,7 @@ fn a_child_of_one_that_ignores_the_signal_was_never_asked() {
 }
 
 /// Like nginx: winddown asks the master alone, and sees that the worker got the signal.
-fn a_worker_that_its_master_has_told_drains() {
+fn a_worker_that_its_master_has_asked_drains() {
     let program = "import os,select,signal,socket\n\
                    s = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen()\n\
                    signal.signal(17, lambda *a: None)\n\
@@ -121,7 +121,7 @@ fn connect(port: &str) -> TcpStream {
     stream
 }
 
-fn what_a_trap_starts_is_told_as_such() {
+fn what_a_trap_starts_is_reported_as_such() {
     let script = "trap 'sleep 300' TERM; echo up; while :; do read line; done";
     let run = Winddown::new().command(["bash", "-c", script]).stdin(Stream::Pipe);
     killed_after(run, |_| {}).expect("W08", "which it started during the stop").expect_no("W07");
@@ -342,7 +342,7 @@ fn a_hook_of_a_jvm_with_two_hundred_threads() {
          System.out.println(\"up\"); Thread.sleep(1000000);"
     );
     let found = java("Many", &body).expect("W11", "runs its shutdown hooks: my-hook");
-    assert!(!found.text(0).contains("worker"), "{}", found.ended.told());
+    assert!(!found.text(0).contains("worker"), "{}", found.ended.dump());
 }
 
 fn a_thread_for_each_request_is_no_hook() {
@@ -354,7 +354,7 @@ fn a_thread_for_each_request_is_no_hook() {
          System.out.println(\"up\"); Thread.sleep(1000000);"
     );
     let found = java("Requests", &body).expect("W11", "runs its shutdown hooks: my-hook");
-    assert!(!found.text(0).contains("request"), "{}", found.ended.told());
+    assert!(!found.text(0).contains("request"), "{}", found.ended.dump());
 }
 
 fn a_jvm_whose_handler_is_its_own_runs_no_hooks() {

@@ -74,7 +74,7 @@ fn workload_and_hooks_have_the_limit_that_winddown_was_given() {
         run.wait_out("up");
         run.signal(libc::SIGTERM);
         let ended = run.wait().expect_code(3).expect_nothing_left();
-        assert_eq!(ended.err(), vec![format!("{LIMIT} {LIMIT}"); 3], "{}", ended.told());
+        assert_eq!(ended.err(), vec![format!("{LIMIT} {LIMIT}"); 3], "{}", ended.dump());
     }
 }
 

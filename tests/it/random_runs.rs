@@ -109,12 +109,12 @@ fn play(plan: &Plan, file: &str) -> Result<(), String> {
     let ended = run.wait();
     let winddown_gone = || ended.tag().living().iter().all(|one| !processes::is_winddowns(&one.name));
     if !holds_within(Duration::from_secs(15), winddown_gone) {
-        return Err(format!("winddown does not end: {:?}\n{}", ended.tag().living(), ended.told()));
+        return Err(format!("winddown does not end: {:?}\n{}", ended.tag().living(), ended.dump()));
     }
     let record = Path::new(file).exists().then(|| read_json(file));
     judge::judge(plan, &done, &ended, record.as_ref()).map_err(|problem| {
         let left = ended.tag().living();
-        format!("{problem}\nleft: {left:?}\ndone: {done:?}\n{}", ended.told())
+        format!("{problem}\nleft: {left:?}\ndone: {done:?}\n{}", ended.dump())
     })
 }
 

@@ -86,9 +86,9 @@ fn a_service_manager_learns_that_a_plain_server_listens() {
         let (manager, at) = (Manager::new(), free_place());
         let winddown = winddown.env("NOTIFY_SOCKET", manager.name()).args(["--ready", &format!("tcp:{at}")]);
         let run = server(winddown, "tcp", &at).start();
-        let told = manager.next();
-        assert_eq!(told.text, "READY=1\n");
-        assert_eq!(told.pid, run.pid(), "the process that the manager has started");
+        let message = manager.next();
+        assert_eq!(message.text, "READY=1\n");
+        assert_eq!(message.pid, run.pid(), "the process that the manager has started");
         run.wait_out("listens");
         run.signal(libc::SIGTERM);
         run.wait().expect_nothing_left();
@@ -196,16 +196,16 @@ fn ready_1_is_a_condition_and_goes_on_once() {
         run.wait_out("up");
         assert!(!is_there(&file));
         run.signal(libc::SIGUSR1);
-        let mut told = vec![manager.until("STATUS=here")];
+        let mut messages = vec![manager.until("STATUS=here")];
         wait_for(&file);
         run.signal(libc::SIGUSR1);
-        told.push(manager.until("STATUS=here"));
+        messages.push(manager.until("STATUS=here"));
         run.signal(libc::SIGTERM);
         run.wait().expect_nothing_left();
         assert!(!is_there(&file));
         let (_, rest) = manager.until("STOPPING=1");
         let all: Vec<String> =
-            told.into_iter().flat_map(|(last, before)| [before, vec![last.text]].concat()).collect();
+            messages.into_iter().flat_map(|(last, before)| [before, vec![last.text]].concat()).collect();
         let all = [all, rest].concat();
         assert_eq!(all.iter().filter(|text| text.contains("READY=1")).count(), 1, "{all:?}");
         assert!(!all.iter().any(|text| text.contains("RELOADING")), "{all:?}");
@@ -342,7 +342,7 @@ fn a_file_of_somebody_else_is_refused() {
     symlink(&theirs, &link).expect("a link");
     for file in [&theirs, &link] {
         let run = Winddown::new().args(["--ready", "auto", "--ready-file", file]).command(["true"]).run();
-        assert!(run.told().contains("--ready-file"), "{}", run.told());
+        assert!(run.dump().contains("--ready-file"), "{}", run.dump());
         run.expect_code(125);
     }
     assert_eq!(std::fs::read_to_string(&theirs).expect("there"), "a diary\n");

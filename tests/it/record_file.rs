@@ -45,7 +45,7 @@ fn parse(text: &str) -> Value {
 
 #[track_caller]
 fn expect_silent(ended: &Ended) {
-    assert!(ended.err().is_empty(), "{}", ended.told());
+    assert!(ended.err().is_empty(), "{}", ended.dump());
 }
 
 fn a_reader_sees_the_old_or_the_new_file() {
@@ -168,7 +168,7 @@ fn a_standard_stream_is_the_workloads_too() {
         let run = Winddown::new().args(["--record", place]).workload("--flood 1 64 --flood 2 64 --exit 7");
         let ended = run.run().expect_code(7);
         let (with, without) = if is_out { (ended.out(), ended.err()) } else { (ended.err(), ended.out()) };
-        assert_eq!((with.len(), without.len()), (2, 1), "{place}: {}", ended.told());
+        assert_eq!((with.len(), without.len()), (2, 1), "{place}: {}", ended.dump());
         assert_eq!(parse(&format!("{}\n", with[1]))["exit_status"], 7);
         let directory = TempDir::new();
         let file = directory.write("out", "before\n");
@@ -211,9 +211,9 @@ fn trouble_with_the_record_changes_nothing() {
         (fifo.as_str(), "no process reads from it"),
     ] {
         let ended = run_with(file);
-        let told = format!("winddown: --record {file}: {reason}; the run is not recorded");
-        assert_eq!(ended.err(), [told]);
-        assert!(ended.duration < Duration::from_secs(10), "{}", ended.told());
+        let expected = format!("winddown: --record {file}: {reason}; the run is not recorded");
+        assert_eq!(ended.err(), [expected]);
+        assert!(ended.duration < Duration::from_secs(10), "{}", ended.dump());
     }
     expect_silent(&run_with("/dev/null"));
     // The directory is removed during the run.
@@ -246,7 +246,7 @@ fn a_full_pipe_is_not_waited_for() {
     let number = format!("fd:{}", writer.as_raw_fd());
     let run = Winddown::new().inherits(writer).args(["--record", &number]).workload("--exit 7");
     let ended = run.run().expect_code(7);
-    assert!(ended.duration < Duration::from_secs(10), "{}", ended.told());
+    assert!(ended.duration < Duration::from_secs(10), "{}", ended.dump());
     // The number is that of a free descriptor.
     let log: Vec<String> = ended.err().iter().map(|line| line.replace(&number, "[NUMBER]")).collect();
     expect_log(
@@ -272,7 +272,7 @@ fn a_full_disk_keeps_the_old_record() {
     let run = Winddown::new().prefix(["unshare", "--mount", "sh", "-c", &script, "sh"]);
     let ended =
         run.args(["--record", &format!("{directory}/run.json")]).workload("--exit 7").run().expect_code(7);
-    assert_eq!(ended.out(), [OLD, "full", "run.json"], "{}", ended.told());
+    assert_eq!(ended.out(), [OLD, "full", "run.json"], "{}", ended.dump());
     expect_lines(
         &ended.err(),
         str!["winddown: --record [DIR]/run.json: No space left on device; the run is not recorded"],

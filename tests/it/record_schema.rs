@@ -71,7 +71,7 @@ fn record_of(options: &[&str], flags: &str, during: impl FnOnce(&crate::support:
     let record = read_json(&file);
     check(&record);
     let status = ended.code().or(ended.signal().map(|signal| signal + 128));
-    assert_eq!(record["exit_status"], json!(status), "{}\n{record:#}", ended.told());
+    assert_eq!(record["exit_status"], json!(status), "{}\n{record:#}", ended.dump());
     record
 }
 
@@ -348,7 +348,7 @@ fn a_winddown_that_is_killed() {
         assert!(
             holds_within(Duration::from_secs(5), || fs::exists(&file).unwrap()),
             "{inner}: {}",
-            ended.told()
+            ended.dump()
         );
         let record = read_json(&file);
         check(&record);
@@ -375,7 +375,7 @@ fn names_of_any_bytes() {
     let record = read_json(&file);
     check(&record);
     assert!(record["main"]["name"].as_str().unwrap().starts_with("a \"b\"\n"), "{record:#}");
-    assert_eq!(ended.err().len(), 4, "each line is one line: {}", ended.told());
+    assert_eq!(ended.err().len(), 4, "each line is one line: {}", ended.dump());
 }
 
 fn a_sender_outside_the_container() {
@@ -417,7 +417,7 @@ fn a_process_that_may_not_be_killed() {
     let ended = run.wait().expect_code(125);
     let record = read_json(&file);
     check(&record);
-    assert_eq!(record["outcome"], "stuck", "{}", ended.told());
+    assert_eq!(record["outcome"], "stuck", "{}", ended.dump());
     assert_eq!(record["survivors"][0]["name"], "rooted", "{record:#}");
     let refused = record["signals"].as_array().unwrap().iter().filter(|sent| sent["result"] == "EPERM");
     assert!(refused.count() >= 1, "{record:#}");

@@ -14,19 +14,19 @@ use crate::support::snapshot::{Transcript, expect_exactly, expect_page};
 use crate::support::{Pty, TempDir, read_json, trials};
 
 trials![
-    a_kill_is_told_with_its_cause,
-    equal_signals_are_told_together,
-    a_stop_in_time_is_told,
-    the_record_that_was_just_written_is_told,
-    a_plan_is_told_step_by_step,
-    a_run_that_was_not_started_is_told,
+    a_kill_is_reported_with_its_cause,
+    equal_signals_are_shown_together,
+    a_stop_in_time_is_reported,
+    the_record_that_was_just_written_is_reported,
+    a_plan_is_reported_step_by_step,
+    a_run_that_was_not_started_is_reported,
     several_are_set_out_in_a_table,
     only_runs_of_one_kind_are_summed_up,
     a_program_reads_the_words_of_the_record,
     a_file_may_hold_several,
     causes_are_explained,
     what_is_no_record_is_refused,
-    what_a_record_does_not_have_is_not_told,
+    what_a_record_does_not_have_is_not_reported,
     wrong_words_are_refused,
     a_closed_reader_is_no_panic,
     a_terminal_gets_colours,
@@ -52,7 +52,7 @@ fn page(names: &[&str]) -> String {
         assert!(wrong.is_empty(), "{name} does not match the current schema: {wrong:#?}");
     }
     let ended = reporting(names).directory(place).run().expect_code(0);
-    assert_eq!(ended.err().len(), 0, "{}", ended.told());
+    assert_eq!(ended.err().len(), 0, "{}", ended.dump());
     String::from_utf8(ended.out_bytes()).expect("a page is text")
 }
 
@@ -71,11 +71,11 @@ const STOPS: &str = "trap 'exit 0' TERM; echo up; while :; do sleep 0.02; done";
 /// alike.
 pub(super) const IGNORES: &str = "trap '' TERM; sleep 0.1; sleep 60 & echo up; while :; do wait; done";
 
-fn a_kill_is_told_with_its_cause() {
+fn a_kill_is_reported_with_its_cause() {
     expect_exactly(&page(&["killed.json"]), file!["snapshots/report/killed.txt"]);
 }
 
-fn equal_signals_are_told_together() {
+fn equal_signals_are_shown_together() {
     let place = TempDir::new();
     let signal = |at_ms: f64, name: &str| {
         serde_json::json!({ "at_ms": at_ms, "signal": name, "forwarded": name,
@@ -88,9 +88,9 @@ fn equal_signals_are_told_together() {
     });
     let file = place.write("five.json", &record.to_string());
     let lines = report(&[&file]).expect_code(0).out();
-    let told: Vec<&str> = lines[4..].iter().map(|line| line.trim()).collect();
+    let found: Vec<&str> = lines[4..].iter().map(|line| line.trim()).collect();
     assert_eq!(
-        told[1..],
+        found[1..],
         [
             "-1s  SIGUSR1 from x (pid 9): passed on",
             "0  SIGTERM from x (pid 9): stopping, without a limit",
@@ -100,11 +100,11 @@ fn equal_signals_are_told_together() {
     );
 }
 
-fn a_stop_in_time_is_told() {
+fn a_stop_in_time_is_reported() {
     expect_exactly(&page(&["stopped.json"]), file!["snapshots/report/stopped.txt"]);
 }
 
-fn the_record_that_was_just_written_is_told() {
+fn the_record_that_was_just_written_is_reported() {
     let place = TempDir::new();
     let lines = report(&[&stopped(&place, "stop.json", &["-t", "20s"], STOPS)]).expect_code(0).out();
     assert!(lines[1].starts_with("stopped in ") && lines[1].ends_with("exited with 0"), "{lines:#?}");
@@ -112,11 +112,11 @@ fn the_record_that_was_just_written_is_told() {
     assert!(lines[1].starts_with("killed after 1"), "{lines:#?}");
 }
 
-fn a_plan_is_told_step_by_step() {
+fn a_plan_is_reported_step_by_step() {
     expect_exactly(&page(&["plan.json"]), file!["snapshots/report/plan.txt"]);
 }
 
-fn a_run_that_was_not_started_is_told() {
+fn a_run_that_was_not_started_is_reported() {
     expect_exactly(&page(&["not_started.json"]), file!["snapshots/report/not_started.txt"]);
 }
 
@@ -157,7 +157,7 @@ fn only_runs_of_one_kind_are_summed_up() {
     let names = files.iter().filter_map(|file| file.rsplit('/').next());
     let ended = reporting(&names.collect::<Vec<_>>()).directory(place.path()).run().expect_code(0);
     expect_page(&ended.out().join("\n"), file!["snapshots/report/kinds.txt"]);
-    let page = report(&[&["--html", "-"], &files[..]].concat()).expect_code(0).told();
+    let page = report(&[&["--html", "-"], &files[..]].concat()).expect_code(0).dump();
     assert!(page.contains("<h2>Stop times of a, stopped by SIGTERM</h2>"), "{page}");
     assert!(page.contains("n = 2, min 100ms, median 200ms, max 300ms"), "{page}");
 }
@@ -177,7 +177,7 @@ fn a_program_reads_the_words_of_the_record() {
     let names = ["stopped.json", "killed.json", "not_started.json", "plan.json", "stopped.json"];
     let ended = reporting(&[&["--format", "json"][..], &names].concat()).directory(place).run();
     let ended = ended.expect_code(0);
-    assert_eq!((ended.out().len(), ended.err().len()), (1, 0), "{}", ended.told());
+    assert_eq!((ended.out().len(), ended.err().len()), (1, 0), "{}", ended.dump());
     let read: Value = serde_json::from_slice(&ended.out_bytes()).expect("one object");
     expect_fits(&report_schema(), &read);
     for (run, name) in read["runs"].as_array().unwrap().iter().zip(names) {
@@ -205,36 +205,36 @@ fn a_file_may_hold_several() {
     let both = place.write("both.json", &format!("{one}\n{one}"));
     let ended = reporting(&["-"]).stdin(Stream::File(both.clone().into())).run().expect_code(0);
     let lines = ended.out();
-    assert!(lines[1].starts_with("-#1 ") && lines[2].starts_with("-#2 "), "{}", ended.told());
+    assert!(lines[1].starts_with("-#1 ") && lines[2].starts_with("-#2 "), "{}", ended.dump());
     assert!(report(&[&both]).expect_code(0).out()[2].starts_with(&format!("{both}#2 ")));
 }
 
 fn causes_are_explained() {
     let by_code = report(&["--explain", "w09"]).expect_code(0);
-    assert!(by_code.out().iter().all(|line| line.len() < 90), "{}", by_code.told());
+    assert!(by_code.out().iter().all(|line| line.len() < 90), "{}", by_code.dump());
     assert_eq!(report(&["--explain", "draining"]).expect_code(0).out(), by_code.out());
-    told(&["--explain", "w09"], file!["snapshots/report/explain_w09.txt"]);
-    told(&["--explain"], file!["snapshots/report/explain.txt"]);
+    show(&["--explain", "w09"], file!["snapshots/report/explain_w09.txt"]);
+    show(&["--explain"], file!["snapshots/report/explain.txt"]);
 }
 
 /// Expects this page, and nothing else.
 #[track_caller]
-fn told(words: &[&str], snapshot: Data) {
+fn show(words: &[&str], snapshot: Data) {
     let ended = report(words).expect_code(0);
-    assert_eq!(ended.err().len(), 0, "{}", ended.told());
+    assert_eq!(ended.err().len(), 0, "{}", ended.dump());
     expect_page(&String::from_utf8_lossy(&ended.out_bytes()), snapshot);
 }
 
 /// One error line each.
 #[track_caller]
 fn all_refused<'a>(command_lines: impl IntoIterator<Item = &'a [&'a str]>, snapshot: Data) {
-    let mut told = Transcript::default();
+    let mut transcript = Transcript::default();
     for words in command_lines {
         let ended = report(words).expect_code(125);
-        assert_eq!((ended.out_bytes().len(), ended.err().len()), (0, 1), "{}", ended.told());
-        told.add(["winddown", "report"].iter().chain(words), &ended);
+        assert_eq!((ended.out_bytes().len(), ended.err().len()), (0, 1), "{}", ended.dump());
+        transcript.add(["winddown", "report"].iter().chain(words), &ended);
     }
-    told.expect(snapshot);
+    transcript.expect(snapshot);
 }
 
 fn what_is_no_record_is_refused() {
@@ -260,7 +260,7 @@ fn what_is_no_record_is_refused() {
     all_refused(command_lines.iter().map(Vec::as_slice), file!["snapshots/report/no_record.txt"]);
 }
 
-fn what_a_record_does_not_have_is_not_told() {
+fn what_a_record_does_not_have_is_not_reported() {
     let place = TempDir::new();
     let records = [
         "{\"schema\": 1}",
@@ -288,7 +288,7 @@ fn wrong_words_are_refused() {
         &["--format", "json", "--html", "-", "file"],
     ];
     all_refused(wrong, file!["snapshots/report/usage_errors.txt"]);
-    told(&["--help"], file!["snapshots/report/help.txt"]);
+    show(&["--help"], file!["snapshots/report/help.txt"]);
 }
 
 fn a_closed_reader_is_no_panic() {
@@ -298,8 +298,8 @@ fn a_closed_reader_is_no_panic() {
         let (reader, writer) = std::io::pipe().expect("a pipe");
         drop(reader);
         let ended = reporting(words).stdout(Stream::Fd(OwnedFd::from(writer))).run();
-        assert_eq!(ended.signal(), Some(libc::SIGPIPE), "{}", ended.told());
-        assert_eq!(ended.err().len(), 0, "{}", ended.told());
+        assert_eq!(ended.signal(), Some(libc::SIGPIPE), "{}", ended.dump());
+        assert_eq!(ended.err().len(), 0, "{}", ended.dump());
     }
 }
 
@@ -333,7 +333,7 @@ fn names_cannot_command_the_terminal() {
     );
     for words in [&[file.as_str()][..], &[&file, &file], &["--html", "-", &file]] {
         let ended = report(words).expect_code(0);
-        assert!(!ended.out_bytes().contains(&0x1b), "{}", ended.told());
+        assert!(!ended.out_bytes().contains(&0x1b), "{}", ended.dump());
     }
     assert_eq!(report(&[&file]).count_out("a\\n\\u{1b}[2Jb (pid 7)"), 3);
 }

@@ -181,7 +181,7 @@ fn the_page_stands_alone() {
     let record = stopped(&place, "kill.json", &["-t", "300ms"], IGNORES);
     let out = place.file("out.html");
     let ended = report(&["--html", &out, &record]).expect_code(0);
-    assert_eq!((ended.out().len(), ended.err().len()), (0, 0), "{}", ended.told());
+    assert_eq!((ended.out().len(), ended.err().len()), (0, 0), "{}", ended.dump());
     let written = std::fs::read_to_string(&out).expect("the page");
     assert_eq!(written, page(&[&record]));
     for word in ["<script", "<link", "<img", "src=", "@import", "url(", "javascript:", " on"] {

@@ -33,7 +33,7 @@ fn the_run_limit_asks_early_enough() {
     );
     let ended = run.wait().expect_code(124).expect_nothing_left();
     ended.expect_time(ended.duration, Duration::from_millis(600));
-    assert_eq!(ended.count_out("got 15"), 1, "{}", ended.told());
+    assert_eq!(ended.count_out("got 15"), 1, "{}", ended.dump());
     let record = read_json(&record);
     assert_eq!(record["stop"]["cause"], "run-limit");
     assert!(milliseconds(&record["stop"]["at_ms"]) >= Duration::from_millis(600), "{record}");
@@ -50,9 +50,9 @@ fn stop_after_asks_at_that_moment() {
         .expect_code(124)
         .expect_nothing_left();
     assert!(
-        ended.told().contains("its time is up (--stop-after): stopping workload (pid "),
+        ended.dump().contains("its time is up (--stop-after): stopping workload (pid "),
         "{}",
-        ended.told()
+        ended.dump()
     );
     let record = read_json(&record);
     assert_eq!((&record["stop"]["cause"], &record["outcome"]), (&"stop-after".into(), &"stopped".into()));

@@ -12,7 +12,7 @@ trials![
     needs("bash") => at_a_terminal_a_signal_to_the_second_process_is_passed_on,
     needs("bash") => at_a_terminal_one_to_the_group_is_not_passed_on,
     needs("bash") => at_a_terminal_two_to_the_group_of_which_one_process_took_one,
-    needs("bash") => at_a_terminal_one_to_both_processes_is_told,
+    needs("bash") => at_a_terminal_one_to_both_processes_is_reported,
     needs("bash") => the_clock_of_a_stop_starts_with_the_first_copy,
     without_a_terminal_the_second_process_is_heeded,
     without_a_terminal_one_to_both_processes_is_passed_on_once,
@@ -21,7 +21,7 @@ trials![
     to_none_asks_nobody,
     to_none_asks_where_nobody_else_has,
     what_is_pending_already_is_not_sent_again,
-    needs("bash", "ps") => ps_tells_the_two_processes_apart,
+    needs("bash", "ps") => ps_distinguishes_the_two_processes,
 ];
 
 /// `process.kill(process.ppid, 'SIGTERM')`: its parent is the second process.
@@ -99,7 +99,7 @@ fn at_a_terminal_two_to_the_group_of_which_one_process_took_one() {
 }
 
 /// `kill $(pidof winddown)` can't be told from a signal to the group, and the workload is not asked.
-fn at_a_terminal_one_to_both_processes_is_told() {
+fn at_a_terminal_one_to_both_processes_is_reported() {
     let mut pty = Pty::bash();
     pty.line("$WD -t 300ms $WL --print go --say pid,ppid --on TERM [ --exit 3 ] --print up --serve &");
     pty.expect("up\r\n");
@@ -135,7 +135,7 @@ fn without_a_terminal_the_second_process_is_heeded() {
     }
     run.tag().signal(inner, libc::SIGTERM);
     let ended = run.wait().expect_code(3);
-    assert_eq!(ended.count_out("got "), 3, "{}", ended.told());
+    assert_eq!(ended.count_out("got "), 3, "{}", ended.dump());
 }
 
 fn without_a_terminal_one_to_both_processes_is_passed_on_once() {
@@ -156,7 +156,7 @@ fn without_a_terminal_one_to_both_processes_is_passed_on_once() {
         }
         run.wait_err("not passed on (winddown's other process already got it)");
         let ended = run.wait().expect_code(3);
-        assert_eq!(ended.count_out("got "), 2, "{}", ended.told());
+        assert_eq!(ended.count_out("got "), 2, "{}", ended.dump());
     }
 }
 
@@ -181,17 +181,17 @@ fn who_signals_every_process_has_asked_the_main_process() {
         "inner=$(echo $(cat /proc/$outer/task/*/children)); main=$(echo $(cat /proc/$inner/task/*/children))";
     for order in ["$outer $inner $main", "$main $inner $outer"] {
         let ended = under_a_service_manager(SERVER, &format!("{inner}\nkill -TERM {order}"));
-        assert_eq!(ended.code(), Some(3), "{}", ended.told());
-        assert_eq!(ended.count_out("got 15 "), 1, "asked twice: {}", ended.told());
-        assert!(ended.told().contains("no other process is asked"), "{}", ended.told());
+        assert_eq!(ended.code(), Some(3), "{}", ended.dump());
+        assert_eq!(ended.count_out("got 15 "), 1, "asked twice: {}", ended.dump());
+        assert!(ended.dump().contains("no other process is asked"), "{}", ended.dump());
     }
 }
 
 /// `KillMode=mixed`.
 fn who_signals_only_winddown_there_asks_it() {
     let ended = under_a_service_manager(SERVER, "kill -TERM $outer");
-    assert_eq!(ended.code(), Some(3), "{}", ended.told());
-    assert_eq!(ended.count_out("got 15 "), 1, "{}", ended.told());
+    assert_eq!(ended.code(), Some(3), "{}", ended.dump());
+    assert_eq!(ended.count_out("got 15 "), 1, "{}", ended.dump());
 }
 
 fn to_none_asks_nobody() {
@@ -206,14 +206,14 @@ fn to_none_asks_nobody() {
     run.wait_err("no other process is asked");
     run.signal(libc::SIGINT);
     let ended = run.wait().expect_code(137);
-    assert_eq!(ended.count_out("got "), 1, "only the reload: {}", ended.told());
+    assert_eq!(ended.count_out("got "), 1, "only the reload: {}", ended.dump());
 }
 
 fn to_none_asks_where_nobody_else_has() {
     let asked = |options: &[&str], flags: &str| {
         let run = Winddown::new().args(["--to", "none"]).args(options).workload(flags).start();
         let ended = run.wait();
-        assert_eq!(ended.count_out("got 15 "), 1, "{}", ended.told());
+        assert_eq!(ended.count_out("got 15 "), 1, "{}", ended.dump());
     };
     asked(&["--run-limit", "5200ms", "-t", "5s"], "--on TERM [ --exit 3 ] --print up --serve");
     asked(&["-t", "9s"], "--on TERM [ --exit 3 ] --print up --kill parent TERM --serve");
@@ -230,10 +230,10 @@ fn what_is_pending_already_is_not_sent_again() {
     run.wait_err("stopping");
     run.signal(libc::SIGUSR1);
     let ended = run.wait().expect_code(3);
-    assert_eq!(ended.count_out("got 37 "), 1, "{}", ended.told());
+    assert_eq!(ended.count_out("got 37 "), 1, "{}", ended.dump());
 }
 
-fn ps_tells_the_two_processes_apart() {
+fn ps_distinguishes_the_two_processes() {
     let look = |pid: i32, column: &str| {
         let output = std::process::Command::new("ps").args(["-o", column, "-p", &pid.to_string()]).output();
         String::from_utf8(output.expect("ps").stdout).expect("text").trim().to_owned()

@@ -48,7 +48,7 @@ fn every_signal_that_can_be_forwarded_arrives_once() {
     run.signal(libc::SIGTERM);
     let ended = run.wait().expect_code(3).expect_nothing_left();
     for signal in forwardable().filter(|signal| *signal != libc::SIGINT) {
-        assert_eq!(count_got(&ended, signal), 1, "signal {signal}\n{}", ended.told());
+        assert_eq!(count_got(&ended, signal), 1, "signal {signal}\n{}", ended.dump());
     }
 }
 
@@ -66,8 +66,8 @@ fn stop_signals_that_are_none_here_are_forwarded_too() {
     assert_eq!(run.err(), Vec::<String>::new());
     run.signal(libc::SIGQUIT);
     let ended = run.wait().expect_code(3);
-    assert_eq!(count_got(&ended, libc::SIGTERM), 2, "{}", ended.told());
-    assert_eq!(count_got(&ended, libc::SIGINT), 1, "{}", ended.told());
+    assert_eq!(count_got(&ended, libc::SIGTERM), 2, "{}", ended.dump());
+    assert_eq!(count_got(&ended, libc::SIGINT), 1, "{}", ended.dump());
 }
 
 fn queued_signals_keep_their_value_and_order() {
@@ -103,8 +103,8 @@ fn a_queued_stop_signal_keeps_its_value() {
         run.queue(libc::SIGTERM, 4711);
         let ended = run.wait().expect_code(3);
         let line = format!("got {signal} code -1 pid {} value 4711", std::process::id());
-        assert_eq!(ended.count_out(&line), 1, "{}", ended.told());
-        assert_eq!(ended.count_out("got"), 1, "{}", ended.told());
+        assert_eq!(ended.count_out(&line), 1, "{}", ended.dump());
+        assert_eq!(ended.count_out("got"), 1, "{}", ended.dump());
     }
 }
 
@@ -139,8 +139,8 @@ fn signals_about_winddown_itself_are_not_forwarded() {
     run.wait_out("got 64 code 0");
     run.signal(libc::SIGTERM);
     let ended = run.wait().expect_code(3).expect_nothing_left();
-    assert_eq!(ended.count_out("got"), 2, "{}", ended.told());
-    assert_eq!(ended.err().len(), 2, "{}", ended.told());
+    assert_eq!(ended.count_out("got"), 2, "{}", ended.dump());
+    assert_eq!(ended.err().len(), 2, "{}", ended.dump());
 }
 
 fn its_own_broken_pipe_is_not_forwarded() {
@@ -161,7 +161,7 @@ fn its_own_broken_pipe_is_not_forwarded() {
         run.wait_out("got 13");
         run.signal(libc::SIGTERM);
         let ended = run.wait().expect_code(3);
-        assert_eq!(count_got(&ended, libc::SIGPIPE), 1, "{}", ended.told());
+        assert_eq!(count_got(&ended, libc::SIGPIPE), 1, "{}", ended.dump());
     }
 }
 
@@ -201,8 +201,8 @@ fn a_map_rewrites_and_drops() {
     run.wait_out(&format!("got {} code -1", libc::SIGRTMIN() + 2));
     run.signal(libc::SIGTERM);
     let ended = run.wait().expect_code(3);
-    assert_eq!(ended.count_out("got"), 3, "{}", ended.told());
-    assert_eq!(ended.count_out("value 77"), 1, "{}", ended.told());
+    assert_eq!(ended.count_out("got"), 3, "{}", ended.dump());
+    assert_eq!(ended.count_out("value 77"), 1, "{}", ended.dump());
 }
 
 fn a_map_rewrites_the_stop_signal() {
@@ -213,7 +213,7 @@ fn a_map_rewrites_the_stop_signal() {
     run.wait_out("up");
     run.signal(libc::SIGTERM);
     let ended = run.wait().expect_code(3);
-    assert_eq!(ended.count_out("got"), 1, "{}", ended.told());
+    assert_eq!(ended.count_out("got"), 1, "{}", ended.dump());
 }
 
 fn a_hup_is_a_reload() {
@@ -231,7 +231,7 @@ fn a_hup_is_a_reload() {
         assert_eq!(run.err(), Vec::<String>::new());
         run.signal(libc::SIGTERM);
         let ended = run.wait().expect_code(3);
-        assert_eq!(count_got(&ended, libc::SIGHUP), 3, "{}", ended.told());
+        assert_eq!(count_got(&ended, libc::SIGHUP), 3, "{}", ended.dump());
     }
 }
 
@@ -261,7 +261,7 @@ fn a_hup_stops_where_it_was_asked_for() {
     run.signal(libc::SIGHUP);
     run.wait_err("SIGHUP from");
     let ended = run.wait().expect_code(137).expect_nothing_left();
-    assert_eq!(count_got(&ended, libc::SIGHUP), 1, "{}", ended.told());
+    assert_eq!(count_got(&ended, libc::SIGHUP), 1, "{}", ended.dump());
 }
 
 fn a_signal_after_the_main_process_goes_nowhere() {
@@ -279,7 +279,7 @@ fn a_signal_after_the_main_process_goes_nowhere() {
     assert!(processes::is_alive(daemon));
     place.write("gate", "");
     let ended = run.wait().expect_code(4).expect_nothing_left();
-    assert_eq!(ended.count_out("d got"), 1, "{}", ended.told());
+    assert_eq!(ended.count_out("d got"), 1, "{}", ended.dump());
 }
 
 /// Trap 21: a process that is stopped or continued is not dead.
@@ -338,7 +338,7 @@ fn an_interrupt_that_was_ignored_at_the_start_is_no_stop_request() {
             ended.err().iter().filter(|line| line.contains("stopping ")).count(),
             1,
             "{}",
-            ended.told()
+            ended.dump()
         );
     });
     let run = Winddown::new()

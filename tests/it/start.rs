@@ -129,7 +129,7 @@ fn nohup_reaches_the_workload() {
         run.signal(libc::SIGHUP);
         run.signal(libc::SIGTERM);
         let ended = run.wait().expect_signal(libc::SIGTERM).expect_nothing_left();
-        assert!(ended.err().iter().any(|line| line.contains("SIGTERM from")), "{}", ended.told());
+        assert!(ended.err().iter().any(|line| line.contains("SIGTERM from")), "{}", ended.dump());
     });
 }
 
@@ -175,7 +175,7 @@ fn a_stop_is_heard_though_everything_was_blocked_and_ignored() {
         run.signal(libc::SIGTERM);
         // The child has TERM ignored and blocked: only the deadline ends it.
         let ended = run.wait();
-        assert_eq!(ended.count_out("got 15"), 1, "{}", ended.told());
+        assert_eq!(ended.count_out("got 15"), 1, "{}", ended.dump());
         ended.expect_code(3).expect_nothing_left();
     });
 }
@@ -231,7 +231,7 @@ fn the_environment_is_inherited_byte_for_byte() {
     let kept = inherited.into_iter().filter(|entry| !ours.contains(entry));
     let kept: Vec<&[u8]> = kept.chain([b"SHUTDOWN_LIMIT_MS=3000".as_slice()]).collect();
     let text = |entries: &[&[u8]]| entries.join(&0).escape_ascii().to_string() + "\\x00";
-    assert_eq!(ended.out_bytes().escape_ascii().to_string(), text(&kept), "{}", ended.told());
+    assert_eq!(ended.out_bytes().escape_ascii().to_string(), text(&kept), "{}", ended.dump());
 }
 
 fn the_directory_is_the_same() {

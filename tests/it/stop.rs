@@ -24,16 +24,16 @@ trials![
     stopped_stragglers_go_on_after_the_signal,
     a_stopped_process_goes_on_when_all_are_asked,
     a_main_process_that_stops_while_terminating_goes_on,
-    a_shell_that_waits_is_told_of_once,
-    a_script_that_waits_is_told_of_by_its_shell,
-    a_shell_whose_child_was_asked_is_not_told_of,
+    a_shell_that_waits_is_reported_once,
+    a_script_that_waits_is_reported_by_its_shell,
+    a_shell_whose_child_was_asked_is_not_reported,
 ];
 
 /// The position of a line in the output.
 #[track_caller]
 fn place_of(ended: &Ended, line: &str) -> usize {
     let found = ended.out().iter().position(|one| one.starts_with(line));
-    found.unwrap_or_else(|| panic!("no line {line:?}\n{}", ended.told()))
+    found.unwrap_or_else(|| panic!("no line {line:?}\n{}", ended.dump()))
 }
 
 /// Panics unless each of these processes (the main process is `""`) got TERM exactly once.
@@ -43,7 +43,7 @@ fn each_got_term_once(ended: &Ended, names: &[&str]) {
         let blank = if name.is_empty() { "" } else { " " };
         let start = format!("{name}{blank}got 15");
         let count = ended.out().iter().filter(|line| line.starts_with(&start)).count();
-        assert_eq!(count, 1, "{name:?}\n{}", ended.told());
+        assert_eq!(count, 1, "{name:?}\n{}", ended.dump());
     }
 }
 
@@ -70,9 +70,9 @@ fn the_main_process_is_asked_alone_then_whoever_lost_its_parent() {
     let ended = run.wait().expect_code(3).expect_nothing_left();
     each_got_term_once(&ended, &["", "a", "leaf", "b"]);
     let [main_left, a_left] = [place_of(&ended, "leaving"), place_of(&ended, "a leaving")];
-    assert!(main_left < place_of(&ended, "a got 15"), "{}", ended.told());
-    assert!(main_left < place_of(&ended, "b got 15"), "{}", ended.told());
-    assert!(a_left < place_of(&ended, "leaf got 15"), "{}", ended.told());
+    assert!(main_left < place_of(&ended, "a got 15"), "{}", ended.dump());
+    assert!(main_left < place_of(&ended, "b got 15"), "{}", ended.dump());
+    assert!(a_left < place_of(&ended, "leaf got 15"), "{}", ended.dump());
 }
 
 /// Its own parent reaps it: no signal informs winddown that it has adopted the grandchild.
@@ -88,7 +88,7 @@ fn a_parent_that_dies_during_the_stop_hands_on_the_question() {
     run.signal(libc::SIGTERM);
     let ended = run.wait().expect_code(3).expect_nothing_left();
     each_got_term_once(&ended, &["", "leaf"]);
-    assert!(place_of(&ended, "leaf got 15") < place_of(&ended, "leaving"), "{}", ended.told());
+    assert!(place_of(&ended, "leaf got 15") < place_of(&ended, "leaving"), "{}", ended.dump());
 }
 
 fn a_daemon_from_before_is_asked_when_the_main_process_has_gone() {
@@ -103,8 +103,8 @@ fn a_daemon_from_before_is_asked_when_the_main_process_has_gone() {
     run.signal(libc::SIGTERM);
     let ended = run.wait().expect_code(3).expect_nothing_left();
     each_got_term_once(&ended, &["", "d", "s"]);
-    assert!(place_of(&ended, "leaving") < place_of(&ended, "d got 15"), "{}", ended.told());
-    assert!(place_of(&ended, "leaving") < place_of(&ended, "s got 15"), "{}", ended.told());
+    assert!(place_of(&ended, "leaving") < place_of(&ended, "d got 15"), "{}", ended.dump());
+    assert!(place_of(&ended, "leaving") < place_of(&ended, "s got 15"), "{}", ended.dump());
 }
 
 /// A run of a shell script that starts the workload with these flags, between these two parts.
@@ -122,10 +122,10 @@ fn a_server_behind_a_shell_keeps_its_work() {
     let asked = run.signal(libc::SIGTERM);
     run.wait_err("(pid ");
     let ended = run.wait().expect_signal(libc::SIGTERM).expect_nothing_left();
-    assert!(ended.since(asked) >= Duration::from_millis(300), "{}", ended.told());
+    assert!(ended.since(asked) >= Duration::from_millis(300), "{}", ended.dump());
     each_got_term_once(&ended, &[""]);
-    assert_eq!(ended.count_out("saved"), 1, "{}", ended.told());
-    assert_eq!(ended.count_out("done"), 0, "{}", ended.told());
+    assert_eq!(ended.count_out("saved"), 1, "{}", ended.dump());
+    assert_eq!(ended.count_out("done"), 0, "{}", ended.dump());
     expect_log(
         &ended.err(),
         str![[r#"
@@ -150,8 +150,8 @@ fn a_chain_like_npm_keeps_its_work() {
     run.signal(libc::SIGTERM);
     let ended = run.wait().expect_code(143).expect_nothing_left();
     each_got_term_once(&ended, &["", "server"]);
-    assert_eq!(ended.count_out("sh ended signal 15"), 1, "{}", ended.told());
-    assert_eq!(ended.count_out("server saved"), 1, "{}", ended.told());
+    assert_eq!(ended.count_out("sh ended signal 15"), 1, "{}", ended.dump());
+    assert_eq!(ended.count_out("server saved"), 1, "{}", ended.dump());
 }
 
 fn a_task_queue_with_forked_workers_keeps_its_tasks() {
@@ -168,9 +168,9 @@ fn a_task_queue_with_forked_workers_keeps_its_tasks() {
     run.wait_out("up");
     run.signal(libc::SIGTERM);
     let ended = run.wait().expect_code(0).expect_nothing_left();
-    assert_eq!(ended.count_out("task"), 4, "{}", ended.told());
-    assert_eq!(ended.count_out("ended exit 0"), 4, "{}", ended.told());
-    assert_eq!(ended.count_out("got"), 1, "{}", ended.told());
+    assert_eq!(ended.count_out("task"), 4, "{}", ended.dump());
+    assert_eq!(ended.count_out("ended exit 0"), 4, "{}", ended.dump());
+    assert_eq!(ended.count_out("got"), 1, "{}", ended.dump());
     let record = read_json(&record);
     assert_eq!(sent(&record, "ask").len(), 1, "{record}");
     assert_eq!(record["outcome"], "stopped");
@@ -214,8 +214,8 @@ fn stragglers_are_asked_with_term_or_the_given_signal() {
         run.wait_out("up");
         run.signal(received);
         let ended = run.wait().expect_code(3).expect_nothing_left();
-        assert_eq!(ended.count_out("got"), 2, "{}", ended.told());
-        assert!(place_of(&ended, main) < place_of(&ended, straggler), "{}", ended.told());
+        assert_eq!(ended.count_out("got"), 2, "{}", ended.dump());
+        assert!(place_of(&ended, main) < place_of(&ended, straggler), "{}", ended.dump());
     }
 }
 
@@ -230,10 +230,10 @@ fn a_given_signal_asks_in_place_of_the_one_received() {
         let ended = run.wait();
         if name == "KILL" {
             let ended = ended.expect_signal(libc::SIGKILL);
-            assert_eq!(ended.count_out("got"), 0, "{}", ended.told());
+            assert_eq!(ended.count_out("got"), 0, "{}", ended.dump());
         } else {
             let ended = ended.expect_code(3);
-            assert_eq!(ended.count_out("got"), 1, "{name}\n{}", ended.told());
+            assert_eq!(ended.count_out("got"), 1, "{name}\n{}", ended.dump());
         }
     }
 }
@@ -254,7 +254,7 @@ fn a_stopped_main_process_goes_on_after_the_signal() {
     wait_until_stopped(run.number("pid"));
     run.signal(libc::SIGTERM);
     let ended = run.wait().expect_code(3).expect_nothing_left();
-    assert!(ended.duration < Duration::from_secs(8), "{}", ended.told());
+    assert!(ended.duration < Duration::from_secs(8), "{}", ended.dump());
     let record = read_json(&record);
     let signals: Vec<_> = record["signals"].as_array().unwrap().iter().map(|one| &one["signal"]).collect();
     assert_eq!(signals, ["TERM", "CONT"], "{record}");
@@ -275,7 +275,7 @@ fn stopped_stragglers_go_on_after_the_signal() {
     run.signal(libc::SIGTERM);
     let ended = run.wait().expect_code(3).expect_nothing_left();
     each_got_term_once(&ended, &["", "c", "d"]);
-    assert!(ended.duration < Duration::from_secs(8), "{}", ended.told());
+    assert!(ended.duration < Duration::from_secs(8), "{}", ended.dump());
 }
 
 fn a_stopped_process_goes_on_when_all_are_asked() {
@@ -293,7 +293,7 @@ fn a_stopped_process_goes_on_when_all_are_asked() {
     run.signal(libc::SIGTERM);
     let ended = run.wait().expect_code(3).expect_nothing_left();
     each_got_term_once(&ended, &["", "c", "leaf"]);
-    assert!(ended.duration < Duration::from_secs(8), "{}", ended.told());
+    assert!(ended.duration < Duration::from_secs(8), "{}", ended.dump());
 }
 
 fn a_main_process_that_stops_while_terminating_goes_on() {
@@ -303,7 +303,7 @@ fn a_main_process_that_stops_while_terminating_goes_on() {
     run.wait_out("up");
     let asked = run.signal(libc::SIGTERM);
     let ended = run.wait().expect_code(3).expect_nothing_left();
-    assert!(ended.since(asked) < Duration::from_secs(8), "{}", ended.told());
+    assert!(ended.since(asked) < Duration::from_secs(8), "{}", ended.dump());
 }
 
 /// The hint names the shell, its child and the remedy, 1 s after the signal; then the child ends.
@@ -323,10 +323,10 @@ fn expect_hint(run: Running, place: &TempDir, shell: &str) {
     assert!(!holds_within(Duration::from_millis(700), || run.err().len() > 2), "{:?}", run.err());
     place.write("gate", "");
     let ended = run.wait().expect_code(5).expect_nothing_left();
-    assert_eq!(ended.count_out("got"), 0, "{}", ended.told());
+    assert_eq!(ended.count_out("got"), 0, "{}", ended.dump());
 }
 
-fn a_shell_that_waits_is_told_of_once() {
+fn a_shell_that_waits_is_reported_once() {
     let place = TempDir::new();
     let flags = format!("--on TERM [ ] --print up --until {}", place.file("gate"));
     let run = shell(&["-t", "20s"], "trap 'exit 5' TERM;", &flags, ":");
@@ -334,7 +334,7 @@ fn a_shell_that_waits_is_told_of_once() {
 }
 
 /// The usual entry point of a container: the kernel names such a process after the script.
-fn a_script_that_waits_is_told_of_by_its_shell() {
+fn a_script_that_waits_is_reported_by_its_shell() {
     let place = TempDir::new();
     let flags = format!("--on TERM [ ] --print up --until {}", place.file("gate"));
     let text = format!("trap 'exit 5' TERM\n{} {flags}\n:\n", workload_path().display());
@@ -345,7 +345,7 @@ fn a_script_that_waits_is_told_of_by_its_shell() {
     expect_hint(run, &place, "entry.sh");
 }
 
-fn a_shell_whose_child_was_asked_is_not_told_of() {
+fn a_shell_whose_child_was_asked_is_not_reported() {
     let flags = "--on TERM [ --sleep 1300 --exit 0 ] --print up --serve";
     let run = shell(&["-t", "20s", "--to", "all"], "trap 'exit 5' TERM;", flags, ":");
     run.wait_out("up");

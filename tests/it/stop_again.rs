@@ -8,7 +8,7 @@ use crate::support::running::Running;
 use crate::support::{TempDir, eventually, read_json, trials};
 
 trials![
-    a_repeated_term_is_told_with_its_sender_and_not_passed_on,
+    a_repeated_term_is_reported_with_its_sender_and_not_passed_on,
     another_stop_signal_is_passed_on_once,
     the_signal_that_asked_is_not_passed_on_again,
     another_stop_signal_from_the_tree_is_not_passed_on,
@@ -41,7 +41,7 @@ fn send_from_elsewhere(run: &Running, signal: &str) {
 
 /// Waits until this many lines on stderr contain this text.
 #[track_caller]
-fn wait_told(run: &Running, part: &str, count: usize) {
+fn wait_logged(run: &Running, part: &str, count: usize) {
     eventually(part, || run.err().iter().filter(|line| line.contains(part)).count() >= count);
 }
 
@@ -50,38 +50,38 @@ fn pass(time: Duration, since: Instant) {
     eventually("the time is over", || since.elapsed() > time);
 }
 
-fn a_repeated_term_is_told_with_its_sender_and_not_passed_on() {
+fn a_repeated_term_is_reported_with_its_sender_and_not_passed_on() {
     let run = stopping(&[], libc::SIGTERM);
     let own = format!("(pid {}, uid ", std::process::id());
     for count in 1..=3 {
         run.signal(libc::SIGTERM);
-        wait_told(&run, "while stopping: not passed on", count);
+        wait_logged(&run, "while stopping: not passed on", count);
     }
     send_from_elsewhere(&run, "TERM");
-    wait_told(&run, "while stopping: not passed on", 4);
+    wait_logged(&run, "while stopping: not passed on", 4);
     run.signal(libc::SIGUSR2);
     let ended = run.wait().expect_code(3).expect_nothing_left();
-    let told: Vec<String> = ended.err().into_iter().filter(|line| line.contains("not passed on")).collect();
-    assert!(told[..3].iter().all(|line| line.contains("SIGTERM from ") && line.contains(&own)), "{told:?}");
-    assert!(told[3].contains("SIGTERM from ") && !told[3].contains(&own), "{told:?}");
-    assert_eq!(ended.count_out("got 15"), 1, "{}", ended.told());
+    let found: Vec<String> = ended.err().into_iter().filter(|line| line.contains("not passed on")).collect();
+    assert!(found[..3].iter().all(|line| line.contains("SIGTERM from ") && line.contains(&own)), "{found:?}");
+    assert!(found[3].contains("SIGTERM from ") && !found[3].contains(&own), "{found:?}");
+    assert_eq!(ended.count_out("got 15"), 1, "{}", ended.dump());
 }
 
 fn another_stop_signal_is_passed_on_once() {
     let run = stopping(&["--stop-on", "TERM,INT,QUIT"], libc::SIGTERM);
     run.signal(libc::SIGQUIT);
-    wait_told(&run, "passed on once as SIGQUIT", 1);
+    wait_logged(&run, "passed on once as SIGQUIT", 1);
     run.wait_out("got 3");
     run.signal(libc::SIGINT);
-    wait_told(&run, "passed on once as SIGINT", 1);
+    wait_logged(&run, "passed on once as SIGINT", 1);
     run.wait_out("got 2");
     run.signal(libc::SIGQUIT);
-    wait_told(&run, "SIGQUIT from", 2);
-    wait_told(&run, "not passed on", 1);
+    wait_logged(&run, "SIGQUIT from", 2);
+    wait_logged(&run, "not passed on", 1);
     run.signal(libc::SIGUSR2);
     let ended = run.wait().expect_code(3).expect_nothing_left();
     for signal in [libc::SIGTERM, libc::SIGQUIT, libc::SIGINT] {
-        assert_eq!(ended.count_out(&format!("got {signal} ")), 1, "{}", ended.told());
+        assert_eq!(ended.count_out(&format!("got {signal} ")), 1, "{}", ended.dump());
     }
 }
 
@@ -96,22 +96,22 @@ fn the_signal_that_asked_is_not_passed_on_again() {
     ] {
         let run = stopping(&options, libc::SIGTERM);
         run.signal(again);
-        wait_told(&run, "while stopping: not passed on", 1);
+        wait_logged(&run, "while stopping: not passed on", 1);
         run.signal(libc::SIGUSR2);
         let ended = run.wait().expect_code(3).expect_nothing_left();
-        assert_eq!(ended.count_out("got"), 2, "{options:?}\n{}", ended.told());
+        assert_eq!(ended.count_out("got"), 2, "{options:?}\n{}", ended.dump());
     }
 }
 
 /// The sender is a descendant that lives on, and signals the process that callers see.
 fn another_stop_signal_from_the_tree_is_not_passed_on() {
     let place = TempDir::new();
-    let script = place.write("tell", &format!("kill -INT $(cat {})\nexec sleep 50\n", place.file("pid")));
+    let script = place.write("send", &format!("kill -INT $(cat {})\nexec sleep 50\n", place.file("pid")));
     let run = Winddown::new()
         .args(["-t", "20s"])
         .workload(&format!(
-            "--spawn session teller [ --until {} --exec [ sh {script} ] ] \
-             --on TERM,INT [ ] --on USR2 [ --kill teller KILL --exit 3 ] --print up --serve",
+            "--spawn session sender [ --until {} --exec [ sh {script} ] ] \
+             --on TERM,INT [ ] --on USR2 [ --kill sender KILL --exit 3 ] --print up --serve",
             place.file("go")
         ))
         .start();
@@ -120,18 +120,18 @@ fn another_stop_signal_from_the_tree_is_not_passed_on() {
     run.signal(libc::SIGTERM);
     run.wait_out("got 15");
     place.write("go", "");
-    wait_told(&run, "SIGINT from", 1);
-    let teller = format!("(pid {}, uid ", run.number("teller pid"));
-    wait_told(&run, &teller, 1);
-    wait_told(&run, "not passed on", 1);
+    wait_logged(&run, "SIGINT from", 1);
+    let sender = format!("(pid {}, uid ", run.number("sender pid"));
+    wait_logged(&run, &sender, 1);
+    wait_logged(&run, "not passed on", 1);
     assert!(!run.out().iter().any(|line| line.starts_with("got 2 ")), "{:?}", run.out());
     // A signal from outside is passed on.
     run.signal(libc::SIGINT);
     run.wait_out("got 2 ");
     run.signal(libc::SIGUSR2);
     let ended = run.wait().expect_code(3).expect_nothing_left();
-    assert_eq!(ended.count_out("got 15"), 1, "{}", ended.told());
-    assert_eq!(ended.count_out("got 2 "), 1, "{}", ended.told());
+    assert_eq!(ended.count_out("got 15"), 1, "{}", ended.dump());
+    assert_eq!(ended.count_out("got 2 "), 1, "{}", ended.dump());
 }
 
 fn other_signals_are_forwarded_while_stopping() {
@@ -160,8 +160,8 @@ fn an_int_again_kills_at_once() {
     run.signal(libc::SIGINT);
     run.wait_err("SIGINT again from");
     let ended = run.wait().expect_code(137).expect_nothing_left();
-    assert!(ended.since(first) < Duration::from_secs(15), "{}", ended.told());
-    assert_eq!(ended.count_out("got"), 1, "{}", ended.told());
+    assert!(ended.since(first) < Duration::from_secs(15), "{}", ended.dump());
+    assert_eq!(ended.count_out("got"), 1, "{}", ended.dump());
     let record = read_json(&record);
     assert_eq!(record["outcome"], "killed");
     assert_eq!(record["killed"].as_array().unwrap().len(), 2, "{record}");
@@ -174,8 +174,8 @@ fn an_int_again_after_a_term_kills_at_once() {
     pass(Duration::from_millis(250), Instant::now());
     run.signal(libc::SIGINT);
     let ended = run.wait().expect_code(137).expect_nothing_left();
-    assert!(ended.duration < Duration::from_secs(15), "{}", ended.told());
-    assert_eq!(ended.count_out("got"), 2, "{}", ended.told());
+    assert!(ended.duration < Duration::from_secs(15), "{}", ended.dump());
+    assert_eq!(ended.count_out("got"), 2, "{}", ended.dump());
 }
 
 /// On a busy machine winddown may take the second one late, and must then kill: such a run shows nothing.
@@ -194,7 +194,7 @@ fn ints_in_quick_succession_are_one() {
         }
         run.signal(libc::SIGUSR2);
         let ended = run.wait().expect_code(3).expect_nothing_left();
-        assert_eq!(ended.count_out("got 2 "), 1, "{}", ended.told());
+        assert_eq!(ended.count_out("got 2 "), 1, "{}", ended.dump());
         return;
     }
     panic!("the second one was never taken within 200 ms");
@@ -204,10 +204,10 @@ fn ints_of_two_senders_are_no_repeat() {
     let run = stopping(&[], libc::SIGINT);
     pass(Duration::from_millis(250), Instant::now());
     send_from_elsewhere(&run, "INT");
-    wait_told(&run, "while stopping: not passed on", 1);
+    wait_logged(&run, "while stopping: not passed on", 1);
     run.signal(libc::SIGUSR2);
     let ended = run.wait().expect_code(3).expect_nothing_left();
-    assert_eq!(ended.count_out("got 2 "), 1, "{}", ended.told());
+    assert_eq!(ended.count_out("got 2 "), 1, "{}", ended.dump());
 }
 
 fn a_second_sender_that_repeats_its_int_kills_at_once() {
@@ -217,5 +217,5 @@ fn a_second_sender_that_repeats_its_int_kills_at_once() {
     let status = Command::new("sh").args(["-c", script, &pid]).status();
     assert!(status.expect("a shell").success());
     let ended = run.wait().expect_code(137).expect_nothing_left();
-    assert!(ended.duration < Duration::from_secs(15), "{}", ended.told());
+    assert!(ended.duration < Duration::from_secs(15), "{}", ended.dump());
 }

@@ -206,14 +206,14 @@ fn whatever_others_send_the_record_stays_small() {
     assert_eq!(ends.len() as u64 + left_out("ends"), ORPHANS + 1);
     assert!(ends.iter().any(|end| end["pid"] == record["main"]["pid"]), "the main process's end");
     let log = record["log"].as_array().expect("a list");
-    let told = |line: &&Value| line["message"].as_str().is_some_and(|text| text.starts_with("SIGTERM from"));
-    assert!(left_out("log") > 0 && log.iter().filter(told).count() == 1, "{}", record["left_out"]);
+    let found = |line: &&Value| line["message"].as_str().is_some_and(|text| text.starts_with("SIGTERM from"));
+    assert!(left_out("log") > 0 && log.iter().filter(found).count() == 1, "{}", record["left_out"]);
     assert!(std::fs::metadata(&file).expect("a record").len() < 1 << 20);
-    let told = report(&[&file]).expect_code(0).out();
+    let found = report(&[&file]).expect_code(0).out();
     let line = format!("left out of the record: {} received signals", left_out("received"));
-    assert!(told.iter().any(|told| told.contains(&line)), "{told:#?}");
+    assert!(found.iter().any(|found| found.contains(&line)), "{found:#?}");
     let page = report(&["--html", "-", &file]).expect_code(0).out();
-    assert!(page.iter().any(|told| told.contains(&line)));
+    assert!(page.iter().any(|found| found.contains(&line)));
 }
 
 fn of_very_many_killed_the_rest_is_counted() {
@@ -230,6 +230,6 @@ fn of_very_many_killed_the_rest_is_counted() {
     assert_eq!(errors(&record), Vec::<String>::new());
     assert_eq!(record["killed"].as_array().map(Vec::len), Some(1000));
     assert_eq!((&record["left_out"]["killed"], &record["killed"][0]), (&101.into(), &record["main"]));
-    let told = report(&[&file]).expect_code(0).out();
-    assert!(told.iter().any(|line| line.contains("1101 processes did not end")), "{told:#?}");
+    let found = report(&[&file]).expect_code(0).out();
+    assert!(found.iter().any(|line| line.contains("1101 processes did not end")), "{found:#?}");
 }

@@ -38,7 +38,7 @@ fn filtered(winddown: Winddown, place: &TempDir, filter: &str, script: &str) -> 
 
 #[track_caller]
 fn expect_silent(ended: &Ended) {
-    assert!(ended.err().is_empty(), "{}", ended.told());
+    assert!(ended.err().is_empty(), "{}", ended.dump());
 }
 
 fn whoever_reads_the_last_lines_has_them_all() {
@@ -97,7 +97,7 @@ fn work_in_the_background_ends_by_itself_and_then_the_run_does() {
             .expect_nothing_left();
         expect_silent(&ended);
         assert_eq!(ended.out(), ["done"]);
-        assert!(ended.duration < Duration::from_secs(15), "{}", ended.told());
+        assert!(ended.duration < Duration::from_secs(15), "{}", ended.dump());
     });
 }
 
@@ -116,7 +116,7 @@ fn a_straggler_is_asked_after_the_grace_with_the_full_limit() {
             "winddown: workload (pid [PID]) exited with 3; asking 1 straggler: s (pid [PID]), SIGKILL in 500ms (-t); --leave-stragglers leaves them"
         ],
     );
-    assert_eq!(ended.count_out("s got 15"), 1, "{}", ended.told());
+    assert_eq!(ended.count_out("s got 15"), 1, "{}", ended.dump());
     let record = read_json(&record);
     let at = |value: &serde_json::Value| value["at_ms"].as_f64().expect("a time");
     let main_ended = at(&record["ends"][0]);
@@ -138,7 +138,7 @@ fn without_a_grace_stragglers_are_asked_at_once() {
             "winddown: sh (pid [PID]) exited with 3; asking 1 straggler: sh (pid [PID]), SIGKILL in 20s (-t); --leave-stragglers leaves them"
         ],
     );
-    assert!(run.duration < Duration::from_secs(15), "{}", run.told());
+    assert!(run.duration < Duration::from_secs(15), "{}", run.dump());
 }
 
 /// A run whose main process has ended and left `s`, which ends at the first signal.
@@ -157,10 +157,10 @@ fn a_stop_request_in_the_grace_is_honoured_at_once() {
         let run = in_the_grace(winddown, &[]);
         run.signal(libc::SIGTERM);
         let ended = run.wait().expect_code(5).expect_nothing_left();
-        assert_eq!(ended.count_out("s got 15"), 1, "{}", ended.told());
-        let told = ended.err().iter().filter(|line| line.contains(": stopping what workload (pid ")).count();
-        assert_eq!(told, 1, "{}", ended.told());
-        assert!(ended.duration < Duration::from_secs(15), "{}", ended.told());
+        assert_eq!(ended.count_out("s got 15"), 1, "{}", ended.dump());
+        let found = ended.err().iter().filter(|line| line.contains(": stopping what workload (pid ")).count();
+        assert_eq!(found, 1, "{}", ended.dump());
+        assert!(ended.duration < Duration::from_secs(15), "{}", ended.dump());
     });
 }
 
@@ -208,8 +208,8 @@ fn in_a_stop_the_last_lines_arrive() {
         eventually("it is up", || place.path().join("up").exists());
         run.signal(libc::SIGTERM);
         let ended = run.wait().expect_code(4).expect_nothing_left();
-        assert_eq!(std::fs::read_to_string(place.file("log")).expect("a log"), "last\n", "{}", ended.told());
-        assert!(ended.err()[1].contains("; last lines go to "), "{}", ended.told());
+        assert_eq!(std::fs::read_to_string(place.file("log")).expect("a log"), "last\n", "{}", ended.dump());
+        assert!(ended.err()[1].contains("; last lines go to "), "{}", ended.dump());
     });
 }
 
@@ -242,8 +242,8 @@ fn expect_last_line(command: &[&str]) {
     eventually("it is up", || place.path().join("up").exists());
     run.signal(libc::SIGTERM);
     let ended = run.wait().expect_code(4).expect_nothing_left();
-    assert_eq!(std::fs::read_to_string(place.file("log")).expect("a log"), "last\n", "{}", ended.told());
-    assert!(ended.err()[1].contains("; last lines go to "), "{}", ended.told());
+    assert_eq!(std::fs::read_to_string(place.file("log")).expect("a log"), "last\n", "{}", ended.dump());
+    assert!(ended.err()[1].contains("; last lines go to "), "{}", ended.dump());
 }
 
 /// The shell ends at once, and the server some time later.
@@ -274,7 +274,7 @@ fn in_a_stop_a_reader_that_goes_on_is_asked_after_the_grace() {
     run.wait_out("up");
     run.signal(libc::SIGTERM);
     let ended = run.wait().expect_signal(libc::SIGTERM).expect_nothing_left();
-    assert_eq!(ended.count_out("got 15"), 1, "{}", ended.told());
+    assert_eq!(ended.count_out("got 15"), 1, "{}", ended.dump());
     let record = read_json(&record);
     let asks: Vec<f64> = record["signals"]
         .as_array()
@@ -298,6 +298,6 @@ fn in_a_stop_a_server_behind_a_shell_is_asked_at_once() {
     run.wait_out("up");
     let asked = run.signal(libc::SIGTERM);
     let ended = run.wait().expect_signal(libc::SIGTERM).expect_nothing_left();
-    assert_eq!(ended.count_out("got 15"), 1, "{}", ended.told());
-    assert!(ended.since(asked) < Duration::from_secs(10), "{}", ended.told());
+    assert_eq!(ended.count_out("got 15"), 1, "{}", ended.dump());
+    assert!(ended.since(asked) < Duration::from_secs(10), "{}", ended.dump());
 }

@@ -39,7 +39,7 @@ fn standard_streams_may_be_closed_at_the_start() {
                 (0..3).filter(|number| bits >> number & 1 == 0).map(|number| number.to_string()).collect();
             let run = closed(winddown, bits).workload(&format!("--log {log} --say fds --exit 3"));
             let ended = run.run().expect_code(3).expect_nothing_left();
-            assert_eq!(file_lines(&log), [format!("fds {}", open.join(",")).trim_end()], "{}", ended.told());
+            assert_eq!(file_lines(&log), [format!("fds {}", open.join(",")).trim_end()], "{}", ended.dump());
         });
     }
 }

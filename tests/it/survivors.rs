@@ -74,14 +74,14 @@ fn a_survivor_is_named_after_the_kill_wait() {
         let asked = run.signal(libc::SIGTERM);
         let survivor = run.number("r pid");
         let ended = run.wait().expect_code(125);
-        assert!(ended.since(asked) >= Duration::from_millis(700), "{}", ended.told());
+        assert!(ended.since(asked) >= Duration::from_millis(700), "{}", ended.dump());
         assert!(processes::is_alive(survivor));
         let named: Vec<_> = ended.err().into_iter().filter(|line| line.contains("after SIGKILL: ")).collect();
-        assert_eq!(named.len(), 1, "{}", ended.told());
+        assert_eq!(named.len(), 1, "{}", ended.dump());
         let reason = format!("rooted (pid {survivor}): it runs as another user");
         assert!(named[0].contains(&reason), "{}", named[0]);
         let refused = ended.err().iter().filter(|line| line.contains("SIGKILL could not be sent")).count();
-        assert_eq!(refused, 1, "{}", ended.told());
+        assert_eq!(refused, 1, "{}", ended.dump());
         let record = place.record();
         assert_eq!(record["outcome"], "stuck");
         assert_eq!(record["exit_status"], 125);
@@ -144,6 +144,6 @@ fn a_zero_kill_wait_reports_at_once_or_ends() {
     run.wait_out("up");
     run.signal(libc::SIGTERM);
     let ended = run.wait();
-    assert!([Some(125), Some(137)].contains(&ended.code()), "{}", ended.told());
+    assert!([Some(125), Some(137)].contains(&ended.code()), "{}", ended.dump());
     ended.expect_nothing_left();
 }

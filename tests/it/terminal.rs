@@ -48,8 +48,8 @@ pub(crate) fn winddown_of(main: i32) -> i32 {
 /// At a prompt: checks the exit status of the last command.
 #[track_caller]
 pub(crate) fn expect_status(pty: &mut Pty, status: i32) {
-    let told = pty.command("echo code=$?");
-    assert!(told.ends_with(&format!("code={status}")), "not {status}:\n{}", pty.screen());
+    let found = pty.command("echo code=$?");
+    assert!(found.ends_with(&format!("code={status}")), "not {status}:\n{}", pty.screen());
 }
 
 fn the_workload_reads_the_keyboard() {

@@ -22,11 +22,11 @@ trials![
     needs("root", "setpriv") => nothing_is_started_where_a_user_may_not_write,
     the_descriptor_becomes_readable_everywhere,
     there_is_one_more_descriptor_and_only_with_a_token,
-    either_killed_the_stop_is_told,
-    needs("pid-namespace") => as_pid_1_it_is_told_too,
+    either_killed_the_stop_is_announced,
+    needs("pid-namespace") => as_pid_1_it_is_announced_too,
     a_file_system_that_hangs_delays_nothing,
-    a_file_that_can_not_be_made_any_more_is_told,
-    a_limit_of_zero_leaves_no_time_to_tell,
+    a_file_that_can_not_be_made_any_more_is_reported,
+    a_limit_of_zero_leaves_no_time_to_announce_it,
     a_nested_run_without_a_token_leaves_the_outer_one,
     a_nested_run_has_its_own,
     a_run_limit_is_known_from_the_start,
@@ -126,15 +126,15 @@ fn the_file_says_when_everything_is_over() {
         run.signal(libc::SIGTERM);
         let ended = run.wait().expect_code(0);
         assert_eq!(value(&file, "reason"), "SIGTERM");
-        let told = ["deadline_ms", "deadline_monotonic_ms"].map(|name| value(&file, name));
+        let found = ["deadline_ms", "deadline_monotonic_ms"].map(|name| value(&file, name));
         match length {
             Some(length) => {
                 // 50 ms less: the wall clock may be adjusted while a test runs.
-                expect_from(number(&told[0]) + 50, epoch + length, &ended);
+                expect_from(number(&found[0]) + 50, epoch + length, &ended);
                 // Rounded down, twice.
-                expect_from(number(&told[1]) + 2, monotonic + length, &ended);
+                expect_from(number(&found[1]) + 2, monotonic + length, &ended);
             }
-            None => assert_eq!(told, ["infinity", "infinity"]),
+            None => assert_eq!(found, ["infinity", "infinity"]),
         }
     }
 }
@@ -210,10 +210,10 @@ fn the_descriptor_becomes_readable_everywhere() {
         assert_eq!(run.out().iter().filter(|line| line.ends_with("readable false false")).count(), 2);
         run.signal(libc::SIGTERM);
         let ended = run.wait().expect_code(0).expect_nothing_left();
-        assert_eq!(ended.count_out("readable true true"), 2, "{}", ended.told());
+        assert_eq!(ended.count_out("readable true true"), 2, "{}", ended.dump());
         let text = std::fs::read_to_string(&file).expect("a token");
         // Usually b; on a busy machine the main process may be first.
-        assert_eq!(ended.count_out(&format!("drained {}", text.len())), 1, "{}", ended.told());
+        assert_eq!(ended.count_out(&format!("drained {}", text.len())), 1, "{}", ended.dump());
     });
 }
 
@@ -252,7 +252,7 @@ fn there_is_one_more_descriptor_and_only_with_a_token() {
     });
 }
 
-fn either_killed_the_stop_is_told() {
+fn either_killed_the_stop_is_announced() {
     for outer in [true, false] {
         let place = TempDir::new();
         let (file, log) = (place.file("token"), place.file("log"));
@@ -273,7 +273,7 @@ fn either_killed_the_stop_is_told() {
     }
 }
 
-fn as_pid_1_it_is_told_too() {
+fn as_pid_1_it_is_announced_too() {
     let place = TempDir::new();
     let file = place.file("token");
     let flags = format!("--on TERM [ --until {file} --look --exit 0 ] --print up --serve");
@@ -281,7 +281,7 @@ fn as_pid_1_it_is_told_too() {
     run.wait_out("up");
     run.signal(libc::SIGTERM);
     let ended = run.wait().expect_code(0);
-    assert_eq!(ended.count_out("readable true true"), 1, "{}", ended.told());
+    assert_eq!(ended.count_out("readable true true"), 1, "{}", ended.dump());
     assert_eq!(value(&file, "reason"), "SIGTERM");
 }
 
@@ -354,8 +354,8 @@ fn a_file_system_that_hangs_delays_nothing() {
         let asked = run.signal(libc::SIGTERM);
         let ended = run.wait().expect_code(4);
         ended.expect_within(asked, Duration::from_millis(100));
-        assert_eq!(ended.count_out("readable true true"), 1, "{}", ended.told());
-        assert_eq!(ended.err().len(), 2, "{}", ended.told());
+        assert_eq!(ended.count_out("readable true true"), 1, "{}", ended.dump());
+        assert_eq!(ended.err().len(), 2, "{}", ended.dump());
         // The rename did hang: the file is not in place.
         assert!(!Path::new(&file).exists());
         ended.expect_nothing_left();
@@ -367,12 +367,12 @@ fn a_file_system_that_hangs_delays_nothing() {
         let ended = run.wait().expect_code(137).expect_nothing_left();
         ended.expect_at(asked, Duration::from_millis(300));
         let killing: Vec<_> = ended.err().into_iter().filter(|line| line.contains("SIGKILL after")).collect();
-        assert!(killing.len() == 1 && killing[0].contains("to 1 process: "), "{}", ended.told());
+        assert!(killing.len() == 1 && killing[0].contains("to 1 process: "), "{}", ended.dump());
         assert!(held.as_raw_fd() > 2);
     }
 }
 
-fn a_file_that_can_not_be_made_any_more_is_told() {
+fn a_file_that_can_not_be_made_any_more_is_reported() {
     let place = TempDir::new();
     std::fs::create_dir(place.path().join("gone")).expect("room");
     let file = place.file("gone/token");
@@ -392,10 +392,10 @@ winddown: --token [DIR]/gone/token: No such file or directory; the stop is not a
 winddown: stopped in [TIME] of 10s: workload (pid [PID]) exited with 5
 "#]],
     );
-    assert_eq!(ended.count_out("readable true true"), 1, "{}", ended.told());
+    assert_eq!(ended.count_out("readable true true"), 1, "{}", ended.dump());
 }
 
-fn a_limit_of_zero_leaves_no_time_to_tell() {
+fn a_limit_of_zero_leaves_no_time_to_announce_it() {
     let place = TempDir::new();
     let file = place.file("token");
     let run = Winddown::new().args(["-t", "0", "--token", &file]).workload("--print up --serve").start();
@@ -428,7 +428,7 @@ fn a_nested_run_without_a_token_leaves_the_outer_one() {
     assert!(run.fact("env:SHUTDOWN_SOCKET").starts_with("@winddown-"));
     run.signal(libc::SIGTERM);
     let ended = run.wait().expect_code(0).expect_nothing_left();
-    assert_eq!(ended.count_out("readable true true"), 1, "{}", ended.told());
+    assert_eq!(ended.count_out("readable true true"), 1, "{}", ended.dump());
 }
 
 fn a_nested_run_has_its_own() {
@@ -442,10 +442,10 @@ fn a_nested_run_has_its_own() {
     let middle = children(run.pid()).into_iter().flat_map(|one| children(one.pid)).next();
     run.tag().signal(middle.expect("the nested run").pid, libc::SIGTERM);
     let ended = run.wait().expect_code(0).expect_nothing_left();
-    assert_eq!(ended.count_out("readable true true"), 1, "{}", ended.told());
+    assert_eq!(ended.count_out("readable true true"), 1, "{}", ended.dump());
     // Only a process that the inner run left for a moment, such as its token's writer, can stop the outer run.
-    let told = std::fs::read_to_string(&outer).unwrap_or_default();
-    assert!(told.is_empty() || told.starts_with("reason=main-exited\n"), "{told}");
+    let found = std::fs::read_to_string(&outer).unwrap_or_default();
+    assert!(found.is_empty() || found.starts_with("reason=main-exited\n"), "{found}");
 }
 
 fn a_run_limit_is_known_from_the_start() {

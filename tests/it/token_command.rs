@@ -8,8 +8,8 @@ use crate::support::snapshot::{Transcript, expect_page};
 use crate::support::{TempDir, eventually, processes, read_json, trials};
 
 trials![
-    it_tells_whether_a_stop_is_asked,
-    it_tells_what_is_left_of_a_run_limit,
+    it_says_whether_a_stop_is_asked,
+    it_prints_what_is_left_of_a_run_limit,
     the_file_may_be_behind_the_descriptor,
     outside_it_says_so,
     what_is_no_token_is_refused,
@@ -48,20 +48,20 @@ fn on_term(then: &str) -> String {
     format!("trap '{then}; exit 0' TERM; echo up; while :; do sleep 0.02; done")
 }
 
-fn it_tells_whether_a_stop_is_asked() {
+fn it_says_whether_a_stop_is_asked() {
     let (_place, winddown) = script(&[], "$W token; echo \"status $?\"");
     let ended = winddown.run().expect_code(0);
-    assert_eq!(ended.out(), ["infinity", "status 0"], "{}", ended.told());
-    assert_eq!(ended.err().len(), 0, "{}", ended.told());
+    assert_eq!(ended.out(), ["infinity", "status 0"], "{}", ended.dump());
+    assert_eq!(ended.err().len(), 0, "{}", ended.dump());
     let (ended, _) = stopped(&["-t", "20s"], &on_term("$W token; echo \"status $?\""));
     let out = ended.out();
     assert!(out[1].starts_with("19.") || out[1] == "20s", "{out:?}");
     assert_eq!(out[2], "status 1");
     let (ended, _) = stopped(&["-t", "infinity"], &on_term("$W token; echo \"status $?\""));
-    assert_eq!(ended.out()[1..], ["infinity", "status 1"], "{}", ended.told());
+    assert_eq!(ended.out()[1..], ["infinity", "status 1"], "{}", ended.dump());
 }
 
-fn it_tells_what_is_left_of_a_run_limit() {
+fn it_prints_what_is_left_of_a_run_limit() {
     let (_place, winddown) = script(&["--run-limit", "50s"], "$W token; echo \"status $?\"");
     let ended = winddown.run().expect_code(0);
     let out = ended.out();
@@ -97,22 +97,22 @@ fn alone(words: &[&str]) -> Ended {
 /// One error line each.
 #[track_caller]
 fn all_refused(command_lines: &[&[&str]]) -> Transcript {
-    let mut told = Transcript::default();
+    let mut transcript = Transcript::default();
     for words in command_lines {
         let ended = alone(words).expect_code(125);
-        assert_eq!((ended.out().len(), ended.err().len()), (0, 1), "{}", ended.told());
-        told.add(["winddown"].iter().chain(*words), &ended);
+        assert_eq!((ended.out().len(), ended.err().len()), (0, 1), "{}", ended.dump());
+        transcript.add(["winddown"].iter().chain(*words), &ended);
     }
-    told
+    transcript
 }
 
 fn outside_it_says_so() {
-    let told = all_refused(&[&["token"], &["token", "--wait"], &["token", "--extend", "5s"]]);
-    told.expect(file!["snapshots/token/outside.txt"]);
+    let transcript = all_refused(&[&["token"], &["token", "--wait"], &["token", "--extend", "5s"]]);
+    transcript.expect(file!["snapshots/token/outside.txt"]);
 }
 
 fn wrong_words_are_refused() {
-    let told = all_refused(&[
+    let transcript = all_refused(&[
         &["token", "nonsense"],
         &["token", "--wait", "--extend", "5s"],
         &["token", "--extend"],
@@ -120,7 +120,7 @@ fn wrong_words_are_refused() {
         &["token", "--extend", "-5"],
         &["token", "-v"],
     ]);
-    told.expect(file!["snapshots/token/usage_errors.txt"]);
+    transcript.expect(file!["snapshots/token/usage_errors.txt"]);
 }
 
 fn help_is_printed() {
@@ -132,8 +132,8 @@ fn help_is_printed() {
 fn it_waits_for_the_stop() {
     let text = "trap '' TERM; (echo up; exec $W token --wait); echo \"status $?\"";
     let (ended, _) = stopped(&["-t", "20s"], text);
-    assert_eq!(ended.out(), ["up", "status 0"], "{}", ended.told());
-    assert!(ended.duration < std::time::Duration::from_secs(15), "{}", ended.told());
+    assert_eq!(ended.out(), ["up", "status 0"], "{}", ended.dump());
+    assert!(ended.duration < std::time::Duration::from_secs(15), "{}", ended.dump());
     assert_eq!(ended.code(), Some(0));
 }
 
@@ -156,7 +156,7 @@ fn it_waits_without_the_descriptor_too() {
     run.wait_out("up");
     run.signal(libc::SIGTERM);
     let ended = run.wait().expect_code(0).expect_nothing_left();
-    assert_eq!(ended.count_out("status 0 True"), 1, "{}", ended.told());
+    assert_eq!(ended.count_out("status 0 True"), 1, "{}", ended.dump());
 }
 
 fn more_time_is_granted_within_the_maximum() {
@@ -165,11 +165,11 @@ fn more_time_is_granted_within_the_maximum() {
     let text =
         on_term("$W token --extend 2s; echo \"status $?\"; $W token --extend 1s; echo \"status $?\"; exit 7");
     let (ended, _) = stopped(&options, &text);
-    assert_eq!(ended.out()[1..], ["granted", "status 0", "granted", "status 0"], "{}", ended.told());
+    assert_eq!(ended.out()[1..], ["granted", "status 0", "granted", "status 0"], "{}", ended.dump());
     assert_eq!(ended.code(), Some(7));
-    let told: Vec<_> =
+    let found: Vec<_> =
         ended.err().into_iter().filter(|line| line.contains(", asked by winddown (pid ")).collect();
-    assert_eq!(told.len(), 1, "{}", ended.told());
+    assert_eq!(found.len(), 1, "{}", ended.dump());
 }
 
 fn more_time_is_refused() {
@@ -177,11 +177,11 @@ fn more_time_is_refused() {
     // There is no stop request yet.
     let (_place, winddown) = script(&["--extend-max", "9s"], ask);
     let ended = winddown.run().expect_code(0);
-    assert_eq!(ended.out(), ["refused", "status 1"], "{}", ended.told());
+    assert_eq!(ended.out(), ["refused", "status 1"], "{}", ended.dump());
     let refused = |options: &[&str], ask: &str| {
         let (ended, _) = stopped(options, &on_term(&format!("{ask}; exit 0")));
         let out = ended.out();
-        assert!(out[1].starts_with("refused"), "{}", ended.told());
+        assert!(out[1].starts_with("refused"), "{}", ended.dump());
         assert_eq!(out[2], "status 1");
     };
     refused(&["-t", "9s"], "$W token --extend 20s; echo \"status $?\"");
@@ -189,8 +189,8 @@ fn more_time_is_refused() {
     // The answer says how much may be requested.
     let ask = on_term("$W token --extend 1m; $W token --extend 20s; exit 0");
     let (ended, _) = stopped(&["-t", "20s", "--extend-max", "2s"], &ask);
-    assert!(ended.out()[1].starts_with("refused: at most 2"), "{}", ended.told());
-    assert_eq!(ended.out()[2], "granted", "{}", ended.told());
+    assert!(ended.out()[1].starts_with("refused: at most 2"), "{}", ended.dump());
+    assert_eq!(ended.out()[2], "granted", "{}", ended.dump());
 }
 
 fn more_time_is_not_granted_beyond_the_run_limit() {
@@ -202,8 +202,8 @@ fn more_time_is_not_granted_beyond_the_run_limit() {
     run.signal(libc::SIGTERM);
     let ended = run.wait().expect_code(0);
     let out = ended.out();
-    assert!(out[1].starts_with("refused: at most 2"), "{}", ended.told());
-    assert_eq!((out[0].as_str(), out[2].as_str()), ("up", "granted"), "{}", ended.told());
+    assert!(out[1].starts_with("refused: at most 2"), "{}", ended.dump());
+    assert_eq!((out[0].as_str(), out[2].as_str()), ("up", "granted"), "{}", ended.dump());
     assert!(read_json(&record)["stop"]["deadline_ms"].is_number());
 }
 
@@ -218,10 +218,10 @@ fn a_command_named_token_can_be_run() {
 fn what_is_no_token_is_refused() {
     let place = TempDir::new();
     place.write("garbage", "no token\n");
-    let mut told = Transcript::default();
+    let mut transcript = Transcript::default();
     for file in [place.file("garbage"), place.path().display().to_string()] {
         let ended = Winddown::new().args(["token"]).env("SHUTDOWN_TOKEN", &file).run().expect_code(125);
-        told.add([&format!("SHUTDOWN_TOKEN={file}"), "winddown", "token"], &ended);
+        transcript.add([&format!("SHUTDOWN_TOKEN={file}"), "winddown", "token"], &ended);
     }
-    told.expect(file!["snapshots/token/no_token.txt"]);
+    transcript.expect(file!["snapshots/token/no_token.txt"]);
 }

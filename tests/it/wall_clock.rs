@@ -50,10 +50,10 @@ fn jumping_clock(place: &TempDir) -> String {
     let (source, library) = (place.write("jumps.c", JUMPS), place.file("jumps.so"));
     let built = Command::new("cc").args(["-shared", "-fPIC", "-o", &library, &source]).status();
     assert!(built.is_ok_and(|built| built.success()), "the library can't be built");
-    let told = Command::new("date").arg("+%s").env("LD_PRELOAD", &library).output().expect("the date");
-    let told: u64 = String::from_utf8_lossy(&told.stdout).trim().parse().expect("seconds");
+    let found = Command::new("date").arg("+%s").env("LD_PRELOAD", &library).output().expect("the date");
+    let found: u64 = String::from_utf8_lossy(&found.stdout).trim().parse().expect("seconds");
     let now = SystemTime::UNIX_EPOCH.elapsed().expect("a time after 1970").as_secs();
-    assert!(told.abs_diff(now) > 3000, "{told} is the real time, {now}");
+    assert!(found.abs_diff(now) > 3000, "{found} is the real time, {now}");
     library
 }
 
@@ -84,7 +84,7 @@ fn the_run_limit_holds_while_the_wall_clock_jumps() {
             .args(["--run-limit", "1s", "-t", "400ms"])
             .workload("--on TERM [ ] --serve");
         let ended = run.run().expect_code(137).expect_nothing_left();
-        assert_eq!(ended.count_out("got 15"), 1, "{}", ended.told());
+        assert_eq!(ended.count_out("got 15"), 1, "{}", ended.dump());
         ended.expect_time(ended.duration, Duration::from_secs(1));
     });
 }

@@ -14,10 +14,10 @@ trials![
     a_silent_workload_is_stopped,
     a_silent_workload_keeps_its_own_status,
     a_silent_workload_that_dies_of_the_signal_has_failed,
-    a_workload_that_tells_that_it_is_alive_is_left_alone,
+    a_workload_that_says_that_it_is_alive_is_left_alone,
     a_workload_that_says_it_ails_is_stopped_at_once,
     it_begins_with_the_first_message,
-    that_it_waits_is_told_in_detail,
+    that_it_waits_is_reported_in_detail,
     a_silent_workload_that_does_not_end_is_killed,
     a_winddown_that_was_stopped_has_heard_nobody,
 ];
@@ -31,7 +31,7 @@ fn expect_silent(ended: &Ended, record: &str) {
         (Some("failed"), Some("silent")),
         "{record}"
     );
-    assert!(ended.err().iter().any(|line| line.contains("--watchdog")), "{}", ended.told());
+    assert!(ended.err().iter().any(|line| line.contains("--watchdog")), "{}", ended.dump());
     assert_eq!(record_schema::errors(&record), Vec::<String>::new(), "{record}");
 }
 
@@ -98,12 +98,12 @@ fn a_silent_workload_keeps_its_own_status() {
     expect_silent(&ended, &record);
 }
 
-fn a_workload_that_tells_that_it_is_alive_is_left_alone() {
+fn a_workload_that_says_that_it_is_alive_is_left_alone() {
     let ping = "--tell WATCHDOG=1 --sleep 200 ".repeat(12);
     let ended =
         Winddown::new().args(["--watchdog", "2s"]).workload(&format!("{ping} --exit 3")).run().expect_code(3);
     assert!(ended.duration > Duration::from_secs(2));
-    assert_eq!(ended.err().len(), 0, "{}", ended.told());
+    assert_eq!(ended.err().len(), 0, "{}", ended.dump());
 }
 
 fn a_workload_that_says_it_ails_is_stopped_at_once() {
@@ -114,7 +114,7 @@ fn a_workload_that_says_it_ails_is_stopped_at_once() {
         .workload("--on TERM [ --exit 0 ] --tell WATCHDOG=trigger --print up --serve")
         .run()
         .expect_code(124);
-    assert!(ended.duration < Duration::from_secs(20), "{}", ended.told());
+    assert!(ended.duration < Duration::from_secs(20), "{}", ended.dump());
     expect_silent(&ended, &record);
     // Without a watchdog of winddown, the silence is up to the parent.
     let run = Winddown::new()
@@ -127,14 +127,14 @@ fn a_workload_that_says_it_ails_is_stopped_at_once() {
     run.wait().expect_code(0);
 }
 
-fn that_it_waits_is_told_in_detail() {
+fn that_it_waits_is_reported_in_detail() {
     guarded_or_not(|winddown| {
         let ended = winddown.args(["-v", "--watchdog", "30s"]).command(["true"]).run().expect_code(0);
         let line = "winddown: --watchdog 30s begins with the first READY=1 or WATCHDOG=1";
-        assert_eq!(ended.err().iter().filter(|told| *told == line).count(), 1, "{}", ended.told());
+        assert_eq!(ended.err().iter().filter(|found| *found == line).count(), 1, "{}", ended.dump());
     });
     let ended = Winddown::new().args(["--watchdog", "30s"]).command(["true"]).run().expect_code(0);
-    assert!(ended.err().is_empty(), "{}", ended.told());
+    assert!(ended.err().is_empty(), "{}", ended.dump());
 }
 
 fn it_begins_with_the_first_message() {
@@ -177,6 +177,6 @@ fn a_winddown_that_was_stopped_has_heard_nobody() {
             std::thread::sleep(Duration::from_millis(50));
         }
         let ended = run.wait().expect_code(3).expect_nothing_left();
-        assert!(!ended.err().iter().any(|line| line.contains("--watchdog")), "{}", ended.told());
+        assert!(!ended.err().iter().any(|line| line.contains("--watchdog")), "{}", ended.dump());
     });
 }

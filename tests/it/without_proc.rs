@@ -12,7 +12,7 @@ trials![
     alone needs("root", "unshare") => without_proc_a_chase_is_killed,
     needs("root", "unshare") => without_proc_a_stop_in_time_is_as_ever,
     needs("root", "unshare") => without_proc_stragglers_are_asked,
-    needs("root", "unshare") => without_proc_a_hook_is_told_apart,
+    needs("root", "unshare") => without_proc_a_hook_is_not_taken_for_the_workload,
     needs("root", "unshare") => without_proc_messages_and_token_work,
     alone needs("root", "pid-namespace") => the_proc_of_another_namespace_is_not_believed,
     needs("root", "pid-namespace") => without_its_own_proc_pid_1_kills_everybody,
@@ -33,9 +33,9 @@ const TREE: &str = "--spawn child a [ --ignore TERM --spawn session b [ --ignore
 #[track_caller]
 fn expect_killed(ended: Ended, asked: std::time::Instant) {
     let ended = ended.expect_code(137).expect_nothing_left();
-    assert!(ended.since(asked) >= Duration::from_millis(300), "{}", ended.told());
-    assert!(ended.since(asked) < Duration::from_secs(10), "{}", ended.told());
-    assert_eq!(ended.count_out("over"), 0, "{}", ended.told());
+    assert!(ended.since(asked) >= Duration::from_millis(300), "{}", ended.dump());
+    assert!(ended.since(asked) < Duration::from_secs(10), "{}", ended.dump());
+    assert_eq!(ended.count_out("over"), 0, "{}", ended.dump());
 }
 
 fn without_proc_the_whole_tree_is_killed() {
@@ -68,7 +68,7 @@ fn without_proc_messages_and_token_work() {
         assert_eq!(manager.next().text, "READY=1\n");
         run.signal(libc::SIGTERM);
         let ended = run.wait().expect_code(4);
-        assert_eq!(ended.count_out("readable true true"), 1, "{}", ended.told());
+        assert_eq!(ended.count_out("readable true true"), 1, "{}", ended.dump());
         assert!(std::path::Path::new(&place.file("token")).exists());
     }
 }
@@ -88,13 +88,13 @@ fn without_proc_a_stop_in_time_is_as_ever() {
     run.wait_out("up");
     run.signal(libc::SIGTERM);
     let ended = run.wait().expect_code(3).expect_nothing_left();
-    assert_eq!(ended.count_out("got 15"), 1, "{}", ended.told());
+    assert_eq!(ended.count_out("got 15"), 1, "{}", ended.dump());
     without_proc().args(["-t", "0"]).workload("--exit 4").run().expect_code(4);
 }
 
 /// winddown signals none of its processes, neither when it asks stragglers meanwhile, nor when the hook has left
 /// daemons behind.
-fn without_proc_a_hook_is_told_apart() {
+fn without_proc_a_hook_is_not_taken_for_the_workload() {
     let place = TempDir::new();
     let [file, go, log] = ["record", "go", "log"].map(|name| place.file(name));
     let workload = crate::support::builder::workload_path();
@@ -116,8 +116,8 @@ fn without_proc_a_hook_is_told_apart() {
     place.write("go", "");
     let ended = run.wait().expect_code(3).expect_nothing_left();
     let log = crate::support::file_lines(&log);
-    assert!(log.iter().any(|line| line == "done"), "{log:?}\n{}", ended.told());
-    assert!(!log.iter().any(|line| line.contains("got ")), "{log:?}\n{}", ended.told());
+    assert!(log.iter().any(|line| line == "done"), "{log:?}\n{}", ended.dump());
+    assert!(!log.iter().any(|line| line.contains("got ")), "{log:?}\n{}", ended.dump());
     let record = read_json(&file);
     assert_eq!(
         (&record["outcome"], &record["killed"]),
@@ -137,8 +137,8 @@ fn without_proc_stragglers_are_asked() {
     run.wait_out("up");
     let asked = run.signal(libc::SIGTERM);
     let ended = run.wait().expect_code(3).expect_nothing_left();
-    assert!(ended.since(asked) < Duration::from_secs(8), "{}", ended.told());
-    assert_eq!(ended.count_out("got 15"), 4, "{}", ended.told());
+    assert!(ended.since(asked) < Duration::from_secs(8), "{}", ended.dump());
+    assert_eq!(ended.count_out("got 15"), 4, "{}", ended.dump());
 }
 
 /// The process called winddown below `unshare`, by its pid in the namespace of the tests.
@@ -172,16 +172,16 @@ fn the_proc_of_another_namespace_is_not_believed() {
         run.wait_out("up");
         let asked = run.tag().signal(inside(&run), libc::SIGTERM);
         let ended = run.wait().expect_code(137).expect_nothing_left();
-        assert!(ended.since(asked) < Duration::from_secs(10), "{}", ended.told());
+        assert!(ended.since(asked) < Duration::from_secs(10), "{}", ended.dump());
         let record = read_json(&record);
-        let told = ended.out().into_iter().filter_map(|line| line.split_once(" pid ")?.1.parse().ok());
-        let mut known: Vec<i64> = told.collect();
+        let found = ended.out().into_iter().filter_map(|line| line.split_once(" pid ")?.1.parse().ok());
+        let mut known: Vec<i64> = found.collect();
         known.push(record["main"]["pid"].as_i64().unwrap());
         for one in record["killed"].as_array().unwrap() {
-            assert!(known.contains(&one["pid"].as_i64().unwrap()), "{record}\n{}", ended.told());
+            assert!(known.contains(&one["pid"].as_i64().unwrap()), "{record}\n{}", ended.dump());
         }
         for one in record["signals"].as_array().unwrap() {
-            assert!(known.contains(&one["target"]["pid"].as_i64().unwrap()), "{record}\n{}", ended.told());
+            assert!(known.contains(&one["target"]["pid"].as_i64().unwrap()), "{record}\n{}", ended.dump());
         }
     }
 }

@@ -103,8 +103,8 @@ impl Oracle {
         });
         let answer = granted.map_or(Answer::Refused(at_most), |_| Answer::Granted);
         rule(turn.has(Effect::Answer(answer)), "a request for time is answered")?;
-        let is_told = |(by, is_last)| turn.says(Note::Extended { by, is_last }) == (by > Duration::ZERO);
-        rule(granted.is_none_or(is_told), "a moved deadline is reported, and how far")?;
+        let is_reported = |(by, is_last)| turn.says(Note::Extended { by, is_last }) == (by > Duration::ZERO);
+        rule(granted.is_none_or(is_reported), "a moved deadline is reported, and how far")?;
         let is_refused = turn.says(Note::NotExtended(request.by));
         rule(!stops || self.stop.is_none() || is_refused == granted.is_none(), "a refusal is reported")
     }

@@ -21,9 +21,9 @@ impl Oracle {
             turn.plan().last_words > 0 && stop.progress.step >= turn.plan().first_last_word()
         });
         let ends_by_them = turn.says(Note::Stopped) && turn.was(Phase::Terminating) && has_last_words;
-        let tells = (turn.says(Note::Killing) || ends_by_them) && looks;
+        let is_due = (turn.says(Note::Killing) || ends_by_them) && looks;
         rule(
-            turn.says(Note::PostMortem) == tells,
+            turn.says(Note::PostMortem) == is_due,
             "the post-mortem is reported with the kill, or after last words",
         )?;
         let taken: Vec<Moment> = turn.effects.iter().filter_map(moment).collect();

@@ -46,13 +46,13 @@ pub(crate) struct Oracle {
     give_up: Option<Duration>,
     /// When the watchdog expires.
     silent_at: Option<Duration>,
-    /// The hook after the end: when it must be over, and whether it was told so.
+    /// The hook after the end: when it must be over, and whether it has been asked to end.
     after: Option<(Duration, bool)>,
     /// When the stop began, as far as it matters for the hook after the end.
     since: Option<Duration>,
     start: Start,
     /// Notes by their number, one bit each.
-    told: u16,
+    reported: u16,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
@@ -109,7 +109,7 @@ impl Oracle {
         view.give_up = self.give_up.map(|at| at.saturating_sub(now));
         view.silent_at = self.silent_at.map(|at| at.saturating_sub(now));
         view.start.view(now);
-        view.after = self.after.map(|(at, told)| (at.saturating_sub(now), told));
+        view.after = self.after.map(|(at, is_asked)| (at.saturating_sub(now), is_asked));
         view.since = self.since.map(|at| now.saturating_sub(at).min(REPEAT));
         if let Some(stop) = &mut view.stop {
             let age =
@@ -161,7 +161,7 @@ impl Oracle {
         self.requests(turn, cause)?;
         self.hook_after_the_end(turn)?;
         self.looks(turn, cause)?;
-        self.told_once(turn)?;
+        self.reported_once(turn)?;
         self.remember(turn);
         self.deadlines(turn)
     }
@@ -240,7 +240,7 @@ impl Oracle {
         Ok(())
     }
 
-    fn told_once(&mut self, turn: &Turn<'_>) -> Verdict {
+    fn reported_once(&mut self, turn: &Turn<'_>) -> Verdict {
         for effect in turn.effects {
             let Effect::Say(note) = effect else { continue };
             let number = match note {
@@ -271,8 +271,8 @@ impl Oracle {
             let left = turn.after.kill_expected_at().map(|at| at.saturating_sub(turn.at));
             let is_late = *note == Note::HalfTime && left.is_some_and(|left| left < HALF_TIME_LEFT_MIN);
             rule(!is_late, "half of the limit is reported only while there is time to act")?;
-            rule(self.told & (1 << number) == 0, "nothing is reported twice")?;
-            self.told |= 1 << number;
+            rule(self.reported & (1 << number) == 0, "nothing is reported twice")?;
+            self.reported |= 1 << number;
         }
         Ok(())
     }
@@ -296,7 +296,7 @@ impl Oracle {
         // What no rule needs any longer is forgotten, so that there are fewer states to walk.
         if turn.after.phase() >= Phase::Killing {
             self.stop = Some(Stop::default());
-            self.told = 0;
+            self.reported = 0;
         }
         if turn.after.is_stopped() {
             *self = Self::default();

@@ -19,7 +19,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(super) struct Start {
     /// The main process was started, and the end of the run is not near.
     pub(super) has_begun: bool,
-    is_told: bool,
+    has_message: bool,
     is_seen: bool,
     probes: bool,
     pub(super) again: Option<Duration>,
@@ -32,14 +32,14 @@ impl Start {
     }
 
     fn holds(&self, wanted: ReadyWhen) -> bool {
-        let by_message = self.is_told || !wanted.notify;
-        let by_any = self.is_told || self.is_seen || !wanted.auto;
+        let by_message = self.has_message || !wanted.notify;
+        let by_any = self.has_message || self.is_seen || !wanted.auto;
         by_message && by_any && (self.is_seen || !wanted.others)
     }
 
     /// Whether there is something that a probe could see.
     fn is_of_use(&self, wanted: ReadyWhen) -> bool {
-        !self.is_seen && (wanted.others || (wanted.auto && !self.is_told))
+        !self.is_seen && (wanted.others || (wanted.auto && !self.has_message))
     }
 }
 
@@ -57,10 +57,10 @@ impl Oracle {
         if let Some(wanted) = awaits.filter(|_| !ends) {
             match turn.event {
                 Event::ReadyMessage => {
-                    let has_less = !start.is_told && wanted.auto && start.probes;
+                    let has_less = !start.has_message && wanted.auto && start.probes;
                     owed.extend(has_less.then_some(Effect::EndProbe));
                     start.probes &= !has_less;
-                    start.is_told = true;
+                    start.has_message = true;
                 }
                 Event::ProbeEnded { is_seen } if start.probes => {
                     start.probes = false;
@@ -82,7 +82,7 @@ impl Oracle {
             first.extend(std::mem::take(&mut start.is_ready).then_some(Effect::RetractReady));
             start.again = None;
         }
-        let is_tellable = owed.contains(&Effect::AnnounceReady);
+        let is_announced = owed.contains(&Effect::AnnounceReady);
         let is_theirs = |effect: &&Effect| {
             use Effect::{AnnounceReady, EndProbe, RetractReady, StartProbe};
             matches!(effect, AnnounceReady | RetractReady | StartProbe | EndProbe)
@@ -91,11 +91,11 @@ impl Oracle {
         rule(turn.effects.starts_with(&first), "at its end readiness is taken back before anything else")?;
         first.extend(owed);
         rule(done == first, "probes run until the workload is ready, and it is ready once")?;
-        rule(turn.says(Note::Ready) == is_tellable, "readiness is reported")?;
+        rule(turn.says(Note::Ready) == is_announced, "readiness is reported")?;
         let becomes = turn.was(Phase::Starting) && turn.after.phase() == Phase::Running;
         let by_exec =
             turn.plan().ready.is_none() && turn.event == Event::Started && turn.was(Phase::Starting);
-        rule(becomes == (is_tellable || by_exec), "the start ends when the workload is ready")
+        rule(becomes == (is_announced || by_exec), "the start ends when the workload is ready")
     }
 
     pub(super) fn remember_start(&mut self, turn: &Turn<'_>) {

@@ -30,9 +30,9 @@ impl Oracle {
     pub(super) fn further_request(&self, turn: &Turn<'_>, further: Option<Received>) -> Verdict {
         let Some(received) = further else { return Ok(()) };
         let is_duplicate = self.interrupt_age(turn).is_some();
-        let is_told =
+        let is_report =
             |effect: &Effect| matches!(effect, Effect::Say(Note::Repeated(it, _)) if *it == received);
-        rule(is_duplicate || turn.count(is_told) == 1, "a further stop request is reported")?;
+        rule(is_duplicate || turn.count(is_report) == 1, "a further stop request is reported")?;
         rule(
             turn.has(Effect::AskedByOthers(received.signal, received.reach))
                 == (received.main_has_it() && !is_duplicate),

@@ -112,16 +112,16 @@ impl Oracle {
         let is_after = turn.was(Phase::Stopped) || turn.becomes(Phase::Stopped);
         let done: Vec<Effect> = turn.effects.iter().filter(|effect| is_of_a_step(effect)).copied().collect();
         rule(is_after || done == owed, "each step does its own work when it begins, and only then")?;
-        let is_told =
+        let count =
             |note: fn(&Note) -> bool| turn.count(|effect| matches!(effect, Effect::Say(it) if note(it)));
-        let ends = is_told(|note| matches!(note, Note::HookEnded(_)));
+        let ends = count(|note| matches!(note, Note::HookEnded(_)));
         rule(is_after || ends == usize::from(hook_ended), "the end of a hook is reported")?;
-        let steps = is_told(|note| matches!(note, Note::Step(_)));
+        let steps = count(|note| matches!(note, Note::Step(_)));
         // The only signal of a plain plan is reported with the request.
-        let untold = usize::from(turn.plan().is_plain() && begun.contains(&0)) + usize::from(kills);
-        let owed_steps = begun.len() - untold;
+        let unreported = usize::from(turn.plan().is_plain() && begun.contains(&0)) + usize::from(kills);
+        let owed_steps = begun.len() - unreported;
         let dumps = begun.iter().filter(|index| matches!(turn.plan().steps[**index].action, Action::Dump(_)));
-        rule(is_told(|note| *note == Note::Dumped) == dumps.count(), "dumped processes are reported")?;
+        rule(count(|note| *note == Note::Dumped) == dumps.count(), "dumped processes are reported")?;
         rule(steps == owed_steps, "each step is reported")?;
         Ok(kills)
     }

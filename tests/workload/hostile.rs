@@ -48,7 +48,7 @@ impl Process {
             }
             "--tell-lingering" => {
                 let seconds = words.number();
-                tell_lingering(seconds, &notify::text(words.word()));
+                notify_lingering(seconds, &notify::text(words.word()));
             }
             _ => return false,
         }
@@ -100,7 +100,7 @@ fn hold(path: &str, count: i64) {
 
 /// Sends a connection that has more data to send than its other end takes: the last process to close it waits. The
 /// sender ends at once, and so doesn't wait itself.
-fn tell_lingering(seconds: i32, text: &[u8]) {
+fn notify_lingering(seconds: i32, text: &[u8]) {
     let Ok(listener) = TcpListener::bind("127.0.0.1:0") else { usage("no port") };
     // SAFETY: this process has one thread.
     match unsafe { libc::fork() } {
@@ -117,7 +117,7 @@ fn tell_lingering(seconds: i32, text: &[u8]) {
             }
             let _ = stream.set_nonblocking(true);
             while stream.write(&[0; 1 << 12]).is_ok() {}
-            notify::tell_with(text, descriptor);
+            notify::send_with(text, descriptor);
             exit_now(0)
         }
         // SAFETY: the child of this process; its status is not needed.

@@ -15,7 +15,7 @@ impl Process {
     /// The flags of the table of messages.
     pub(crate) fn notify_action(&mut self, flag: &str, words: &mut Words) -> bool {
         match flag {
-            "--tell" => tell(&text(words.word())),
+            "--tell" => send_text(&text(words.word())),
             "--tell-times" => {
                 let count: usize = words.number();
                 let text = text(words.word());
@@ -28,7 +28,7 @@ impl Process {
                 let size: usize = words.number();
                 let mut text = b"STATUS=".to_vec();
                 text.resize(size, b'x');
-                tell(&text);
+                send_text(&text);
             }
             "--tell-fds" => {
                 let count: usize = words.number();
@@ -82,11 +82,11 @@ pub(crate) fn text(word: &str) -> Vec<u8> {
 }
 
 /// Sends a message with one descriptor.
-pub(crate) fn tell_with(text: &[u8], descriptor: RawFd) {
+pub(crate) fn send_with(text: &[u8], descriptor: RawFd) {
     send(&socket(), text, &[descriptor]);
 }
 
-fn tell(text: &[u8]) {
+fn send_text(text: &[u8]) {
     send(&socket(), text, &[]);
 }
 

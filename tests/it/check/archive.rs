@@ -8,7 +8,7 @@ trials![
     the_log_has_the_output_of_every_run,
     a_log_replaces_only_a_log,
     needs("python3") => each_run_has_its_record,
-    what_cannot_be_kept_is_told,
+    what_cannot_be_kept_is_reported,
 ];
 
 fn sh(script: &str) -> Vec<String> {
@@ -43,7 +43,7 @@ fn a_log_replaces_only_a_log() {
     let options = "--only ready --ready log:300 --log server.log";
     place.write("server.log", "theirs\n");
     let ended = check_in(&place, options, &sh(LINES)).expect_code(125);
-    assert!(ended.told().contains("it is neither empty nor a log of check"), "{}", ended.told());
+    assert!(ended.dump().contains("it is neither empty nor a log of check"), "{}", ended.dump());
     assert_eq!(read(&place, "server.log"), "theirs\n");
     std::fs::remove_file(place.file("server.log")).expect("a file");
     // A log is longer than what it is recognised by.
@@ -72,22 +72,22 @@ fn each_run_has_its_record() {
     assert_eq!(record["outcome"], "stopped");
     let files = expected.map(|name| place.file(&format!("a/records/{name}")));
     Winddown::new().args(["report"]).command(files).run().expect_code(0);
-    // A server that was never ready has one, too; its name tells the server.
+    // A server that was never ready has one, too; the server is part of its name.
     let options = "--only ready --ready notify --ready-timeout 200ms --name my/api --record b";
     check_in(&place, options, &server("good")).expect_code(3);
     assert_eq!(names("b"), ["my_api-001-plain.json"]);
 }
 
-fn what_cannot_be_kept_is_told() {
+fn what_cannot_be_kept_is_reported() {
     let place = TempDir::new();
     std::fs::create_dir(place.file("records")).expect("a directory");
     place.write("records/001-plain.json", "theirs\n");
     let ended =
         check_in(&place, "--only ready --ready log:300 --record records", &sh(LINES)).expect_code(125);
-    assert!(ended.told().contains("cannot write --record records/001-plain.json: "), "{}", ended.told());
+    assert!(ended.dump().contains("cannot write --record records/001-plain.json: "), "{}", ended.dump());
     assert_eq!(read(&place, "records/001-plain.json"), "theirs\n");
     let ended = check_in(&place, "--record records/001-plain.json", &sh(LINES)).expect_code(125);
-    assert!(ended.told().contains("a directory is needed"), "{}", ended.told());
+    assert!(ended.dump().contains("a directory is needed"), "{}", ended.dump());
     let ended = check_in(&place, "--log a --report human=./a", &sh(LINES)).expect_code(125);
-    assert!(ended.told().contains("two outputs go to "), "{}", ended.told());
+    assert!(ended.dump().contains("two outputs go to "), "{}", ended.dump());
 }

@@ -14,7 +14,7 @@ trials![
     wrong_words_are_refused,
     useless_words_are_refused,
     needs("python3") => stdin_is_as_it_is_asked_for,
-    needs("python3") => a_server_that_puts_itself_into_the_background_is_told_so,
+    needs("python3") => a_server_that_puts_itself_into_the_background_is_reported,
     the_checks_are_listed_and_explained,
     a_command_that_cannot_run_has_its_status,
     needs("python3") => every_readiness_holds,
@@ -39,18 +39,18 @@ fn sleeper() -> Vec<String> {
 /// One error line each.
 #[track_caller]
 fn all_refused(command_lines: &[&[&str]]) -> Transcript {
-    let mut told = Transcript::default();
+    let mut transcript = Transcript::default();
     for words in command_lines {
         let words = [&["check"], *words].concat();
         let ended = Winddown::new().args(&words).run().expect_code(125);
-        assert_eq!((ended.out().len(), ended.err().len()), (0, 1), "{}", ended.told());
-        told.add(["winddown"].iter().chain(&words), &ended);
+        assert_eq!((ended.out().len(), ended.err().len()), (0, 1), "{}", ended.dump());
+        transcript.add(["winddown"].iter().chain(&words), &ended);
     }
-    told
+    transcript
 }
 
 fn wrong_words_are_refused() {
-    let told = all_refused(&[
+    let transcript = all_refused(&[
         &[],
         &["--only", "x", "true"],
         &["--ready", "x", "true"],
@@ -71,12 +71,12 @@ fn wrong_words_are_refused() {
         &["--env", "WINDDOWN_TIME_LIMIT=1s", "true"],
         &["--cwd", "/nowhere", "true"],
     ]);
-    told.expect(file!["snapshots/wrong_words.txt"]);
+    transcript.expect(file!["snapshots/wrong_words.txt"]);
 }
 
 /// Words that would do nothing, or that contradict each other, are mistakes.
 fn useless_words_are_refused() {
-    let told = all_refused(&[
+    let transcript = all_refused(&[
         &["--within", "20s", "true"],
         &["--warn", "stops", "--deny", "stops", "true"],
         &["--strict", "--deny", "stops", "true"],
@@ -98,7 +98,7 @@ fn useless_words_are_refused() {
         &["--probe", "none", "--only", "refuse-new", "true"],
         &["--port", "auto", "--env", "PORT=1", "true"],
     ]);
-    told.expect(file!["snapshots/useless_words.txt"]);
+    transcript.expect(file!["snapshots/useless_words.txt"]);
     // Lines for GitHub may stand among lines for people.
     check("--only ready --report human --report github --ready log:up", &sh("echo up; sleep 60"))
         .expect_code(0);
@@ -135,14 +135,14 @@ FAIL 1 of 2 checks
     );
 }
 
-fn a_server_that_puts_itself_into_the_background_is_told_so() {
+fn a_server_that_puts_itself_into_the_background_is_reported() {
     for options in ["--only ready", "--only stops --ready auto", "--only ready --ready file:never"] {
         let ended = check(options, &server("daemonizes"));
-        assert_ne!(ended.status.code(), Some(0), "{}", ended.told());
+        assert_ne!(ended.status.code(), Some(0), "{}", ended.dump());
         assert!(
-            ended.told().contains("it put itself into the background: python3 (pid "),
+            ended.dump().contains("it put itself into the background: python3 (pid "),
             "{}",
-            ended.told()
+            ended.dump()
         );
     }
 }
@@ -154,7 +154,7 @@ fn the_checks_are_listed_and_explained() {
         (&["check", "--explain", "ports"], file!["snapshots/explain_ports.txt"]),
     ] {
         let ended = Winddown::new().args(words).run().expect_code(0);
-        assert_eq!(ended.err().len(), 0, "{}", ended.told());
+        assert_eq!(ended.err().len(), 0, "{}", ended.dump());
         expect_page(&String::from_utf8_lossy(&ended.out_bytes()), snapshot);
     }
     // Ids that the page names can be explained, too.
@@ -176,11 +176,11 @@ fn every_readiness_holds() {
                   signal.pause()\nE";
     let sends = ["sh", "-c", script].map(str::to_owned);
     let ended = check("--only ready --ready notify", &sends).expect_code(0);
-    assert!(ended.told().contains("READY=1"), "{}", ended.told());
+    assert!(ended.dump().contains("READY=1"), "{}", ended.dump());
     let options = format!("--only ready --ready auto --ready file:{file} --ready cmd:true --ready log:^up$");
     let script = format!("echo up; touch {file}; exec {}", server("good").join(" "));
     let ended = check(&options, &["sh", "-c", &script].map(str::to_owned)).expect_code(0);
-    assert!(ended.told().contains("listening on 127.0.0.1:"), "{}", ended.told());
+    assert!(ended.dump().contains("listening on 127.0.0.1:"), "{}", ended.dump());
     let ended = check("--only ready --ready tcp:127.0.0.1:1 --ready-timeout 3s", &server("good"));
     expect_verdicts(
         &ended.expect_code(3),
@@ -231,7 +231,7 @@ FAIL 1 of 1 check
 fn readiness_by_http_and_by_a_unix_socket() {
     let url = "--only ready --port auto --ready http://127.0.0.1:{port}";
     let ended = check(&format!("{url}/health --report json"), &server("good")).expect_code(0);
-    assert!(ended.told().contains("HTTP 200 at /health"), "{}", ended.told());
+    assert!(ended.dump().contains("HTTP 200 at /health"), "{}", ended.dump());
     let ended = check(&format!("{url}/broken --ready-timeout 3s"), &server("good")).expect_code(3);
     expect_verdicts(
         &ended,
@@ -248,8 +248,8 @@ INCONCLUSIVE 1 of 1 check
     for ready in ["unix:socket", "auto"] {
         let ended =
             check(&format!("--only ready,refuse-new --ready {ready} --report json"), &unix).expect_code(0);
-        assert!(ended.told().contains("socket"), "{}", ended.told());
-        assert!(ended.told().contains(".|TERM|"), "probes go there, too: {}", ended.told());
+        assert!(ended.dump().contains("socket"), "{}", ended.dump());
+        assert!(ended.dump().contains(".|TERM|"), "probes go there, too: {}", ended.dump());
     }
 }
 
@@ -269,8 +269,8 @@ fn an_ordinary_user_has_every_check() {
     };
     run("good").expect_code(0);
     let ended = run("no-handler");
-    let told = ended.told();
-    assert!(told.contains("FAIL pid1") || told.contains("skip pid1"), "{told}");
+    let found = ended.dump();
+    assert!(found.contains("FAIL pid1") || found.contains("skip pid1"), "{found}");
 }
 
 fn the_environment_sets_nothing() {
@@ -305,7 +305,7 @@ fn an_interrupt_ends_everything() {
         eventually("the server is there", || run.tag().living().iter().any(|one| one.name == "sleep"));
         let asked = run.signal(signal);
         let ended = run.wait().expect_code(128 + signal).expect_nothing_left();
-        assert!(ended.since(asked).as_secs() < 5, "{}", ended.told());
+        assert!(ended.since(asked).as_secs() < 5, "{}", ended.dump());
     }
 }
 

@@ -47,15 +47,15 @@ fn heads(ended: &Ended) -> Vec<String> {
 fn each_server_has_its_page() {
     let place = TempDir::new();
     let ended = check(&place, &two(""), &[]).expect_code(1);
-    assert_eq!(heads(&ended), ["worker", "api"], "{}", ended.told());
-    assert!(ended.told().contains("FAIL 1 of 2 checks") && ended.told().contains("PASS 2 checks"));
+    assert_eq!(heads(&ended), ["worker", "api"], "{}", ended.dump());
+    assert!(ended.dump().contains("FAIL 1 of 2 checks") && ended.dump().contains("PASS 2 checks"));
     let ended = run(&place, &["api"]).expect_code(0);
-    assert_eq!(heads(&ended), ["api"], "{}", ended.told());
+    assert_eq!(heads(&ended), ["api"], "{}", ended.dump());
     let ended = run(&place, &["-v", "api", "worker"]).expect_code(1);
-    assert_eq!(heads(&ended), ["api", "worker"], "{}", ended.told());
+    assert_eq!(heads(&ended), ["api", "worker"], "{}", ended.dump());
     assert!(ended.err().iter().any(|line| line.contains("scenario{id=plain run=1 server=\"api\"}: ready")));
     let ended = run(&place, &["--name", "other", "worker"]).expect_code(1);
-    assert_eq!(heads(&ended), ["other"], "{}", ended.told());
+    assert_eq!(heads(&ended), ["other"], "{}", ended.dump());
 }
 
 fn servers_share_reports() {
@@ -77,8 +77,8 @@ fn servers_share_reports() {
     for report in &reports {
         expect_fits(&schema, report);
     }
-    let told: Vec<_> = reports.iter().map(|report| (&report["name"], &report["exit_status"])).collect();
-    assert_eq!(told, [(&"worker".into(), &1.into()), (&"api".into(), &0.into())]);
+    let found: Vec<_> = reports.iter().map(|report| (&report["name"], &report["exit_status"])).collect();
+    assert_eq!(found, [(&"worker".into(), &1.into()), (&"api".into(), &0.into())]);
     let page = text("t.html");
     assert!(page.contains("<title>winddown: worker, api</title>"), "{page}");
     assert!(page.contains(">api: plain<") && page.contains("worker: exit-status"), "{page}");
@@ -111,7 +111,7 @@ fn the_nearest_source_counts() {
     assert_eq!(limit(&["-t", "5s"]), 5000);
     // For one of them the file says no more than the top.
     let ended = check(&place, &text.replace("time-limit = 4\n", ""), &["one"]).expect_code(0);
-    assert!(ended.out()[0].ends_with("limit 3s)"), "{}", ended.told());
+    assert!(ended.out()[0].ends_with("limit 3s)"), "{}", ended.dump());
 }
 
 fn a_command_after_dashes_is_no_name() {
@@ -120,7 +120,7 @@ fn a_command_after_dashes_is_no_name() {
     let text = "only = [\"ready\"]\nready = \"log:up\"\ntime-limit = \"3s\"\n";
     let servers = "[server.sh]\ncommand = [\"false\"]\n";
     let ended = check(&place, &format!("{text}{servers}"), &[&["--"], &sleeper[..]].concat()).expect_code(0);
-    assert!(ended.out()[0].contains("sh -c ") && ended.out()[0].ends_with("limit 3s)"), "{}", ended.told());
+    assert!(ended.out()[0].contains("sh -c ") && ended.out()[0].ends_with("limit 3s)"), "{}", ended.dump());
     // Without servers in the file, a command needs no dashes; it can be in the file, too.
     check(&place, text, &sleeper).expect_code(0);
     let command = format!("{text}command = [\"sh\", \"-c\", \"{}\"]\n", sleeper[2]);
@@ -128,18 +128,18 @@ fn a_command_after_dashes_is_no_name() {
     // Another file, and none.
     let other = place.write("other.toml", &command.replace("3s", "4s"));
     let ended = run(&place, &["--config", &other]).expect_code(0);
-    assert!(ended.out()[0].ends_with("limit 4s)"), "{}", ended.told());
+    assert!(ended.out()[0].ends_with("limit 4s)"), "{}", ended.dump());
     run(&place, &["--config", "/dev/null"]).expect_code(125);
 }
 
 fn errors_name_file_line_and_key() {
     let server = "[server.api]\ncommand = [\"true\"]\n";
-    let mut told = Transcript::default();
+    let mut transcript = Transcript::default();
     let mut refused = |text: &str, words: &[&str]| {
         let place = TempDir::new();
         let ended = check(&place, text, words).expect_code(125);
-        assert_eq!((ended.out().len(), ended.err().len()), (0, 1), "{}", ended.told());
-        told.add(std::iter::once(text).chain(words.iter().copied()), &ended);
+        assert_eq!((ended.out().len(), ended.err().len()), (0, 1), "{}", ended.dump());
+        transcript.add(std::iter::once(text).chain(words.iter().copied()), &ended);
     };
     for text in [
         "time-limit = 5s\n",
@@ -169,14 +169,14 @@ fn errors_name_file_line_and_key() {
     refused(server, &["web"]);
     refused(server, &["api", "api"]);
     refused(server, &["--config", "/nowhere.toml"]);
-    told.expect(file!["snapshots/config_errors.txt"]);
+    transcript.expect(file!["snapshots/config_errors.txt"]);
 }
 
 fn a_server_that_cannot_be_run_is_named() {
     let place = TempDir::new();
     let text = "[server.one]\ncommand = [\"./none\"]\n[server.two]\ncommand = [\"true\"]\n";
     let ended = check(&place, text, &[]).expect_code(127);
-    assert!(ended.err()[0].starts_with("winddown: check: one: "), "{}", ended.told());
+    assert!(ended.err()[0].starts_with("winddown: check: one: "), "{}", ended.dump());
 }
 
 /// All of its values: check gets as far as the commands, which are not there.
@@ -187,6 +187,6 @@ fn the_documented_file_is_read() {
     let (text, _) = rest.split_once("```").expect("its end");
     for (name, command) in [("api", "'./api'"), ("worker", "'./worker'")] {
         let ended = check(&place, text, &[name]).expect_code(127);
-        assert!(ended.err()[0].contains(command), "{}", ended.told());
+        assert!(ended.err()[0].contains(command), "{}", ended.dump());
     }
 }

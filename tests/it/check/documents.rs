@@ -38,8 +38,8 @@ fn run(place: &TempDir, words: &[&str]) -> Ended {
 fn commands(place: &TempDir, heading: &str, path: &str) -> Vec<String> {
     let file = place.write("ci.yml", &block(heading));
     let script = format!("puts YAML.load_file(ARGV[0]){path}");
-    let told = run(place, &["ruby", "-ryaml", "-e", &script, &file]).expect_code(0).out();
-    let commands: Vec<String> = told.into_iter().filter(|line| !line.starts_with("cargo install")).collect();
+    let found = run(place, &["ruby", "-ryaml", "-e", &script, &file]).expect_code(0).out();
+    let commands: Vec<String> = found.into_iter().filter(|line| !line.starts_with("cargo install")).collect();
     assert!(!commands.is_empty(), "no command in {heading}");
     commands
 }

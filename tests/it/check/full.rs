@@ -2,12 +2,12 @@
 
 use snapbox::str;
 
-use super::{check, expect, expect_verdicts, server, tells_apart};
+use super::{check, distinguishes, expect, expect_verdicts, server};
 use crate::support::trials;
 
 trials![
     long needs("python3", "pid-namespace") => a_server_that_does_everything_well_passes_everything,
-    needs("python3") => signals_are_told_only,
+    needs("python3") => signals_are_only_reported,
     long needs("python3") => group_vs_leader_and_worker_killed,
     needs("python3") => stopped,
     long needs("python3") => dependency_gone,
@@ -20,24 +20,24 @@ fn a_server_that_does_everything_well_passes_everything() {
     // Without the queue: whether a connection is in it when the listener closes is a matter of chance.
     let options = "--profile full --strict --skip backlog --slow /slow --stream /stream --drive sleep${IFS}2 --break true";
     let ended = check(options, &server("drains")).expect_code(0);
-    assert!(ended.out().last().is_some_and(|line| line == "PASS 33 checks, 2 skipped"), "{}", ended.told());
+    assert!(ended.out().last().is_some_and(|line| line == "PASS 33 checks, 2 skipped"), "{}", ended.dump());
 }
 
-fn signals_are_told_only() {
+fn signals_are_only_reported() {
     let ended = check("--profile full --only sighup,sigquit --report json", &server("good")).expect_code(0);
-    let told = ended.told();
-    assert!(told.contains("SIGHUP ends the server: death by SIGHUP"), "{told}");
-    assert!(told.contains("SIGQUIT ends the server: death by SIGQUIT"), "{told}");
+    let found = ended.dump();
+    assert!(found.contains("SIGHUP ends the server: death by SIGHUP"), "{found}");
+    assert!(found.contains("SIGQUIT ends the server: death by SIGQUIT"), "{found}");
 }
 
 fn group_vs_leader_and_worker_killed() {
-    tells_apart("group-vs-leader", "-t 2s", &server("has-child"), &server("needs-child"));
-    tells_apart("worker-killed", "-t 2s", &server("has-child"), &server("needs-child"));
+    distinguishes("group-vs-leader", "-t 2s", &server("has-child"), &server("needs-child"));
+    distinguishes("worker-killed", "-t 2s", &server("has-child"), &server("needs-child"));
     expect(&check("--only stops,worker-killed", &server("good")).expect_code(0), "skip", "worker-killed");
 }
 
 fn stopped() {
-    tells_apart("stopped", "-t 2s", &server("good"), &server("was-stopped"));
+    distinguishes("stopped", "-t 2s", &server("good"), &server("was-stopped"));
 }
 
 fn dependency_gone() {
@@ -50,7 +50,7 @@ fn dependency_gone() {
 }
 
 fn stdout_full() {
-    tells_apart("stdout-full", "-t 2s", &server("good"), &server("prints"));
+    distinguishes("stdout-full", "-t 2s", &server("good"), &server("prints"));
     let ended = check("--only stdout-full -t 1s", &server("prints")).expect_code(1);
     expect_verdicts(
         &ended,
@@ -64,7 +64,7 @@ FAIL 1 of 1 check
 }
 
 fn stdin() {
-    tells_apart("stdin", "--ready-timeout 2s", &server("good"), &server("needs-stdin"));
+    distinguishes("stdin", "--ready-timeout 2s", &server("good"), &server("needs-stdin"));
     let ended = check("--only stdin -t 1s", &server("wants-no-terminal")).expect_code(1);
     expect_verdicts(
         &ended,
@@ -81,8 +81,8 @@ fn notify() {
     expect(&check("--only stops,notify", &server("good")).expect_code(0), "skip", "notify");
     let ended = check("--only notify --report json", &server("notifies")).expect_code(0);
     assert!(
-        ended.told().contains("after the signal: STOPPING=1, STATUS=bye, EXTEND_TIMEOUT_USEC=70000000"),
+        ended.dump().contains("after the signal: STOPPING=1, STATUS=bye, EXTEND_TIMEOUT_USEC=70000000"),
         "{}",
-        ended.told()
+        ended.dump()
     );
 }

@@ -11,10 +11,10 @@ use crate::support::trials;
 
 trials![
     needs("python3", "openssl") => a_private_ca_that_the_system_trusts_counts,
-    needs("python3", "openssl") => what_is_wrong_with_a_certificate_is_told,
+    needs("python3", "openssl") => what_is_wrong_with_a_certificate_is_reported,
     needs("python3", "openssl") => with_insecure_any_certificate_counts,
     needs("nginx", "openssl") => nginx_with_a_self_signed_certificate,
-    needs("python3") => a_server_without_tls_is_told_so,
+    needs("python3") => a_server_without_tls_is_reported,
     insecure_without_https_is_refused,
 ];
 
@@ -93,22 +93,22 @@ fn a_private_ca_that_the_system_trusts_counts() {
     for id in ["stops", "refuse-new", "in-flight", "idle-conn"] {
         expect(&ended, "ok", id);
     }
-    assert_eq!(ended.count_out("HTTP 200 at /"), 1, "{}", ended.told());
+    assert_eq!(ended.count_out("HTTP 200 at /"), 1, "{}", ended.dump());
 }
 
-fn what_is_wrong_with_a_certificate_is_told() {
+fn what_is_wrong_with_a_certificate_is_reported() {
     let place = TempDir::new();
     self_signed(&place, "DNS:localhost");
-    let told = |ended: Ended, what: &str| {
+    let expect_reason = |ended: Ended, what: &str| {
         let text = ended.out().join(" ").split_whitespace().collect::<Vec<_>>().join(" ");
-        assert!(text.contains(what) && text.contains("or give --insecure"), "{what}: {}", ended.told());
+        assert!(text.contains(what) && text.contains("or give --insecure"), "{what}: {}", ended.dump());
     };
-    told(check_server(&place, STOPS).expect_code(3), "(self-signed)");
+    expect_reason(check_server(&place, STOPS).expect_code(3), "(self-signed)");
     signed_by_a_ca(&place, "DNS:other.example");
-    told(check_server(&place, STOPS).expect_code(3), "is not for localhost, but for");
+    expect_reason(check_server(&place, STOPS).expect_code(3), "is not for localhost, but for");
     // Of another CA than the one that the system trusts.
     openssl(&place, "req -x509 -newkey rsa:2048 -nodes -days 2 -keyout ca.key -out ca.pem -subj /CN=else");
-    told(check_server(&place, STOPS).expect_code(3), "no CA that this system trusts");
+    expect_reason(check_server(&place, STOPS).expect_code(3), "no CA that this system trusts");
 }
 
 fn with_insecure_any_certificate_counts() {
@@ -143,11 +143,11 @@ fn nginx_with_a_self_signed_certificate() {
     expect(&ended, "ok", "idle-conn");
 }
 
-fn a_server_without_tls_is_told_so() {
+fn a_server_without_tls_is_reported() {
     let options = "--port auto --ready https://127.0.0.1:{port}/ --insecure --ready-timeout 1s --only ready";
     let ended = check_in(&TempDir::new(), options, &super::server("good")).expect_code(3);
     let text = ended.out().join(" ").split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(text.contains("no TLS is spoken there: use http://"), "{}", ended.told());
+    assert!(text.contains("no TLS is spoken there: use http://"), "{}", ended.dump());
 }
 
 fn insecure_without_https_is_refused() {

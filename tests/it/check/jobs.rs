@@ -14,7 +14,7 @@ trials![
     needs("python3", "root") => a_fixed_port_is_no_obstacle_in_namespaces,
     needs("python3", "root", "setpriv") => an_ordinary_user_has_namespaces_as_well,
     needs("python3") => without_namespaces_each_has_a_port,
-    needs("root", "unshare") => where_neither_is_possible_the_remedy_is_told,
+    needs("root", "unshare") => where_neither_is_possible_the_remedy_is_named,
     needs("python3") => servers_that_would_share_a_file_take_turns,
     needs("python3") => what_is_out_of_the_namespace_is_played_again_alone,
     needs("python3", "root") => an_interrupt_ends_all,
@@ -53,8 +53,8 @@ fn a_fixed_port_is_no_obstacle_in_namespaces() {
     let ended = with_a_fixed_port(Winddown::new()).command(server("good")).directory(place.path()).run();
     let ended = ended.expect_code(0).expect_nothing_left();
     let (order, most) = seen(&ended);
-    assert_eq!(order, ORDER, "{}", ended.told());
-    assert!(most > 1, "{}", ended.told());
+    assert_eq!(order, ORDER, "{}", ended.dump());
+    assert!(most > 1, "{}", ended.dump());
 }
 
 fn an_ordinary_user_has_namespaces_as_well() {
@@ -63,7 +63,7 @@ fn an_ordinary_user_has_namespaces_as_well() {
     let user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
     let run = with_a_fixed_port(Winddown::new().prefix(user)).command(["/usr/bin/python3", &script, "good"]);
     let ended = run.directory("/").run().expect_code(0).expect_nothing_left();
-    assert_eq!(seen(&ended).0, ORDER, "{}", ended.told());
+    assert_eq!(seen(&ended).0, ORDER, "{}", ended.dump());
 }
 
 fn without_namespaces_each_has_a_port() {
@@ -73,11 +73,11 @@ fn without_namespaces_each_has_a_port() {
     let runs = report["runs"].as_array().expect("runs");
     let ports: std::collections::HashSet<String> =
         runs.iter().map(|run| run["listeners"].to_string()).collect();
-    assert!(ports.len() > 1, "{}", ended.told());
-    assert_eq!(seen(&ended).0, ORDER, "{}", ended.told());
+    assert!(ports.len() > 1, "{}", ended.dump());
+    assert_eq!(seen(&ended).0, ORDER, "{}", ended.dump());
 }
 
-fn where_neither_is_possible_the_remedy_is_told() {
+fn where_neither_is_possible_the_remedy_is_named() {
     let none =
         ["unshare", "-U", "-r", "sh", "-c", "echo 0 > /proc/sys/user/max_net_namespaces; exec \"$@\"", "sh"];
     let options = ["check", "--profile", "standard", "--jobs", "2"];
@@ -93,13 +93,13 @@ fn servers_that_would_share_a_file_take_turns() {
     let place = TempDir::new();
     let options = "-v --jobs 3 --only stops,sigint,idle-conn,silent-conn --port auto";
     let ended = check_in(&place, options, &server("pid-file")).expect_code(0);
-    let told = format!(
+    let expected = format!(
         "  jobs             one at a time: servers side by side would share {}",
         place.file("server.pid")
     );
-    assert!(ended.out().contains(&told), "{}", ended.told());
+    assert!(ended.out().contains(&expected), "{}", ended.dump());
     let starts = ended.err().iter().filter(|line| line.contains(": started pid=")).count();
-    assert_eq!(starts, 4, "{}", ended.told());
+    assert_eq!(starts, 4, "{}", ended.dump());
 }
 
 /// A server that needs another one, of this machine.
@@ -131,10 +131,10 @@ fn an_interrupt_ends_all() {
     eventually("four servers are there", || sleeps() == 4);
     let asked = run.signal(libc::SIGINT);
     let ended = run.wait().expect_code(130).expect_nothing_left();
-    expect_within(ended.since(asked), Duration::from_secs(2), (asked, ended.end), || ended.told());
+    expect_within(ended.since(asked), Duration::from_secs(2), (asked, ended.end), || ended.dump());
 }
 
 fn alone_they_are_refused() {
     let ended = Winddown::new().args(["check", "--jobs", "2"]).command(["true"]).run().expect_code(125);
-    assert!(ended.err()[0].contains("--jobs plays scenarios side by side"), "{}", ended.told());
+    assert!(ended.err()[0].contains("--jobs plays scenarios side by side"), "{}", ended.dump());
 }

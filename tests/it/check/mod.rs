@@ -73,7 +73,7 @@ fn expect(ended: &Ended, word: &str, id: &str) {
         let mut words = line.split_ascii_whitespace().map(|word| word.trim_end_matches([',', ':']));
         words.next() == Some(word) && words.any(|word| word == id)
     };
-    assert!(ended.out().iter().any(starts), "no {word} {id}: {}", ended.told());
+    assert!(ended.out().iter().any(starts), "no {word} {id}: {}", ended.dump());
 }
 
 /// Compares all verdicts, without the head of the page, which has the times of the run and its probes.
@@ -83,13 +83,13 @@ fn expect_verdicts(ended: &Ended, snapshot: impl IntoData) {
         ["  ok ", "  warn ", "  FAIL ", "  ??? ", "  skip "].iter().any(|word| line.starts_with(word))
     };
     let page = ended.out();
-    let from = page.iter().position(is_verdict).unwrap_or_else(|| panic!("no verdict: {}", ended.told()));
+    let from = page.iter().position(is_verdict).unwrap_or_else(|| panic!("no verdict: {}", ended.dump()));
     expect_without_times(&page[from..], snapshot);
 }
 
 /// Runs only this check: it passes with one server and fails with the other.
 #[track_caller]
-fn tells_apart(id: &str, options: &str, good: &[String], bad: &[String]) {
+fn distinguishes(id: &str, options: &str, good: &[String], bad: &[String]) {
     let options = format!("--only {id} {options}");
     let ended = check(&options, good).expect_code(0);
     expect(&ended, "ok", id);

@@ -40,9 +40,9 @@ listener = socket.create_server(('127.0.0.1', int(os.environ['PORT'])))
 print('up', flush=True)
 while True:
     client, _ = listener.accept()
-    told = client.recv(100)
-    if told:
-        print('invalid packet', told, flush=True)
+    found = client.recv(100)
+    if found:
+        print('invalid packet', found, flush=True)
     client.close()";
 
 fn a_complaint_about_the_question_is_not_shown() {
@@ -61,12 +61,12 @@ fn probes_are_as_they_are_asked_for() {
     let place = TempDir::new();
     let ended =
         check_in(&place, "--probe none --report human --report json=a", &server("good")).expect_code(0);
-    assert!(!ended.told().contains("probes") && !ended.told().contains("refuse-new"), "{}", ended.told());
+    assert!(!ended.dump().contains("probes") && !ended.dump().contains("refuse-new"), "{}", ended.dump());
     assert!(read_json(place.file("a"))["runs"][0]["probes"].is_null());
     let options = "-v --probe tcp --only ready,idle-conn,refuse-new";
     let ended = check_in(&place, options, &server("good")).expect_code(0);
     expect(&ended, "skip", "idle-conn");
     expect(&ended, "ok", "refuse-new");
     let starts = ended.err().iter().filter(|line| line.contains(": started pid=")).count();
-    assert_eq!(starts, 1, "for what is skipped no server is started: {}", ended.told());
+    assert_eq!(starts, 1, "for what is skipped no server is started: {}", ended.dump());
 }

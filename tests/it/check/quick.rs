@@ -2,7 +2,7 @@
 
 use snapbox::str;
 
-use super::{check, expect, expect_verdicts, server, tells_apart};
+use super::{check, distinguishes, expect, expect_verdicts, server};
 use crate::support::builder::Winddown;
 use crate::support::running::Ended;
 use crate::support::{TempDir, eventually, trials};
@@ -22,7 +22,7 @@ trials![
     needs("python3") => a_panic_is_found_in_all_of_the_output,
     // A file that appears in /dev/shm during another check may be its server's.
     alone needs("python3") => shared_memory_that_is_left_is_found,
-    alone needs("python3") => shared_memory_that_may_be_of_others_is_told_as_such,
+    alone needs("python3") => shared_memory_that_may_be_of_others_is_reported_as_such,
     needs("python3") => zombies,
     needs("python3") => shell_wrap,
     needs("python3") => a_shell_of_busybox_is_a_shell,
@@ -46,11 +46,11 @@ fn a_good_server_passes_everything() {
 PASS 12 checks
 "#]],
     );
-    assert!(ended.out().iter().any(|line| line.contains(".|TERM|")), "{}", ended.told());
+    assert!(ended.out().iter().any(|line| line.contains(".|TERM|")), "{}", ended.dump());
 }
 
 fn ready() {
-    tells_apart("ready", "--ready-timeout 20s", &server("good"), &sh("echo starting; exit 3"));
+    distinguishes("ready", "--ready-timeout 20s", &server("good"), &sh("echo starting; exit 3"));
     let ended = check("--ready-timeout 300ms", &sh("sleep 60 & wait")).expect_code(3);
     expect_verdicts(
         &ended,
@@ -64,13 +64,13 @@ INCONCLUSIVE 12 of 12 checks
 }
 
 fn handler() {
-    tells_apart("handler", "-t 1s", &server("good"), &server("ignores"));
-    tells_apart("handler", "-t 1s", &server("good"), &server("blocks"));
+    distinguishes("handler", "-t 1s", &server("good"), &server("ignores"));
+    distinguishes("handler", "-t 1s", &server("good"), &server("blocks"));
     expect(&check("--only handler", &server("no-handler")).expect_code(0), "warn", "handler");
 }
 
 fn stops() {
-    tells_apart("stops", "-t 2s", &server("good"), &server("ignores"));
+    distinguishes("stops", "-t 2s", &server("good"), &server("ignores"));
     let ended = check("--only stops -t 1s", &server("ignores")).expect_code(1);
     expect_verdicts(
         &ended,
@@ -84,33 +84,33 @@ FAIL 1 of 1 check
 }
 
 fn a_stop_within_the_limit_may_be_too_long() {
-    tells_apart("stops", "--within 1s", &server("good"), &server("slow 1.5"));
+    distinguishes("stops", "--within 1s", &server("good"), &server("slow 1.5"));
 }
 
 fn margin() {
-    tells_apart("margin", "-t 2s", &server("good"), &server("slow 1.85"));
+    distinguishes("margin", "-t 2s", &server("good"), &server("slow 1.85"));
     expect(&check("--only margin -t 4s", &server("slow 2.4")).expect_code(0), "warn", "margin");
 }
 
 fn exit_status() {
-    tells_apart("exit-status", "", &server("good"), &server("exits 3"));
-    tells_apart("exit-status", "--expect-exit 3", &server("exits 3"), &server("good"));
-    tells_apart("exit-status", "--expect-exit 3", &server("exits 3"), &server("aborts"));
+    distinguishes("exit-status", "", &server("good"), &server("exits 3"));
+    distinguishes("exit-status", "--expect-exit 3", &server("exits 3"), &server("good"));
+    distinguishes("exit-status", "--expect-exit 3", &server("exits 3"), &server("aborts"));
 }
 
 fn survivors() {
-    tells_apart("survivors", "", &server("good"), &server("leaves-child"));
+    distinguishes("survivors", "", &server("good"), &server("leaves-child"));
     // The shell dies, and the server behind it never gets the signal.
     let wrapped = sh(&format!("{}; true", server("good").join(" ")));
-    tells_apart("survivors", "", &server("good"), &wrapped);
+    distinguishes("survivors", "", &server("good"), &wrapped);
 }
 
 fn ports() {
-    tells_apart("ports", "-t 2s", &server("good"), &server("leaves-port"));
+    distinguishes("ports", "-t 2s", &server("good"), &server("leaves-port"));
 }
 
 fn files() {
-    tells_apart("files", "", &server("good"), &server("leaves-files"));
+    distinguishes("files", "", &server("good"), &server("leaves-files"));
     let ended = check("--only files", &server("leaves-files")).expect_code(1);
     expect_verdicts(
         &ended,
@@ -123,8 +123,8 @@ FAIL 1 of 1 check
 }
 
 fn output() {
-    tells_apart("output", "", &server("good"), &server("traceback"));
-    tells_apart("output", "-t 2s", &server("good"), &server("leaves-output"));
+    distinguishes("output", "", &server("good"), &server("traceback"));
+    distinguishes("output", "-t 2s", &server("good"), &server("leaves-output"));
 }
 
 /// However much output follows it, or shares its line.
@@ -144,7 +144,7 @@ FAIL 1 of 1 check
         ended.count_out("the server printed a panic or a crash after the signal"),
         1,
         "{}",
-        ended.told()
+        ended.dump()
     );
     // So is the text that means "ready".
     let script = format!("echo here; yes | head -c 1000000; exec {}", server("good").join(" "));
@@ -159,7 +159,7 @@ fn shared_memory_that_is_left_is_found() {
         std::fs::remove_file(&file).expect("the file is left");
         let ended = ended.expect_code(0);
         expect(&ended, "warn", "files");
-        assert!(ended.told().contains(&format!("{file} (shared memory)")), "{}", ended.told());
+        assert!(ended.dump().contains(&format!("{file} (shared memory)")), "{}", ended.dump());
     }
     // A file that another process makes meanwhile, and holds, is not the server's.
     let file = format!("/dev/shm/winddown-test-{}", std::process::id());
@@ -174,7 +174,7 @@ fn shared_memory_that_is_left_is_found() {
 }
 
 /// A file that another process makes meanwhile, and leaves, can't be told from one that the server had briefly.
-fn shared_memory_that_may_be_of_others_is_told_as_such() {
+fn shared_memory_that_may_be_of_others_is_reported_as_such() {
     let (place, file) = (TempDir::new(), format!("/dev/shm/winddown-test-{}-other", std::process::id()));
     let (go, made) = (place.file("go"), place.file("made"));
     let makes = format!("until [ -e {go} ]; do sleep 0.01; done; : > {file}; : > {made}");
@@ -186,8 +186,8 @@ fn shared_memory_that_may_be_of_others_is_told_as_such() {
     std::fs::remove_file(&file).expect("the file");
     let ended = ended.expect_code(0);
     expect(&ended, "warn", "files");
-    let told = format!("{file} (shared memory, by the server or by another program)");
-    assert!(ended.told().contains(&told), "{}", ended.told());
+    let expected = format!("{file} (shared memory, by the server or by another program)");
+    assert!(ended.dump().contains(&expected), "{}", ended.dump());
 }
 
 fn zombies() {
@@ -228,7 +228,7 @@ PASS 1 check, 1 warning
 }
 
 fn refuse_new() {
-    tells_apart("refuse-new", "", &server("good"), &server("accepts"));
+    distinguishes("refuse-new", "", &server("good"), &server("accepts"));
 }
 
 fn what_is_allowed_may_be_left() {

@@ -21,7 +21,7 @@ trials![
     the_timeline_says_once_what_several_checks_say,
     needs("python3") => the_first_failure_ends_the_runs,
     needs("python3") => a_slower_stop_than_the_baseline_fails,
-    needs("python3") => a_report_that_cannot_be_written_is_told,
+    needs("python3") => a_report_that_cannot_be_written_is_reported,
 ];
 
 fn several_reports_at_once() {
@@ -37,7 +37,7 @@ fn several_reports_at_once() {
     let text = std::fs::read_to_string(place.file("junit.xml")).expect("the report");
     let junit = roxmltree::Document::parse(&text).expect("well-formed");
     let cases = junit.descendants().filter(|node| node.has_tag_name("testcase"));
-    let told: Vec<String> = cases
+    let found: Vec<String> = cases
         .map(|case| {
             let failure = case.children().find(|node| node.has_tag_name("failure"));
             let message = failure.and_then(|failure| failure.attribute("message")).unwrap_or("ok");
@@ -48,7 +48,7 @@ fn several_reports_at_once() {
     let name = shell_words::join(server("exits 3"));
     let expected =
         ["handler ok", "stops ok", "exit-status exit status 3"].map(|case| format!("{name} {case}"));
-    assert_eq!(told, expected);
+    assert_eq!(found, expected);
 }
 
 /// With everything it can contain: held connections, a kill, files, several runs, a server that ends.
@@ -135,7 +135,7 @@ fn a_terminal_has_colours_and_a_line_for_each_run() {
     pty.tag().assert_nothing_left();
     // Elsewhere there is neither of them.
     let ended = check_in(&place, "--only exit-status", &server("exits 3")).expect_code(1);
-    assert!(!ended.told().contains("[1/1]") && !ended.told().contains('\x1b'), "{}", ended.told());
+    assert!(!ended.dump().contains("[1/1]") && !ended.dump().contains('\x1b'), "{}", ended.dump());
 }
 
 fn on_a_terminal_the_page_is_as_wide_as_that() {
@@ -171,7 +171,7 @@ FAIL 1 of 12 checks
     );
     let named = ["sh", "-c", "exit 3", "a\x1b[2Jb"].map(str::to_owned);
     let ended = check_in(&place, "", &named).expect_code(1);
-    assert!(ended.out()[0].contains(r"a\u{1b}[2Jb") && !ended.told().contains('\x1b'), "{}", ended.told());
+    assert!(ended.out()[0].contains(r"a\u{1b}[2Jb") && !ended.dump().contains('\x1b'), "{}", ended.dump());
 }
 
 fn the_timeline_has_every_run() {
@@ -224,8 +224,8 @@ fn the_timeline_says_once_what_several_checks_say() {
 fn runs_are_summed_up() {
     let place = TempDir::new();
     let ended = check_in(&place, "--only stops --runs 3", &server("good")).expect_code(0);
-    assert!(ended.out()[0].ends_with("  (3 runs, limit 10s)"), "{}", ended.told());
-    assert_eq!(ended.count_out("no failure in 3 runs: up to 100 % may still fail"), 1, "{}", ended.told());
+    assert!(ended.out()[0].ends_with("  (3 runs, limit 10s)"), "{}", ended.dump());
+    assert_eq!(ended.count_out("no failure in 3 runs: up to 100 % may still fail"), 1, "{}", ended.dump());
 }
 
 fn the_first_failure_ends_the_runs() {
@@ -257,7 +257,7 @@ fn a_slower_stop_than_the_baseline_fails() {
     expect(&check_in(&place, options, &server("good")).expect_code(0), "ok", "baseline");
 }
 
-fn a_report_that_cannot_be_written_is_told() {
+fn a_report_that_cannot_be_written_is_reported() {
     let place = TempDir::new();
     // The directory is removed while the check runs.
     let words = "--only stops --report junit=sub/a.xml --save-baseline sub/b";

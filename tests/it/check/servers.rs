@@ -187,7 +187,7 @@ fn a_jvm_answers_what_is_under_way() {
     let options = "-t 10s --port auto --only in-flight --slow /slow";
     check_in(&place, options, &jvm(&place, 3)).expect_code(0);
     let ended = check_in(&place, "-t 2s --port auto --only silent-conn,half-request", &jvm(&place, 60));
-    assert_ne!(ended.status.code(), Some(0), "{}", ended.told());
+    assert_ne!(ended.status.code(), Some(0), "{}", ended.dump());
 }
 
 fn a_shell_entrypoint_leaves_its_server() {

@@ -2,7 +2,7 @@
 
 use snapbox::str;
 
-use super::{check, check_in, expect, expect_verdicts, server, tells_apart};
+use super::{check, check_in, distinguishes, expect, expect_verdicts, server};
 use crate::support::{TempDir, trials};
 
 trials![
@@ -26,7 +26,7 @@ trials![
 ];
 
 fn in_flight() {
-    tells_apart("in-flight", "--slow /slow", &server("graceful"), &server("exits-at-once"));
+    distinguishes("in-flight", "--slow /slow", &server("graceful"), &server("exits-at-once"));
     // Over before the signal: nothing was tested.
     let ended = check("--only in-flight --slow /quick", &server("good")).expect_code(3);
     expect_verdicts(
@@ -39,14 +39,14 @@ INCONCLUSIVE 1 of 1 check
 }
 
 fn stream() {
-    tells_apart("stream", "--stream /stream -t 2s", &server("ends-streams"), &server("graceful"));
+    distinguishes("stream", "--stream /stream -t 2s", &server("ends-streams"), &server("graceful"));
     let ended = check("--only stream --stream /stream", &server("good")).expect_code(0);
     expect(&ended, "warn", "stream");
 }
 
 fn connections_without_a_request() {
     for id in ["idle-conn", "half-request", "silent-conn"] {
-        tells_apart(id, "-t 2s", &server("good"), &server("graceful"));
+        distinguishes(id, "-t 2s", &server("good"), &server("graceful"));
     }
 }
 
@@ -63,16 +63,16 @@ fn under_load() {
 }
 
 fn double_term() {
-    tells_apart("double-term", "--slow /slow", &server("graceful"), &server("second"));
+    distinguishes("double-term", "--slow /slow", &server("graceful"), &server("second"));
 }
 
 fn sigint_and_ctrl_c() {
-    tells_apart("sigint", "", &server("good"), &server("no-int"));
-    tells_apart("ctrl-c", "", &server("good"), &server("aborts-int"));
+    distinguishes("sigint", "", &server("good"), &server("no-int"));
+    distinguishes("ctrl-c", "", &server("good"), &server("aborts-int"));
 }
 
 fn startup() {
-    tells_apart(
+    distinguishes(
         "startup",
         "-t 1s",
         &server("good"),
@@ -85,7 +85,7 @@ fn startup() {
 }
 
 fn pid1() {
-    tells_apart("pid1", "-t 1s", &server("good"), &server("no-handler"));
+    distinguishes("pid1", "-t 1s", &server("good"), &server("no-handler"));
     let ended = check("--only pid1 -t 1s", &server("no-handler")).expect_code(1);
     expect_verdicts(
         &ended,
@@ -99,8 +99,8 @@ FAIL 1 of 1 check
 }
 
 fn restarts() {
-    tells_apart("kill-restart", "", &server("good"), &server("pid-file"));
-    tells_apart("term-restart", "", &server("pid-file"), &server("once"));
+    distinguishes("kill-restart", "", &server("good"), &server("pid-file"));
+    distinguishes("term-restart", "", &server("pid-file"), &server("once"));
     let ended = check("--only term-restart", &server("once")).expect_code(1);
     expect_verdicts(
         &ended,
@@ -124,11 +124,11 @@ fn what_a_run_has_left_is_put_away_for_the_next() {
     let ended = check_in(&place, options, &command).expect_code(1);
     let left =
         format!("  put away         {} (pid file), left by kill-restart, kill", place.file("server.pid"));
-    let told: Vec<String> = ended.out().into_iter().filter(|line| line.contains("put away")).collect();
-    assert_eq!(told, [left], "{}", ended.told());
+    let found: Vec<String> = ended.out().into_iter().filter(|line| line.contains("put away")).collect();
+    assert_eq!(found, [left], "{}", ended.dump());
     expect(&ended, "FAIL", "kill-restart");
     expect(&ended, "ok", "term-restart");
-    assert!(!place.path().join("server.pid").exists(), "{}", ended.told());
+    assert!(!place.path().join("server.pid").exists(), "{}", ended.dump());
     assert_eq!(std::fs::read_to_string(place.file("data.lock")).expect("it stays"), "precious\n");
 }
 
@@ -148,7 +148,7 @@ fn what_is_not_certain_to_be_the_servers_stays() {
         ("server.txt", true),
         ("server.pid", false),
     ] {
-        assert_eq!(place.path().join(name).exists(), stays, "{name}: {}", ended.told());
+        assert_eq!(place.path().join(name).exists(), stays, "{name}: {}", ended.dump());
     }
 }
 
@@ -165,7 +165,7 @@ fn a_deserted_socket_is_put_away() {
 }
 
 fn kill_orphans() {
-    tells_apart("kill-orphans", "", &server("good"), &server("leaves-child"));
+    distinguishes("kill-orphans", "", &server("good"), &server("leaves-child"));
 }
 
 fn a_good_server_passes_the_profile() {

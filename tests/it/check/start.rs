@@ -28,7 +28,7 @@ fn every_report_has_the_name() {
     let options = "--name my-api --only exit-status --report human --report json=check.json \
         --report junit=junit.xml --report github=github --report timeline=t.html";
     let ended = check_in(&place, options, &server("exits 3")).expect_code(1);
-    assert!(ended.out()[0].starts_with("winddown check  my-api  ("), "{}", ended.told());
+    assert!(ended.out()[0].starts_with("winddown check  my-api  ("), "{}", ended.dump());
     assert_eq!(read_json(place.file("check.json"))["name"], "my-api");
     let text = |name: &str| std::fs::read_to_string(place.file(name)).expect("the report");
     let junit = text("junit.xml");

@@ -13,7 +13,7 @@ use crate::support::{TempDir, eventually, trials};
 
 trials![
     needs("python3") => somebody_elses_port_is_no_readiness,
-    needs("python3") => a_server_whose_port_is_taken_is_told_by_whom,
+    needs("python3") => of_a_port_that_is_taken_the_owner_is_named,
     needs("python3") => no_probe_and_no_request_goes_to_somebody_else,
     needs("python3") => of_several_addresses_the_servers_own_counts,
     needs("python3") => a_port_that_is_shared_shows_nothing,
@@ -25,7 +25,7 @@ trials![
     needs("python3") => a_unix_socket_of_somebody_else_is_no_readiness,
     a_file_that_was_there_before_is_no_readiness,
     what_ends_after_it_was_ready_does_not_pass,
-    what_it_said_last_is_told_with_any_check,
+    what_it_said_last_is_shown_with_any_check,
 ];
 
 fn sleeps() -> Vec<String> {
@@ -65,12 +65,12 @@ fn somebody_elses_port_is_no_readiness() {
         let options = format!("--ready {ready} --ready-timeout 2s --url http://127.0.0.1:{port}/");
         let ended = check(&options, &sleeps()).expect_code(3);
         expect(&ended, "???", "ready");
-        assert!(ended.told().contains(&who), "{}", ended.told());
+        assert!(ended.dump().contains(&who), "{}", ended.dump());
     }
     end(stranger);
 }
 
-fn a_server_whose_port_is_taken_is_told_by_whom() {
+fn of_a_port_that_is_taken_the_owner_is_named() {
     let port = free_port();
     let stranger = stranger("good", port);
     let who = format!(
@@ -82,8 +82,8 @@ fn a_server_whose_port_is_taken_is_told_by_whom() {
     for options in [format!("--ready tcp:{port}"), format!("--port {port}")] {
         let ended = check(&options, &sh(&script)).expect_code(1);
         expect(&ended, "FAIL", "ready");
-        assert!(ended.told().contains(&who), "{}", ended.told());
-        assert!(ended.told().contains("| OSError: [Errno 98] Address already in use"), "{}", ended.told());
+        assert!(ended.dump().contains(&who), "{}", ended.dump());
+        assert!(ended.dump().contains("| OSError: [Errno 98] Address already in use"), "{}", ended.dump());
     }
     end(stranger);
 }
@@ -114,7 +114,7 @@ fn of_several_addresses_the_servers_own_counts() {
     check(&format!("{options} --ready tcp:{port} --url http://localhost:{port}/"), &command).expect_code(0);
     let options = format!("{options} --ready-timeout 2s --ready tcp:[::1]:{port}");
     let ended = check(&options, &command).expect_code(3);
-    assert!(ended.told().contains(&format!("[::1]:{port} is answered by ")), "{}", ended.told());
+    assert!(ended.dump().contains(&format!("[::1]:{port} is answered by ")), "{}", ended.dump());
     drop(other);
 }
 
@@ -129,7 +129,7 @@ fn a_port_that_is_shared_shows_nothing() {
     expect(&ended, "???", "idle-conn");
     // "As well", or "which was there before the start" if check inspects it after the server has closed its listener.
     let who = format!("is answered by python3 (pid {})", stranger.pid());
-    assert!(ended.told().contains(&who), "{}", ended.told());
+    assert!(ended.dump().contains(&who), "{}", ended.dump());
     end(stranger);
 }
 
@@ -185,7 +185,7 @@ fn a_listener_that_was_left_open_is_not_its_own() {
         let options = ["check", "--only", "ready", "--ready-timeout", "2s", "--ready", &ready];
         let inherited = listener.try_clone().expect("a copy").into();
         let ended = Winddown::new().args(options).command(sleeps()).inherits(inherited).run().expect_code(3);
-        assert!(ended.told().contains(&format!("127.0.0.1:{port} is answered by ")), "{}", ended.told());
+        assert!(ended.dump().contains(&format!("127.0.0.1:{port} is answered by ")), "{}", ended.dump());
     }
     // Nor does the server have to close it.
     let options = ["check", "--only", "ready,ports", "--ready", "log:up"];
@@ -207,7 +207,7 @@ fn whoever_answers_for_it_must_not_have_answered_before() {
     let client = sh(&format!("touch {go}; exec sleep 60"));
     let ended = check_in(&place, &options, &client).expect_code(0);
     let who = format!("tcp:127.0.0.1:{port}, by python3 (pid {})", proxy.pid());
-    assert!(ended.told().contains(&who), "{}", ended.told());
+    assert!(ended.dump().contains(&who), "{}", ended.dump());
     // Now the listener is there before the start.
     check_in(&place, &format!("{options} --ready-timeout 2s"), &client).expect_code(3);
     end(proxy);
@@ -220,9 +220,9 @@ fn a_unix_socket_of_somebody_else_is_no_readiness() {
     let ended = check_in(&place, options, &sleeps()).expect_code(3);
     let who = format!("(pid {}), which was there before the start", std::process::id());
     assert!(
-        ended.told().contains("socket is answered by ") && ended.told().contains(&who),
+        ended.dump().contains("socket is answered by ") && ended.dump().contains(&who),
         "{}",
-        ended.told()
+        ended.dump()
     );
     // The server may replace a socket at which no process listens.
     drop(listener);
@@ -270,7 +270,7 @@ FAIL 1 of 1 check
     }
 }
 
-fn what_it_said_last_is_told_with_any_check() {
+fn what_it_said_last_is_shown_with_any_check() {
     let ended = check("--only stops", &sh("echo in use; exit 3")).expect_code(3);
     expect_verdicts(
         &ended,

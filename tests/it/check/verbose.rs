@@ -6,10 +6,10 @@ use super::{check, server};
 use crate::support::trials;
 
 trials![
-    needs("python3") => each_step_is_told_in_order,
+    needs("python3") => each_step_is_reported_in_order,
     needs("python3") => for_programs_each_line_is_an_object,
-    needs("python3") => without_it_nothing_is_told,
-    what_could_not_be_seen_is_told,
+    needs("python3") => without_it_nothing_is_reported,
+    what_could_not_be_seen_is_reported,
 ];
 
 const HOLDS: &str = "--only in-flight --slow /slow";
@@ -23,7 +23,7 @@ fn steps<'a>(lines: &'a [String], scenario: &str) -> Vec<&'a str> {
     of_run.map(|(_, event)| event.split_once('=').map_or(event, |(text, _)| text)).collect()
 }
 
-fn each_step_is_told_in_order() {
+fn each_step_is_reported_in_order() {
     let lines = check(&format!("-v {HOLDS}"), &server("graceful")).expect_code(0).err();
     let plain = steps(&lines, "id=plain run=1");
     assert!(plain.len() == STEPS.len(), "{lines:#?}");
@@ -43,12 +43,12 @@ fn for_programs_each_line_is_an_object() {
     let options = format!("-v --log-format json --report json {HOLDS}");
     let ended = check(&options, &server("graceful")).expect_code(0);
     // Only the report goes to stdout.
-    assert_eq!(ended.out().len(), 1, "{}", ended.told());
+    assert_eq!(ended.out().len(), 1, "{}", ended.dump());
     let lines: Vec<Value> =
         ended.err().iter().map(|line| serde_json::from_str(line).expect("an object")).collect();
-    let told: Vec<&str> = lines.iter().filter_map(|line| line["message"].as_str()).collect();
-    assert_eq!(told.len(), lines.len(), "{lines:#?}");
-    assert_eq!(told[..STEPS.len()], STEPS, "{lines:#?}");
+    let found: Vec<&str> = lines.iter().filter_map(|line| line["message"].as_str()).collect();
+    assert_eq!(found.len(), lines.len(), "{lines:#?}");
+    assert_eq!(found[..STEPS.len()], STEPS, "{lines:#?}");
     for line in &lines {
         assert!(line["timestamp"].as_str().is_some_and(|time| time.ends_with('Z')), "{line}");
         assert!(line["span"]["id"].is_string() && line["span"]["run"].is_u64(), "{line}");
@@ -60,16 +60,16 @@ fn for_programs_each_line_is_an_object() {
     );
 }
 
-fn without_it_nothing_is_told() {
+fn without_it_nothing_is_reported() {
     let ended = check(HOLDS, &server("graceful")).expect_code(0);
     assert_eq!(ended.err(), Vec::<String>::new());
 }
 
-fn what_could_not_be_seen_is_told() {
+fn what_could_not_be_seen_is_reported() {
     let command = ["sleep", "60"].map(str::to_owned);
     let lines = check("-v --only stops --ready-timeout 200ms", &command).expect_code(3).err();
-    let is_told = |line: &String| {
+    let is_reported = |line: &String| {
         line.contains(" WARN ") && line.contains(": not ready ") && line.contains("listens nowhere")
     };
-    assert!(lines.iter().any(is_told), "{lines:#?}");
+    assert!(lines.iter().any(is_reported), "{lines:#?}");
 }

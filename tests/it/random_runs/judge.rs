@@ -207,8 +207,8 @@ impl Case<'_> {
                 remapped.map_or(own, |(_, to)| *to)
             }
         };
-        let told = &self.record["exit_status"];
-        ensure(*told == json!(expected), &format!("the status should be {expected}"))
+        let found = &self.record["exit_status"];
+        ensure(*found == json!(expected), &format!("the status should be {expected}"))
     }
 
     fn main_was_killed(&self) -> bool {

@@ -98,9 +98,9 @@ impl Plan {
             plan.remap.push((random.of(&[143, 0, 3, 137]), random.of(&[0, 7, 99])));
         }
         plan.add_options(random, guard);
-        let tells = plan.add_newer_options(random);
+        let notifies = plan.add_newer_options(random);
         plan.events = events(random, guard);
-        plan.workload = Workload { random, left: 9, names: 0, tells, forges: plan.forges }.main();
+        plan.workload = Workload { random, left: 9, names: 0, notifies, forges: plan.forges }.main();
         plan
     }
 
@@ -219,14 +219,14 @@ struct Workload<'a> {
     left: u64,
     names: u32,
     /// Whether there is a receiver for messages.
-    tells: bool,
+    notifies: bool,
     forges: bool,
 }
 
 impl Workload<'_> {
     fn main(&mut self) -> String {
         let mut words = Vec::new();
-        if self.tells && self.random.once_in(2) {
+        if self.notifies && self.random.once_in(2) {
             words.push("--tell READY=1".to_owned());
         }
         if self.random.once_in(4) {
@@ -243,16 +243,16 @@ impl Workload<'_> {
     /// Flags that keep a supervisor busy.
     fn hostile(&mut self) -> String {
         let plain = ["--threads 60", "--locks {DIR}/lock 2000 --spawn child*4 waiter [ --lock {DIR}/lock ]"];
-        let told = [
+        let messages = [
             "--tell-fds 253 STATUS=x",
             "--tell-fds 253 STATUS=x",
             "--tell-lingering 3 STATUS=x",
             "--tell-times 2000 STATUS=x",
             "--tell-size 65536",
             "--tell READY=1~X --tell MAINPID=1 --tell %",
-            "--spawn child teller [ --ignore TERM --tell-times 1000000 STATUS=x ]",
+            "--spawn child sender [ --ignore TERM --tell-times 1000000 STATUS=x ]",
         ];
-        if self.tells { self.random.of(&told).to_owned() } else { self.random.of(&plain).to_owned() }
+        if self.notifies { self.random.of(&messages).to_owned() } else { self.random.of(&plain).to_owned() }
     }
 
     /// The flags of one process; it may have children down to this depth.
@@ -295,7 +295,7 @@ impl Workload<'_> {
         let signal = self.random.of(&["TERM", "TERM", "TERM,INT", "INT", "HUP", "USR1,USR2", "QUIT"]);
         let ms = self.random.below(400);
         let code = self.random.below(256);
-        match self.random.below(if self.tells { 10 } else { 8 }) {
+        match self.random.below(if self.notifies { 10 } else { 8 }) {
             8 => format!("--on {signal} [ --tell EXTEND_TIMEOUT_USEC={ms}000 --sleep {ms} --exit {code} ]"),
             9 => format!("--on {signal} [ --tell WATCHDOG=1 --tell-fds 9 FDSTORE=1 --sleep {ms} ]"),
             0 => format!("--ignore {signal}"),

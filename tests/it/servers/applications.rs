@@ -37,7 +37,7 @@ fn finish((run, response): (Running, Response), place: Place, asked: &str) -> St
     std::fs::write(place.release(), "").expect("a file for the test");
     let rest = response.rest();
     let ended = run.wait().expect_nothing_left();
-    assert_eq!(rest, "end\n", "{}", ended.told());
+    assert_eq!(rest, "end\n", "{}", ended.dump());
     place.stopped(ended).expect_outcome("stopped")
 }
 

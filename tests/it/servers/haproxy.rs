@@ -35,5 +35,5 @@ fn usr1_lets_the_workers_of_haproxy_finish() {
 
 fn term_makes_haproxy_drop_its_response() {
     let stopped = haproxy(&[], "-db").cut().expect_asked(&["main TERM"]);
-    assert_eq!(stopped.ended.signal(), Some(libc::SIGTERM), "{}", stopped.ended.told());
+    assert_eq!(stopped.ended.signal(), Some(libc::SIGTERM), "{}", stopped.ended.dump());
 }

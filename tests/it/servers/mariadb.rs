@@ -47,7 +47,7 @@ fn term_keeps_what_was_committed() {
     run.signal(libc::SIGTERM);
     run.wait_err("Normal shutdown");
     let ended = run.wait().expect_code(0).expect_nothing_left();
-    assert!(ended.err().iter().any(|line| line.contains("Shutdown complete")), "{}", ended.told());
+    assert!(ended.err().iter().any(|line| line.contains("Shutdown complete")), "{}", ended.dump());
     let _ = stdin.write_all(b"commit; select 'committed';\n");
     drop(stdin);
     line.clear();

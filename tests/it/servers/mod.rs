@@ -186,7 +186,7 @@ impl Place {
         std::fs::write(self.release(), "").expect("a file for the test");
         let rest = response.rest();
         let ended = run.wait().expect_nothing_left();
-        assert_eq!(rest, "end\n", "{}", ended.told());
+        assert_eq!(rest, "end\n", "{}", ended.dump());
         self.stopped(ended)
     }
 

@@ -72,7 +72,7 @@ fn quit_and_a_timeout_let_php_fpm_finish() {
     std::fs::write(place.release(), "").expect("a file for the test");
     let rest = response.rest();
     let ended = run.wait().expect_code(0).expect_nothing_left();
-    assert!(rest.contains("end\n"), "{rest:?} {}", ended.told());
+    assert!(rest.contains("end\n"), "{rest:?} {}", ended.dump());
     place.stopped(ended).expect_outcome("stopped").expect_asked(&["main QUIT"]);
 }
 

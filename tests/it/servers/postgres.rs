@@ -101,8 +101,8 @@ impl Database {
 
     /// The state that the database recorded at its last stop. Call this after the end.
     fn state(&self) -> String {
-        let told = output(command("pg_controldata", &[&self.data]));
-        let line = told.lines().find_map(|line| line.strip_prefix("Database cluster state:"));
+        let found = output(command("pg_controldata", &[&self.data]));
+        let line = found.lines().find_map(|line| line.strip_prefix("Database cluster state:"));
         line.expect("a state").trim().to_owned()
     }
 
@@ -114,9 +114,9 @@ impl Database {
         let mut stdin = child.stdin.take().expect("a pipe");
         stdin.write_all(b"select n from t order by n\n").expect("postgres reads");
         drop(stdin);
-        let told = child.wait_with_output().expect("an end").stdout;
-        let told = String::from_utf8_lossy(&told).into_owned();
-        let values = told.lines().filter_map(|line| line.split_once("n = \"")?.1.split('"').next());
+        let found = child.wait_with_output().expect("an end").stdout;
+        let found = String::from_utf8_lossy(&found).into_owned();
+        let values = found.lines().filter_map(|line| line.split_once("n = \"")?.1.split('"').next());
         values.map(|value| value.parse().expect("a number")).collect()
     }
 

@@ -36,7 +36,7 @@ fn a_server_behind_a_shell_is_asked_once_the_shell_has_died() {
     run.wait_out("up");
     let stopped = place.stop_in_mid_response(run).expect_outcome("stopped");
     let stopped = stopped.expect_asked(&["main TERM", "orphan TERM"]);
-    assert_eq!(stopped.ended.signal(), Some(libc::SIGTERM), "{}", stopped.ended.told());
+    assert_eq!(stopped.ended.signal(), Some(libc::SIGTERM), "{}", stopped.ended.dump());
     assert_eq!(stopped.ended.out(), ["up", "stopping", "finished"]);
 }
 
@@ -92,7 +92,7 @@ fn pythons_own_web_server_ends_as_it_would_alone() {
         run.signal(libc::SIGTERM);
         let ended = run.wait().expect_nothing_left();
         let stopped = place.stopped(ended).expect_outcome("stopped");
-        assert_eq!(stopped.ended.code(), code, "{}", stopped.ended.told());
+        assert_eq!(stopped.ended.code(), code, "{}", stopped.ended.dump());
         assert_eq!(stopped.ended.signal(), code.is_none().then_some(libc::SIGTERM));
     }
 }

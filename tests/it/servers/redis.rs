@@ -62,6 +62,6 @@ fn acknowledged_writes_are_in_the_append_only_file() {
         assert!(text.contains(&format!("key-{number}\r\n")), "key-{number} is lost");
     }
     // redis writes this file only when it ends in good order.
-    assert!(place.directory.path().join("dump.rdb").exists(), "{}", ended.told());
+    assert!(place.directory.path().join("dump.rdb").exists(), "{}", ended.dump());
     place.stopped(ended).expect_outcome("stopped").expect_asked(&["main TERM"]);
 }

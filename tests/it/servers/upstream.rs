@@ -72,7 +72,7 @@ impl Held {
         page.write_all(b"end\n").expect("the server reads on");
         let rest = response.rest();
         let ended = run.wait().expect_nothing_left();
-        assert_eq!(rest, "end\n", "{}", ended.told());
+        assert_eq!(rest, "end\n", "{}", ended.dump());
         place.stopped(ended).expect_outcome("stopped")
     }
 
@@ -84,7 +84,7 @@ impl Held {
         let rest = response.rest();
         drop(page);
         let ended = run.wait().expect_nothing_left();
-        assert_eq!(rest, "", "{}", ended.told());
+        assert_eq!(rest, "", "{}", ended.dump());
         place.stopped(ended).expect_outcome("stopped")
     }
 }

@@ -1,7 +1,7 @@
 """A task queue with pre-forked workers: python3 workers.py RELEASE
 
-As in Celery, the master alone is to be told: on SIGTERM it takes no more tasks and waits for its
-workers, and a worker that is told itself gives up its task. A task is done once RELEASE exists.
+As in Celery, the master alone is to be asked: on SIGTERM it takes no more tasks and waits for its
+workers, and a worker that is asked itself gives up its task. A task is done once RELEASE exists.
 """
 
 import os

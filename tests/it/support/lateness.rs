@@ -177,7 +177,7 @@ pub(crate) fn expect_within(
     time: Duration,
     promised: Duration,
     (from, to): (Instant, Instant),
-    told: impl FnOnce() -> String,
+    dump: impl FnOnce() -> String,
 ) {
     let late = time.saturating_sub(promised);
     if late <= TOLERANCE {
@@ -187,7 +187,7 @@ pub(crate) fn expect_within(
     match machine.judge(late) {
         Verdict::InTime => {}
         Verdict::NotJudged => resume_unwind(Box::new(NotJudged::new(&machine))),
-        Verdict::Late => panic!("{time:?} instead of {promised:?}; {machine:?}\n{}", told()),
+        Verdict::Late => panic!("{time:?} instead of {promised:?}; {machine:?}\n{}", dump()),
     }
 }
 

@@ -89,11 +89,11 @@ impl Manager {
     pub(crate) fn until(&self, part: &str) -> (Told, Vec<String>) {
         let mut before = Vec::new();
         loop {
-            let told = self.next_within(PATIENCE).unwrap_or_else(|| panic!("no {part:?}, but {before:#?}"));
-            if told.text.contains(part) {
-                return (told, before);
+            let found = self.next_within(PATIENCE).unwrap_or_else(|| panic!("no {part:?}, but {before:#?}"));
+            if found.text.contains(part) {
+                return (found, before);
             }
-            before.push(told.text);
+            before.push(found.text);
         }
     }
 }

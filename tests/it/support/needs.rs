@@ -17,7 +17,7 @@ pub(crate) fn missing(need: &str) -> Option<String> {
             *NAMESPACE.get_or_init(|| works(&["unshare", "--pid", "--fork", "--mount-proc", "true"]))
         }
         // Linux 6.5, built with the file that chooses the next pid.
-        "recycled-pid" => tells_sender() && std::path::Path::new("/proc/sys/kernel/ns_last_pid").exists(),
+        "recycled-pid" => names_sender() && std::path::Path::new("/proc/sys/kernel/ns_last_pid").exists(),
         // If the pattern is a pipe, core dumps go to another program.
         "core-file" => std::fs::read_to_string("/proc/sys/kernel/core_pattern")
             .is_ok_and(|pattern| !pattern.starts_with(['|', '/']) && pattern.contains("core")),
@@ -48,7 +48,7 @@ pub(crate) fn from_pypi(name: &str) -> Option<PathBuf> {
 }
 
 /// Whether the kernel knows `SO_PASSPIDFD`.
-fn tells_sender() -> bool {
+fn names_sender() -> bool {
     let socket = std::os::unix::net::UnixDatagram::unbound().expect("a socket");
     let one = 1_i32;
     // SAFETY: the value outlives the call and has the size that is passed.
@@ -72,9 +72,9 @@ pub(crate) fn find_python() {
     if !program("python3").is_some_and(is_script) {
         return;
     }
-    let tell = ["-c", "import sys; print(sys.executable)"];
-    let Ok(told) = Command::new("python3").args(tell).stdin(Stdio::null()).output() else { return };
-    let real = PathBuf::from(String::from_utf8_lossy(&told.stdout).trim());
+    let print = ["-c", "import sys; print(sys.executable)"];
+    let Ok(found) = Command::new("python3").args(print).stdin(Stdio::null()).output() else { return };
+    let real = PathBuf::from(String::from_utf8_lossy(&found.stdout).trim());
     let Some(place) = real.parent().filter(|_| real.is_file()) else { return };
     let path = std::env::var_os("PATH").unwrap_or_default();
     let places = std::iter::once(place.to_owned()).chain(std::env::split_paths(&path));

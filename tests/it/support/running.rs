@@ -44,7 +44,7 @@ fn lines(output: Option<&Output>) -> Vec<String> {
 }
 
 /// All output, for the message of a failing test.
-fn told(streams: &Streams) -> String {
+fn dump(streams: &Streams) -> String {
     let text = |output: &Option<Output>| output.as_ref().map_or(String::new(), Output::text);
     format!("--- stdout\n{}\n--- stderr\n{}\n---", text(&streams.out), text(&streams.err))
 }
@@ -107,7 +107,7 @@ impl Running {
     pub(crate) fn fact(&self, name: &str) -> String {
         let output = self.streams.out.as_ref().expect("stdout is not a pipe");
         let found = output.wait(PATIENCE, |text| fact(text, name));
-        found.unwrap_or_else(|| panic!("no fact {name}\n{}", told(&self.streams)))
+        found.unwrap_or_else(|| panic!("no fact {name}\n{}", dump(&self.streams)))
     }
 
     /// The same, for a number.
@@ -143,7 +143,7 @@ impl Running {
             lines.retain(|line| line.contains(part));
             (lines.len() >= count).then_some(lines)
         });
-        found.unwrap_or_else(|| panic!("not {count} times {part:?}\n{}", told(&self.streams)))
+        found.unwrap_or_else(|| panic!("not {count} times {part:?}\n{}", dump(&self.streams)))
     }
 
     /// The lines on stdout so far.
@@ -180,7 +180,7 @@ impl Running {
     #[track_caller]
     pub(crate) fn wait(mut self) -> Ended {
         let ended = Pinned::child(&self.child).ends();
-        assert!(ended, "no end within {PATIENCE:?}\n{}", told(&self.streams));
+        assert!(ended, "no end within {PATIENCE:?}\n{}", dump(&self.streams));
         let end = Instant::now();
         self.tag.forget_session();
         let status = self.child.wait().expect("a child's status");
@@ -240,13 +240,13 @@ impl Ended {
     /// shorter, and not longer than [`lateness`] allows.
     #[track_caller]
     pub(crate) fn expect_time(&self, time: Duration, promised: Duration) {
-        assert!(time >= promised, "{time:?} is before {promised:?}\n{}", self.told());
+        assert!(time >= promised, "{time:?} is before {promised:?}\n{}", self.dump());
         self.expect_time_within(time, promised);
     }
 
     #[track_caller]
     fn expect_time_within(&self, time: Duration, promised: Duration) {
-        lateness::expect_within(time, promised, (self.start, self.end), || self.told());
+        lateness::expect_within(time, promised, (self.start, self.end), || self.dump());
     }
 
     /// The lines on stdout.
@@ -273,25 +273,25 @@ impl Ended {
     #[track_caller]
     pub(crate) fn fact(&self, name: &str) -> String {
         let text = self.streams.out.as_ref().map_or(String::new(), Output::text);
-        fact(&text, name).unwrap_or_else(|| panic!("no fact {name}\n{}", self.told()))
+        fact(&text, name).unwrap_or_else(|| panic!("no fact {name}\n{}", self.dump()))
     }
 
     /// All output, for the messages of failing tests.
-    pub(crate) fn told(&self) -> String {
-        format!("{:?} after {:?}\n{}", self.status, self.duration, told(&self.streams))
+    pub(crate) fn dump(&self) -> String {
+        format!("{:?} after {:?}\n{}", self.status, self.duration, dump(&self.streams))
     }
 
     /// Panics, with all output, unless winddown exited with this code.
     #[track_caller]
     pub(crate) fn expect_code(self, code: i32) -> Self {
-        assert_eq!(self.code(), Some(code), "{}", self.told());
+        assert_eq!(self.code(), Some(code), "{}", self.dump());
         self
     }
 
     /// Panics, with all output, unless this signal killed winddown.
     #[track_caller]
     pub(crate) fn expect_signal(self, signal: i32) -> Self {
-        assert_eq!(self.signal(), Some(signal), "{}", self.told());
+        assert_eq!(self.signal(), Some(signal), "{}", self.dump());
         self
     }
 

@@ -74,9 +74,9 @@ impl Transcript {
     /// Adds the lines of a run: its stdout, then its stderr.
     pub(crate) fn add(&mut self, words: impl IntoIterator<Item = impl AsRef<OsStr>>, ended: &Ended) {
         let words = words.into_iter().map(|word| word.as_ref().to_string_lossy().into_owned());
-        let told = ended.out().into_iter().chain(ended.err());
+        let found = ended.out().into_iter().chain(ended.err());
         let command = shell_words::join(words.collect::<Vec<_>>());
-        for line in std::iter::once(format!("$ {}", visible(&command))).chain(told) {
+        for line in std::iter::once(format!("$ {}", visible(&command))).chain(found) {
             let _ = writeln!(self.0, "{line}");
         }
     }

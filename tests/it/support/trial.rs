@@ -185,7 +185,7 @@ pub(crate) fn summary(failure: &str) -> String {
 }
 
 /// Prints at the end what was not tested, and why, and what was repeated.
-pub(crate) fn tell_notes() {
+pub(crate) fn print_notes() {
     for note in NOTES.lock().unwrap_or_else(PoisonError::into_inner).iter() {
         eprintln!("{note}");
     }
