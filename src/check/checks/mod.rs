@@ -26,6 +26,11 @@ pub(super) mod verdict;
 
 pub(in crate::check) use traffic::strip;
 
+/// Checks that fail together where the signal is not heard.
+pub(in crate::check) const HANDLER: &str = start::HANDLER.id;
+pub(in crate::check) const STOPS: &str = stop::STOPS.id;
+pub(in crate::check) const REFUSE_NEW: &str = traffic::REFUSE_NEW.id;
+
 /// What was selected, and everything that was observed.
 #[derive(Clone, Copy)]
 struct Test<'a> {

@@ -98,7 +98,7 @@ fn strangers(verdict: Verdict, seen: &Observed) -> Verdict {
     verdict.remedy("stop that process, or give the server a port of its own: --port auto")
 }
 
-const HANDLER: Check = Check {
+pub(super) const HANDLER: Check = Check {
     id: "handler",
     profile: Profile::Quick,
     scenario: Scenario::Plain,

@@ -67,7 +67,7 @@ pub(super) fn stops(options: &Options, seen: &Observed, record: &Record) -> Verd
 }
 
 /// The verdict when the machine was so busy that the run says nothing about the server.
-fn starved(id: &'static str, seen: &Observed, took: u64) -> Verdict {
+pub(super) fn starved(id: &'static str, seen: &Observed, took: u64) -> Verdict {
     let waited = short(seen.noise.waited_ms);
     Verdict::inconclusive(
         id,

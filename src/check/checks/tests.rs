@@ -62,6 +62,14 @@ fn a_kill_fails_with_its_cause_unless_the_machine_was_busy() {
 }
 
 #[test]
+fn what_new_clients_meet_on_a_busy_machine_shows_nothing() {
+    let mut seen = changed(|seen| seen.strip = made_up::strip("...", "RRRxx"));
+    expect(&[], seen.clone(), "refuse-new", Word::Fail);
+    seen.noise.waited_ms = 5000;
+    expect(&[], seen, "refuse-new", Word::Inconclusive);
+}
+
+#[test]
 fn the_margin_has_its_borders() {
     for (limit, word) in [("200ms", Word::Pass), ("195ms", Word::Warn), ("109ms", Word::Fail)] {
         expect(&["-t", limit], good(), "margin", word);

@@ -1,6 +1,7 @@
 //! What new clients meet during the stop.
 
 use super::check::{Check, Judge, Profile};
+use super::stop;
 use super::verdict::Verdict;
 use crate::check::observed::{Observed, Probe, ProbeOutcome};
 use crate::check::runs::scenario::Scenario;
@@ -32,8 +33,8 @@ pub(super) const REFUSE_NEW: Check = Check {
          or more and turns no client away before it ends (by a refusal, or an answer of 5xx); when it \
          accepts again after it has refused; when a connection gets no answer within 2 s; or when more \
          than two are cut. Up to two cut connections are only mentioned: they were in the kernel's queue, \
-         see backlog. Inconclusive when no connection worked before the signal, or when another process \
-         answers, or may answer, at the same address.",
+         see backlog. Inconclusive when no connection worked before the signal, when another process \
+         answers, or may answer, at the same address, or when the machine was too busy to judge.",
     judge: Judge::Stop(|case| refuse_new(case.seen)),
 };
 
@@ -53,6 +54,9 @@ pub(super) fn refuse_new(seen: &Observed) -> Verdict {
     }
     let counts = counts(&after);
     if let Some((defect, remedy)) = defect(&after, seen.stop_ms().map_or(i64::MAX, u64::cast_signed)) {
+        if seen.is_starved() {
+            return stop::starved(REFUSE_NEW.id, seen, seen.stop_ms().unwrap_or_default());
+        }
         return Verdict::fail(REFUSE_NEW.id, defect, remedy).because(counts);
     }
     match number(&after, ProbeOutcome::Reset) {

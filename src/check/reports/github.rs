@@ -8,20 +8,38 @@ use std::path::PathBuf;
 use super::page::Surface;
 use super::{Results, name};
 use crate::check::checks::verdict::{Verdict, Word, alike};
+use crate::check::checks::{HANDLER, REFUSE_NEW, STOPS};
 use crate::check::options::reports::ANNOTATION;
 use crate::os::{environment, reason};
 
 /// GitHub shows at most ten annotations of a kind for a step.
 const ANNOTATIONS_MAX: usize = 10;
 
+/// Checks that say the same, and what they say.
+type Annotated<'a> = (Vec<&'a str>, &'a Verdict);
+
 pub(super) fn annotations(results: &Results<'_>) -> String {
     let name = name(results.options);
     let of = |words: &[Word], level| {
         let found = alike(&results.verdicts).filter(|(_, verdict)| words.contains(&verdict.word()));
-        let annotations = found.take(ANNOTATIONS_MAX);
+        let annotations = unheard(found.collect()).into_iter().take(ANNOTATIONS_MAX);
         annotations.map(|(ids, verdict)| annotation(level, &name, &ids, verdict)).collect::<String>()
     };
     of(&[Word::Fail], "error") + &of(&[Word::Warn, Word::Inconclusive], "warning")
+}
+
+/// The failures of a server that can't hear the signal have one cause: it neither stops nor closes its listener. The
+/// post-mortem of the stop knows most about it.
+fn unheard<'a>(found: Vec<Annotated<'a>>) -> Vec<Annotated<'a>> {
+    let is_of = |one: &Annotated<'a>, id: &str| one.0 == [id] && one.1.word() == Word::Fail;
+    let is_unheard = |one: &Annotated<'a>| [HANDLER, STOPS, REFUSE_NEW].iter().any(|id| is_of(one, id));
+    if ![HANDLER, STOPS].iter().all(|id| found.iter().any(|one| is_of(one, id))) {
+        return found;
+    }
+    let (unheard, others): (Vec<_>, Vec<_>) = found.into_iter().partition(is_unheard);
+    let ids = unheard.iter().flat_map(|(ids, _)| ids.iter().copied()).collect();
+    let stops = unheard.iter().find(|one| is_of(one, STOPS)).map(|(_, verdict)| (ids, *verdict));
+    stops.into_iter().chain(others).collect()
 }
 
 fn annotation(level: &str, name: &str, ids: &[&str], verdict: &Verdict) -> String {
@@ -57,6 +75,20 @@ pub(super) fn summary(results: &Results<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_signal_that_is_not_heard_is_one_cause() {
+        let failed = [HANDLER, STOPS, "files", REFUSE_NEW].map(|id| Verdict::fail(id, id, ""));
+        let found = |verdicts: &[Verdict]| {
+            let found = unheard(alike(verdicts).collect());
+            found
+                .iter()
+                .map(|(ids, verdict)| format!("{}: {}", ids.join(" "), verdict.summary))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(found(&failed), ["handler stops refuse-new: stops", "files: files"]);
+        assert_eq!(found(&failed[1..]), ["stops: stops", "files: files", "refuse-new: refuse-new"]);
+    }
 
     #[test]
     fn an_annotation_is_one_line() {
