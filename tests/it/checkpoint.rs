@@ -96,7 +96,7 @@ fn goes_on_where_it_was_stopped(place: &TempDir, job: &[&str]) {
     let ended = run.wait().expect_code(75).expect_nothing_left();
     let stopped = expect_stopped(place, by_key);
     let told = format!("going on after {by_key}\nstopped after {stopped}\n");
-    assert_eq!(ended.out().join("\n") + "\n", told, "{}", ended.told());
+    assert_eq!(ended.out().join("\n") + "\n", told, "{}", ended.dump());
     let ended = winddown().env("PAUSE", "0.01").run().expect_code(0).expect_nothing_left();
     assert_eq!(ended.out(), [format!("going on after {stopped}"), format!("all {CHANGES} done")]);
     assert_eq!((done(place), checkpoint(place)), (CHANGES, CHANGES));

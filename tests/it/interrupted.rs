@@ -34,7 +34,7 @@ fn outcome(record: &str, ended: &Ended) -> (String, i32) {
 
 fn expect(record: &str, ended: Ended, expected: (&str, i32)) {
     let (outcome, status) = outcome(record, &ended);
-    assert_eq!((outcome.as_str(), status), expected, "{}", ended.told());
+    assert_eq!((outcome.as_str(), status), expected, "{}", ended.dump());
     ended.expect_nothing_left();
 }
 
