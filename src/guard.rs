@@ -52,8 +52,14 @@ pub(crate) fn watch(
         if parent.as_mut().is_some_and(Parent::take_end) {
             end.report_parent_ended();
         }
-        let patience = more.then_some(Duration::ZERO);
-        let Some(delivery) = receive::take(SignalSet::ALL, patience) else { continue };
+        let is_asked = end.page.is_asked_for_clearance();
+        let patience = (more || is_asked).then_some(Duration::ZERO);
+        let Some(delivery) = receive::take(SignalSet::ALL, patience) else {
+            if is_asked {
+                end.confirm_clear();
+            }
+            continue;
+        };
         let by_relay = relay.is_some() && delivery.signal == WAKE && delivery.origin == Origin::Kernel;
         if by_relay || parent.is_some_and(|parent| parent.raised(&delivery)) {
             continue;

@@ -74,8 +74,16 @@ impl Message {
     /// Leaves out of what is passed on whether the workload is ready: winddown tells the parent that itself. A reload
     /// would have to end with READY=1, so it is left out, too.
     pub(crate) fn keep_readiness(&mut self) {
-        const KEPT: [&str; 3] = ["READY", "RELOADING", "MONOTONIC_USEC"];
-        let is_kept = |line: &&str| line.split_once('=').is_some_and(|(name, _)| KEPT.contains(&name));
+        self.keep(&["READY", "RELOADING", "MONOTONIC_USEC"]);
+    }
+
+    /// Leaves out that the workload stops: another try may follow.
+    pub(crate) fn keep_stop(&mut self) {
+        self.keep(&["STOPPING"]);
+    }
+
+    fn keep(&mut self, names: &[&str]) {
+        let is_kept = |line: &&str| line.split_once('=').is_some_and(|(name, _)| names.contains(&name));
         self.relayed = self.relayed.split_inclusive('\n').filter(|line| !is_kept(line)).collect();
     }
 
@@ -116,7 +124,12 @@ pub(crate) fn stopping(status: &str, needed: Option<Duration>) -> String {
     /// Without a time limit: long enough for any stop.
     const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
     let needed = needed.unwrap_or(YEAR).min(YEAR);
-    format!("STOPPING=1\nSTATUS={status}\n{}", extension(needed))
+    format!("STOPPING=1\n{}{}", self::status(status), extension(needed))
+}
+
+/// What winddown's parent shows about the service.
+pub(crate) fn status(text: &str) -> String {
+    format!("STATUS={text}\n")
 }
 
 /// A request for this much more time.

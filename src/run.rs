@@ -11,7 +11,9 @@ use crate::cli::Settings;
 use crate::fact::Fact;
 use crate::guard::{self, Next};
 use crate::lifecycle::exit::{Ending, Exit, WINDDOWN_FAILED};
-use crate::lifecycle::machine::Machine;
+use crate::lifecycle::plan::Plan;
+use crate::lifecycle::retry::Tries;
+use crate::lifecycle::retry::policy::Policy;
 use crate::lifecycle::signal::{Signal, SignalSet};
 use crate::observe::Observer;
 use crate::observe::log::Log;
@@ -39,7 +41,7 @@ use crate::os::signal::receive;
 use crate::platform::Platform;
 use crate::ready::before::Earlier;
 use crate::record::collect::{Collector, RunEnd};
-use crate::supervise::{Arrivals, Contact, Hooks, Killer, Pending, Start, Supervisor};
+use crate::supervise::{self, Arrivals, Contact, Hooks, Killer, Pending, Start, StartedTry, Supervisor};
 use crate::workload_env::{self, Offer};
 
 /// Starts the command and supervises it to its end, or returns why nothing was started.
@@ -80,6 +82,8 @@ struct Launch<'a> {
     inherited_ignored: SignalSet,
     queue_limit: InheritedLimit,
     terminal: Option<Terminal>,
+    /// Whether a main process leads a group of its own: without a terminal.
+    own_group: bool,
     foreign: Foreign,
     /// The file that our stdin is.
     stdin: Option<PathBuf>,
@@ -106,6 +110,7 @@ impl<'a> Launch<'a> {
         }
         let parent = settings.stop_with_parent.then(Parent::watch);
         let directory = has_helpers(settings).then(hook::working_directory).flatten();
+        let terminal = Terminal::open();
         Self {
             one_thread,
             settings,
@@ -113,12 +118,13 @@ impl<'a> Launch<'a> {
             mask,
             inherited_ignored,
             queue_limit: queue::leave_room(),
-            terminal: Terminal::open(),
+            own_group: terminal.is_none(),
+            terminal,
             foreign,
             stdin: std::fs::read_link("/proc/self/fd/0").ok(),
             directory,
             parent,
-            before: Earlier::of_files(&settings.ready).and_sockets(&settings.ready),
+            before: before(settings),
         }
     }
 
@@ -178,15 +184,13 @@ impl<'a> Launch<'a> {
             Next::Supervise(error) => {
                 let tree = self.tree(Spawned { pid: end.inner, descriptor: None });
                 let contact = self.contact_by_file(relay);
-                let mut supervisor = self.supervisor(tree, None, contact);
+                let run = self.last_try();
+                let mut supervisor = self.supervisor(tree, None, contact, run);
                 supervisor.observer.observe(supervisor.clock.now(), &Fact::NoGuard { error });
-                return supervisor.run();
+                return only_ending(supervisor.run());
             }
         }
-        let Some(main) = end.page.main_pid() else {
-            let why = "the supervising process was killed before the command was started";
-            return self.not_started(why.to_owned(), WINDDOWN_FAILED);
-        };
+        let Some(main) = end.page.main_pid() else { return self.end_without_try(end, relay) };
         let mut tree = self.tree(Spawned { pid: main, descriptor: None });
         // If the inner process has reaped it, it is not our child: its pid may be a stranger's by now.
         let reaped = (!reap::is_child(main)).then(|| end.page.main_exit());
@@ -197,11 +201,31 @@ impl<'a> Launch<'a> {
             tree.note_main_dies_with_parent();
         }
         let contact = self.contact_by_file(relay);
-        self.supervisor(tree, None, contact).take_over(
-            exit,
-            end.page.is_requested(),
-            end.page.ready_writer_place(),
-        )
+        let run = self.last_try();
+        let mut supervisor = self.supervisor(tree, None, contact, run);
+        supervisor.number_try(end.page.attempt());
+        let is_requested = end.page.is_requested();
+        only_ending(supervisor.take_over(exit, is_requested, end.page.ready_writer_place()))
+    }
+
+    /// The same if no try was running: none is started.
+    fn end_without_try(mut self, end: &OuterEnd, relay: Option<Relay>) -> Ending {
+        let Some(last) = end.page.last_try() else {
+            let why = "the supervising process was killed before the command was started";
+            return self.not_started(why.to_owned(), WINDDOWN_FAILED);
+        };
+        let contact = self.contact_by_file(relay);
+        let mut tree = self.tree(Spawned { pid: last.main, descriptor: None });
+        tree.note_reaped(last.main, last.exit);
+        let run = Tries::between_tries(self.plan(), last.exit, last.ending);
+        let mut supervisor = self.supervisor(tree, None, contact, run);
+        supervisor.number_try(end.page.attempt());
+        only_ending(supervisor.end_between_tries())
+    }
+
+    /// A run that no other try follows: winddown has given up what it would start one with.
+    fn last_try(&self) -> Tries {
+        Tries::new(self.plan(), Policy::once())
     }
 
     /// A contact without an inlet: the process that received the workload's messages is gone.
@@ -213,46 +237,64 @@ impl<'a> Launch<'a> {
     }
 
     fn supervise(
-        self,
+        mut self,
         channel: Option<InnerEnd>,
         no_guard: Option<io::Error>,
         outlet: Option<Outlet>,
     ) -> Ending {
-        match self.spawn(channel.as_ref(), outlet) {
-            Ok((spawned, contact)) => {
-                let tree = self.tree(spawned);
-                let channel_descriptor = channel.as_ref().map(InnerEnd::descriptor);
-                let ours =
-                    channel_descriptor.into_iter().chain(tree.descriptor()).chain(contact.descriptors());
-                self.leave_surroundings(ours);
-                let advice = &self.settings.advice;
-                let mut supervisor = self.supervisor(tree, channel, contact);
-                for text in advice {
-                    supervisor.observer.observe(supervisor.clock.now(), &Fact::Advice { text: text.clone() });
-                }
-                if let Some(error) = no_guard {
-                    supervisor.observer.observe(supervisor.clock.now(), &Fact::NoGuard { error });
-                }
-                supervisor.run()
-            }
+        let begun = match self.spawn(channel.as_ref(), 1) {
+            Ok(begun) => begun,
             Err(error) => {
                 let ending = self.not_started(error.to_string(), error.exit_status());
                 if let Some(channel) = &channel {
                     channel.page.set_ending(ending);
                 }
-                ending
+                return ending;
             }
+        };
+        let contact = Contact::new(begun.inlet, outlet, begun.token);
+        if !self.settings.retry.retries() {
+            let channel_descriptor = channel.as_ref().map(InnerEnd::descriptor);
+            let ours =
+                channel_descriptor.into_iter().chain(begun.tree.descriptor()).chain(contact.descriptors());
+            self.leave_surroundings(ours);
+        }
+        let run = Tries::new(self.plan(), self.settings.retry.clone());
+        let mut supervisor = self.supervisor(begun.tree, channel, contact, run);
+        for text in &self.settings.advice {
+            supervisor.observer.observe(supervisor.clock.now(), &Fact::Advice { text: text.clone() });
+        }
+        if let Some(error) = no_guard {
+            supervisor.observer.observe(supervisor.clock.now(), &Fact::NoGuard { error });
+        }
+        supervisor.number_try(self.settings.retry.retries().then_some(1));
+        self.all_tries(supervisor)
+    }
+
+    /// Supervises the first try, and starts those that follow.
+    fn all_tries(&mut self, mut supervisor: Supervisor) -> Ending {
+        let mut next = supervisor.run();
+        loop {
+            if let supervise::Continuation::End(ending) = next {
+                return ending;
+            }
+            supervisor.forget_try();
+            self.foreign = supervisor.tree.take_foreign();
+            self.before = before(self.settings);
+            next = match self.spawn(supervisor.channel.as_ref(), supervisor.machine.attempt()) {
+                Ok(begun) => {
+                    supervisor.begin(begun, std::mem::take(&mut self.before));
+                    supervisor.run()
+                }
+                Err(error) => supervisor.fail_to_start(&error),
+            };
         }
     }
 
-    fn spawn(
-        &self,
-        channel: Option<&InnerEnd>,
-        outlet: Option<Outlet>,
-    ) -> Result<(Spawned, Contact), SpawnError> {
+    fn spawn(&self, channel: Option<&InnerEnd>, attempt: u32) -> Result<StartedTry, SpawnError> {
         let settings = self.settings;
         let visible_pid = channel.map_or_else(|| std::process::id().cast_signed(), |channel| channel.outer);
-        let offer = Offer::open(settings, &self.clock, visible_pid);
+        let offer = Offer::open(settings, &self.clock, visible_pid, attempt);
         let offer = offer.map_err(SpawnError::NoDescriptor)?;
         offer.token.as_ref().map_or(Ok(()), Token::clear).map_err(SpawnError::OldToken)?;
         let ready_file = settings.ready_file.clone().map(ReadyFile::new);
@@ -267,21 +309,34 @@ impl<'a> Launch<'a> {
             mask: self.mask,
             child_ignored: self.inherited_ignored.contains(Signal::CHLD),
             queue_limit: self.queue_limit,
-            own_group: self.terminal.is_none(),
+            own_group: self.own_group,
             dies_with_parent: !is_pid_1(),
             announce: channel.map(|channel| channel.page.main_pid_place()),
         };
         match (spawn::spawn(&command), channel) {
             // The last available process goes to the workload: the run has no guard.
-            (Err(SpawnError::NoProcess(error)), Some(channel)) => {
+            (Err(SpawnError::NoProcess(error)), Some(channel)) if attempt == 1 => {
                 reap::adopt_no_orphans();
                 channel.decline(&error);
                 // If the exec closed it, that would announce a stop.
                 offer.token.iter().for_each(Token::keep_open);
                 Err(spawn::become_it(&command, channel.outer))
             }
-            (result, _) => result.map(|spawned| (spawned, Contact::new(offer.inlet, outlet, offer.token))),
+            (result, _) => {
+                let tree = self.tree(result?);
+                Ok(StartedTry { tree, inlet: offer.inlet, token: offer.token })
+            }
         }
+    }
+
+    /// What the machine follows.
+    fn plan(&self) -> Plan {
+        let mut plan = self.settings.plan.clone();
+        if self.settings.origins.stop_on.is_none() && self.inherited_ignored.contains(Signal::INT) {
+            // The workload ignores it as well: Ctrl+C is not meant for it (`winddown cmd &` in a script).
+            plan.stop_on = plan.stop_on.without(Signal::INT);
+        }
+        plan
     }
 
     fn not_started(&self, why: String, status: u8) -> Ending {
@@ -298,7 +353,7 @@ impl<'a> Launch<'a> {
         let command = self.settings.command.first().map(Path::new).and_then(Path::file_name);
         let name = command.unwrap_or_default().to_string_lossy().into_owned();
         let main = Process { pid: spawned.pid, name };
-        let mut tree = Tree::new(main, spawned.descriptor, self.terminal.is_none(), self.foreign.clone());
+        let mut tree = Tree::new(main, spawned.descriptor, self.own_group, self.foreign.clone());
         tree.set_stdin(self.stdin.clone());
         tree
     }
@@ -329,27 +384,30 @@ impl<'a> Launch<'a> {
         Hooks::new(settings.hooks.clone(), settings.post_stop.clone(), surroundings)
     }
 
-    fn supervisor(mut self, tree: Tree, channel: Option<InnerEnd>, contact: Contact) -> Supervisor {
+    fn supervisor(
+        &mut self,
+        tree: Tree,
+        channel: Option<InnerEnd>,
+        contact: Contact,
+        run: Tries,
+    ) -> Supervisor {
         let hooks = self.hooks();
         let ready_file = self.settings.ready_file.clone().map(ReadyFile::new);
         let start = Start::new(self.settings.ready.clone(), std::mem::take(&mut self.before), ready_file);
-        let mut plan = self.settings.plan.clone();
-        if self.settings.origins.stop_on.is_none() && self.inherited_ignored.contains(Signal::INT) {
-            // The workload ignores it as well: Ctrl+C is not meant for it (`winddown cmd &` in a script).
-            plan.stop_on = plan.stop_on.without(Signal::INT);
-        }
         let visible_pid = channel.as_ref().map(|channel| channel.outer);
         let platform = visible_pid.and_then(|pid| Platform::of(|name| std::env::var_os(name), pid));
         let arrivals = Arrivals::new(platform);
         Supervisor {
             one_thread: self.one_thread,
-            machine: Machine::new(plan),
+            machine: run,
+            try_started: Duration::ZERO,
+            not_started: None,
             tree,
             own_pid: std::process::id().cast_signed(),
             observer: self.observer(),
             outer_pid: channel.as_ref().map(|channel| channel.outer),
             channel,
-            terminal: self.terminal,
+            terminal: self.terminal.take(),
             arrivals,
             clock: self.clock,
             inherited_ignored: self.inherited_ignored,
@@ -360,7 +418,7 @@ impl<'a> Launch<'a> {
             live_next: Duration::ZERO,
             usage: Usage::default(),
             killer: Killer::watch(),
-            parent: self.parent,
+            parent: self.parent.take(),
             statuses: self.settings.statuses.clone(),
             pending: Pending::default(),
         }
@@ -377,6 +435,19 @@ impl<'a> Launch<'a> {
             .chain(directory)
             .collect();
         leave_surroundings(self.one_thread, &keep);
+    }
+}
+
+/// What is there before a try of what its conditions name.
+fn before(settings: &Settings) -> Earlier {
+    Earlier::of_files(&settings.ready).and_sockets(&settings.ready)
+}
+
+/// The ending of a run that starts no try.
+fn only_ending(next: supervise::Continuation) -> Ending {
+    match next {
+        supervise::Continuation::End(ending) => ending,
+        supervise::Continuation::Try => Ending::Status(WINDDOWN_FAILED),
     }
 }
 

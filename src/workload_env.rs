@@ -17,6 +17,8 @@ use crate::token::{
 
 /// The time limit in milliseconds; absent if it is infinite.
 const LIMIT_VARIABLE: &str = "SHUTDOWN_LIMIT_MS";
+/// The number of the try, from 1.
+const ATTEMPT_VARIABLE: &str = "SHUTDOWN_ATTEMPT";
 const NOTIFY_VARIABLE: &str = "NOTIFY_SOCKET";
 const WATCHDOG_VARIABLE: &str = "WATCHDOG_USEC";
 const WATCHDOG_PID_VARIABLE: &str = "WATCHDOG_PID";
@@ -56,8 +58,14 @@ pub(crate) struct Offer {
 impl Offer {
     /// Opens everything that the settings ask for; fails without a free descriptor. `visible_pid` is the
     /// process that callers see.
-    pub(crate) fn open(settings: &Settings, clock: &Clock, visible_pid: i32) -> io::Result<Self> {
+    pub(crate) fn open(
+        settings: &Settings,
+        clock: &Clock,
+        visible_pid: i32,
+        attempt: u32,
+    ) -> io::Result<Self> {
         let mut variables = limits(settings, clock);
+        variables.push((ATTEMPT_VARIABLE, attempt.to_string().into()));
         let notifies = settings.notify || parent_socket().is_some();
         let may_extend = settings.token.is_some() && !settings.plan.extend_max.is_zero();
         let inlet = match (notifies || may_extend).then(Inlet::open).transpose() {
@@ -142,7 +150,7 @@ fn limits(settings: &Settings, clock: &Clock) -> Vec<(&'static str, OsString)> {
     variables
 }
 
-/// The environment of hooks: winddown's own, with the limit, and without what an outer winddown may have
+/// The environment of hooks in the first try: winddown's own, with the limit, and without what an outer winddown may have
 /// set for its own stop.
 pub(crate) fn environment_for_hooks(settings: &Settings) -> Vec<Entry> {
     let limit =
@@ -156,7 +164,15 @@ pub(crate) fn environment_for_hooks(settings: &Settings) -> Vec<Entry> {
         PIDS_VARIABLE,
     ];
     let removed: Vec<&str> = NOT_FOR_HOOKS.iter().chain(&PID_VARIABLES).copied().chain(set_by_us).collect();
-    environment_with(&settings.consumed, &removed, limit.as_slice())
+    let mut environment = environment_with(&settings.consumed, &removed, limit.as_slice());
+    set_attempt(&mut environment, 1);
+    environment
+}
+
+/// Sets the number of the try.
+pub(crate) fn set_attempt(environment: &mut Vec<Entry>, attempt: u32) {
+    environment.retain(|entry| environment::name(entry) != ATTEMPT_VARIABLE.as_bytes());
+    environment.extend(environment::entry(ATTEMPT_VARIABLE, attempt.to_string()));
 }
 
 /// Our own environment, without the variables for winddown and the replaced ones, and with these added.

@@ -1,6 +1,6 @@
-//! Walks the pure machine: every event in every reachable state at every moment that can make a difference, under
-//! plans of every kind. The rules that it must keep are in `model/oracle.rs`.
-//! And the table of exit statuses, with everything that goes into it.
+//! Walks the pure machine of one try: every event in every reachable state at every moment that can make a
+//! difference, under plans of every kind. The rules that it must keep are in `model/oracle.rs`. Runs of several tries
+//! are walked in `model/retry.rs`. The table of exit statuses is walked in `model/statuses.rs`.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -18,6 +18,8 @@ use plans::Case;
 mod oracle;
 #[path = "model/plans.rs"]
 mod plans;
+#[path = "model/retry.rs"]
+mod retry;
 #[path = "model/statuses.rs"]
 mod statuses;
 
@@ -111,6 +113,7 @@ impl<'a> Walk<'a> {
         let (mut machine, mut oracle) = (node.machine.clone(), node.oracle.clone());
         let mut effects = Vec::new();
         machine.handle(at, event, &mut effects);
+        machine.finish(at, &mut effects);
         let turn = Turn { before: &node.machine, after: &machine, at, event, effects: &effects };
         if let Err(broken) = oracle.judge(&turn) {
             let path = self.path(from);

@@ -335,11 +335,13 @@ proptest! {
             now = now.saturating_add(pause);
             let phase = machine.phase();
             machine.handle(now, event, &mut effects);
+            machine.finish(now, &mut effects);
             prop_assert!(machine.phase() >= phase);
         }
         machine.handle(now, Event::Started, &mut effects);
         machine.handle(now, Event::MainExited(Exit::Code(0)), &mut effects);
         machine.handle(now, Event::TreeEmpty, &mut effects);
+        machine.finish(now, &mut effects);
         machine.handle(now, Event::HookEnded(None), &mut effects);
         prop_assert!(machine.is_stopped());
     }

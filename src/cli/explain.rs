@@ -6,9 +6,10 @@ use std::time::Duration;
 use super::Settings;
 use super::sources::Origins;
 use crate::lifecycle::plan::{Action, Limit, Mapping, Plan, Step};
+use crate::lifecycle::retry::policy::{CrashRate, Delay, Policy, SHORTEST_DELAY};
 use crate::observe::wording;
 use crate::ready::condition::Condition;
-use crate::text::in_full;
+use crate::text::{counted, in_full};
 
 /// Returns the plan in force, for people.
 pub(super) fn explain(settings: &Settings, given: &Origins) -> String {
@@ -16,6 +17,7 @@ pub(super) fn explain(settings: &Settings, given: &Origins) -> String {
     text += &start(settings, given);
     text += &stop(settings, given);
     text += &after(settings, given);
+    text += &tries(settings, given);
     text + &worst_case(settings)
 }
 
@@ -123,6 +125,83 @@ fn after(settings: &Settings, given: &Origins) -> String {
         let _ = writeln!(text, "exit status: {status} for 0 when interrupted ({origin})");
     }
     text
+}
+
+/// When the command is started again, and how long after its end.
+fn tries(settings: &Settings, given: &Origins) -> String {
+    let (policy, origins) = (&settings.retry, &settings.origins);
+    if !policy.retries() {
+        return String::new();
+    }
+    let often = match policy.retries {
+        Some(1) => "one more try".to_owned(),
+        Some(most) => format!("up to {most} more tries"),
+        None => "a further try, without end".to_owned(),
+    };
+    let mut text = format!("after a failure {often} ({})\n", given.name("--retry"));
+    text += &schedule(policy, &origins.retry_delay);
+    if policy.reset < Duration::MAX && (policy.retries.is_some() || is_growing(policy.delay)) {
+        let ready = if settings.ready.is_empty() { "ran" } else { "was ready" };
+        let (reset, origin) = (in_full(policy.reset), &origins.retry_reset);
+        let _ =
+            writeln!(text, "  count and delay start again after a try that {ready} for {reset} ({origin})");
+    }
+    if !policy.permanent.is_empty() {
+        let all: Vec<String> = policy.permanent.iter().map(u8::to_string).collect();
+        let _ = writeln!(text, "  none after status {} ({})", all.join(", "), given.name("--permanent-exit"));
+    }
+    if let Some(CrashRate { most, within }) = policy.max_crashes {
+        let (failures, within) = (counted(most, "failure", "s"), in_full(within));
+        let _ = writeln!(
+            text,
+            "  none after more than {failures} within {within} ({})",
+            given.name("--max-crashes")
+        );
+    }
+    text
+}
+
+const fn is_growing(delay: Delay) -> bool {
+    matches!(delay, Delay::Exponential { .. })
+}
+
+/// The delays, retry by retry, until they grow no longer.
+fn schedule(policy: &Policy, origin: &str) -> String {
+    /// A table of more lines is not read.
+    const SHOWN: u32 = 12;
+    let between = |retry| [0, u32::MAX].map(|jitter| rounded(policy.delay.before(retry, jitter)));
+    let longest = between(u32::MAX);
+    let mut text = String::new();
+    for retry in 1..=policy.retries.unwrap_or(u32::MAX).min(SHOWN) {
+        let [least, most] = between(retry);
+        let is_longest = [least, most] == longest;
+        let is_last = is_longest || policy.retries == Some(retry);
+        let number = match (is_longest, policy.retries) {
+            (true, most) if most != Some(retry) && retry > 1 => format!("retry {retry} and later"),
+            (true, most) if most != Some(retry) => "each retry".to_owned(),
+            _ => format!("retry {retry}"),
+        };
+        let range =
+            if least == most { in_full(least) } else { format!("{} to {}", in_full(least), in_full(most)) };
+        let _ = writeln!(text, "  {number:<36} {range} later ({origin})");
+        if is_last {
+            break;
+        }
+    }
+    let given = match policy.delay {
+        Delay::Fixed(delay) => delay,
+        Delay::Exponential { first, .. } => first,
+    };
+    if given < SHORTEST_DELAY {
+        let _ = writeln!(text, "  a delay below {0} lasts {0}", in_full(SHORTEST_DELAY));
+    }
+    text
+}
+
+/// To the millisecond, as it is given.
+fn rounded(delay: Duration) -> Duration {
+    let half = Duration::from_micros(500);
+    Duration::from_millis(u64::try_from(delay.saturating_add(half).as_millis()).unwrap_or(u64::MAX))
 }
 
 /// Durations of the plan are exact, as they were given.

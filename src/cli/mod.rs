@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::fact::level::Level;
 use crate::lifecycle::exit::Statuses;
 use crate::lifecycle::plan::{Action, AtParentsEnd, Limit, Plan, Step};
+use crate::lifecycle::retry::policy::Policy;
 use crate::lifecycle::signal::Signal;
 use crate::observe::log::Format;
 use crate::os::io::destination::Destination;
@@ -28,6 +29,8 @@ pub(crate) mod help;
 mod meant;
 mod options;
 mod plan;
+mod retry;
+mod retry_values;
 mod sources;
 pub mod subcommands;
 mod table;
@@ -48,6 +51,8 @@ const DEFAULT_STRAGGLER_GRACE: Duration = Duration::from_secs(1);
 pub struct Settings {
     /// For the machine.
     pub plan: Plan,
+    /// When a try is followed by another one.
+    pub retry: Policy,
     /// The commands of the plan's steps.
     pub hooks: Vec<Hook>,
     /// The command that follows the end of the workload.
@@ -101,6 +106,10 @@ pub struct SettingOrigins {
     pub post_stop: String,
     /// The stop signals, if the user chose them.
     pub stop_on: Option<String>,
+    /// The delay before a further try.
+    pub retry_delay: String,
+    /// How long a try has to be ready for count and delay to be set back.
+    pub retry_reset: String,
 }
 
 /// What the command line requests.
@@ -196,6 +205,7 @@ fn settings(
     setting_origins.kill = if by_plan { origins.name("--stop") } else { setting_origins.limit.clone() };
     Ok(Settings {
         plan,
+        retry: options.retry.policy(),
         hooks: planned.hooks,
         post_stop: options.stop.post_stop,
         origins: setting_origins,
@@ -251,6 +261,8 @@ fn setting_origins(options: &RunOptions, limit: Limit, origins: &Origins) -> Set
         kill_wait: of("--kill-wait", options.stop.kill_wait.is_some()),
         post_stop: of("--post-stop", options.stop.post_stop.is_some()),
         stop_on: options.stop_on.map(|_| origins.name("--stop-on")),
+        retry_delay: of("--retry-delay", options.retry.delay.is_some()),
+        retry_reset: of("--retry-reset", options.retry.reset.is_some()),
     }
 }
 
@@ -302,6 +314,8 @@ pub(crate) fn parse_any(text: &str) -> bool {
     let _ = (values::limit(text), values::run_limit(text), values::share(text));
     let _ = (values::stop_signal(text), values::signal_set(text), values::dump_signal(text));
     let _ = (values::mapping(text), values::status_pair(text), values::target(text));
+    let _ = (retry_values::retries(text), retry_values::delay(text));
+    let _ = (retry_values::permanent(text), retry_values::max_crashes(text));
     plan::steps::stop_plan(text).is_ok()
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::plan::steps::PlannedStep;
+use super::retry::RetryOptions;
 use super::sources::GivenOptions;
 use super::table::KILL_WITH_PARENT;
 use super::values::To;
@@ -50,6 +51,7 @@ impl StopOptions {
 #[expect(clippy::struct_excessive_bools, reason = "switches, each independent of the others")]
 pub(super) struct RunOptions {
     pub(super) stop: StopOptions,
+    pub(super) retry: RetryOptions,
     pub(super) run_limit: Option<Limit>,
     pub(super) stop_after: Option<Limit>,
     pub(super) preserve_status: bool,
@@ -109,6 +111,7 @@ impl RunOptions {
                 dump_signal: given.one::<Option<Dump>>("dump-signal").flatten(),
                 on_timeout: given.one("on-timeout"),
             },
+            retry: RetryOptions::of(given),
             run_limit: given.one("run-limit"),
             stop_after: given.one("stop-after"),
             preserve_status: given.switch("preserve-status"),

@@ -4,6 +4,7 @@ use clap::builder::{OsStringValueParser, ValueParser};
 use clap::{Arg, ArgAction, Command};
 
 use super::plan::steps::{hook, stop_plan};
+use super::retry_values::{delay, max_crashes, permanent, retries};
 use super::usage::Text;
 use super::values::{
     To, dump_signal, dumps, interrupted_exit, length, limit, mapping, path, ready, ready_file, ready_words,
@@ -106,12 +107,12 @@ impl Spec {
 /// The name that engines and orchestrators have for the time limit.
 pub(crate) const GRACE_PERIOD: &str = "grace-period";
 /// Options whose values add up.
-const LISTS: [&str; 2] = ["map", "remap-exit"];
+const LISTS: [&str; 3] = ["map", "remap-exit", "permanent-exit"];
 /// The same, but each may have commas in it.
 const WHOLE: &str = "ready";
 
 #[rustfmt::skip]
-static GROUPS: [(&str, &[Spec]); 5] = [
+static GROUPS: [(&str, &[Spec]); 6] = [
     ("Stopping", &[
         value("time-limit", "DURATION", || Text::of(limit).into(), "How long the whole stop may last, then SIGKILL; 0 kills at once, infinity never. Also --grace-period [default: 10s; 8s as PID 1]").short('t').alias(GRACE_PERIOD),
         value("stop-signal", "SIGNAL", || Text::of(stop_signal).knows(stop_signals).into(), "Ask with this signal [default: the one received, else TERM]").short('s'),
@@ -136,6 +137,13 @@ static GROUPS: [(&str, &[Spec]); 5] = [
         value("ready", "WHEN", || Text::of(ready).exact().knows(ready_words).into(), "When COMMAND is ready: tcp:PORT, auto, notify, cmd:CMD and more"),
         value("ready-file", "FILE", || path(ready_file), "This file is there while COMMAND is ready"),
         switch("no-guard", "No guard in case winddown is killed; signals to a job come twice"),
+    ]),
+    ("Trying again", &[
+        value("retry", "N|forever", || Text::of(retries).into(), "Start COMMAND again when it has failed, up to N times"),
+        value("retry-delay", "DELAY", || Text::of(delay).into(), "Wait this long before that, e.g. 10s; 4s..15m for ever longer delays [default: 1s]"),
+        value("retry-reset", "DURATION", || Text::of(run_limit).into(), "A try that was ready this long before it failed sets count and delay back [default: 1m]"),
+        value("permanent-exit", "STATUSES", || Text::of(permanent).into(), "No try follows one of these statuses, e.g. 64,78"),
+        value("max-crashes", "N/DURATION", || Text::of(max_crashes).into(), "More than N failures within DURATION end the run, e.g. 10/1m"),
     ]),
     ("Signals", &[
         value("stop-on", "SIGNALS", || Text::of(signal_set).knows(stop_requests).into(), "Signals that are stop requests, or none [default: TERM,INT]"),

@@ -12,7 +12,7 @@ use super::*;
 
 /// Every option of the main job that sets something: long name, value, another value, and one that
 /// is refused. Switches have none.
-const VALUES: [(&str, &str, &str, &str); 26] = [
+const VALUES: [(&str, &str, &str, &str); 31] = [
     ("time-limit", "3s", "4s", "soon"),
     ("stop-signal", "QUIT", "HUP", "STOP"),
     ("to", "all", "main", "everyone"),
@@ -27,6 +27,11 @@ const VALUES: [(&str, &str, &str, &str); 26] = [
     ("extend-max", "1m", "2m", "infinity"),
     ("watchdog", "30s", "1m", "0"),
     ("run-limit", "1h", "2h", "0"),
+    ("retry", "3", "forever", "-2"),
+    ("retry-delay", "10s", "4s..15m", "15m..4s"),
+    ("retry-reset", "5m", "infinity", "0"),
+    ("permanent-exit", "64,78", "1", "0"),
+    ("max-crashes", "10/1m", "3/10s", "10/0s"),
     ("stop-after", "1h", "2h", "0"),
     ("kill-wait", "250ms", "infinity", "-1"),
     ("stop-on", "USR1,QUIT", "HUP", "TERM,KILL"),
@@ -93,6 +98,7 @@ fn what_it_needs(long: &str) -> &'static str {
         "hook-limit" => "--pre-stop=./drain",
         "extend-max" => "--notify",
         "ready-file" => "--ready=auto",
+        "retry-delay" | "retry-reset" | "permanent-exit" | "max-crashes" => "--retry=3",
         "preserve-status" => "--stop-after=1h",
         _ => "--no-guard",
     }

@@ -49,6 +49,11 @@ pub(super) fn refuse(
             "--preserve-status",
             "does nothing without --stop-after or --run-limit; leave it out",
         ),
+        (
+            options.leave_stragglers && options.retry.retries(),
+            "--leave-stragglers",
+            "does not go with --retry: what is left would run beside the next try; leave one of them out",
+        ),
         (is_same_file, "--record", "is the same file as --token; give another one"),
         (
             options.ready_file.is_some() && options.ready.is_empty(),
@@ -66,7 +71,7 @@ pub(super) fn refuse(
             "is the same file as --record; give another one",
         ),
     ];
-    let found = useless.into_iter().find(|(is_useless, ..)| *is_useless);
+    let found = useless.into_iter().chain(options.retry.useless()).find(|(is_useless, ..)| *is_useless);
     found.map_or(Ok(()), |(_, option, why)| {
         Err(UsageError::Invalid(format!("{} {why}", origins.name(option))))
     })

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::lifecycle::cause::{Cause, Received};
+use crate::lifecycle::event::NoRetry;
 use crate::lifecycle::exit::Exit;
 use crate::lifecycle::outcome::Outcome;
 use crate::lifecycle::phase::Phase;
@@ -62,6 +63,9 @@ pub(crate) enum Fact {
     /// The run entered this phase. It has no line.
     #[serde(skip)]
     Phase(Phase),
+    /// A try of a run that may have several. It has no line.
+    #[serde(skip)]
+    Try { attempt: u32 },
     /// The main process was started.
     Started { process: Process },
     /// The workload is ready.
@@ -70,7 +74,7 @@ pub(crate) enum Fact {
         main: Process,
         /// What shows it.
         how: String,
-        /// The time since winddown's start.
+        /// The time since the start of this try.
         #[serde(rename = "after_ms", serialize_with = "parts::ms")]
         after: Duration,
     },
@@ -272,6 +276,35 @@ pub(crate) enum Fact {
         #[serde(rename = "cpu_limit_ms", serialize_with = "parts::ms")]
         cpu_limit: Option<Duration>,
     },
+    /// A try is over. Only one that another one follows has a line.
+    #[serde(rename = "try-failed")]
+    TryEnded {
+        outcome: Outcome,
+        /// The main process; `None` if it could not be started.
+        #[serde(rename = "process")]
+        main: Option<Process>,
+        exit: Option<Exit>,
+        /// Why the workload was asked to stop, if it was.
+        #[serde(skip)]
+        cause: Option<Cause>,
+        /// As winddown's own.
+        status: u8,
+        /// The times since winddown's start; `None` if it was never ready.
+        #[serde(rename = "started_ms", serialize_with = "parts::ms")]
+        started: Duration,
+        #[serde(rename = "ready_ms", serialize_with = "parts::ms")]
+        ready: Option<Duration>,
+        /// The delay before the next try, if one follows.
+        #[serde(rename = "next_in_ms", serialize_with = "parts::ms")]
+        next: Option<Duration>,
+    },
+    /// Why no try follows one that has failed.
+    NoFurtherTry {
+        #[serde(rename = "reason", serialize_with = "parts::no_retry")]
+        why: NoRetry,
+        /// The sender, if a signal is why.
+        sender: Option<Sender>,
+    },
     /// The run is over.
     Ended {
         /// In one word.
@@ -321,6 +354,8 @@ impl Fact {
             | Self::PostMortem(_)
             | Self::KilledByOthers { .. } => Level::Warn,
             Self::Phase(_)
+            | Self::Try { .. }
+            | Self::TryEnded { next: None, .. }
             | Self::Started { .. }
             | Self::Ready { .. }
             | Self::Forwarded { .. }

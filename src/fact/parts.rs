@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::{Sender, Survivor};
 use crate::lifecycle::cause::{Cause, Received};
+use crate::lifecycle::event::NoRetry;
 use crate::lifecycle::exit::Exit;
 use crate::lifecycle::plan::{Action, Dump};
 use crate::lifecycle::routing::Reason;
@@ -194,4 +195,8 @@ pub(super) fn ms<T: Copy + Into<Option<Duration>>, S: Serializer>(
 ) -> Result<S::Ok, S::Error> {
     let time: Option<Duration> = (*time).into();
     time.map(milliseconds).serialize(serializer)
+}
+
+pub(crate) fn no_retry<S: Serializer>(why: &NoRetry, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(why.name())
 }

@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::cause::{Cause, Reach, Received};
 use super::exit::Exit;
+use super::outcome::Conclusion;
 use super::plan::Dump;
+use super::retry::policy::CrashRate;
 use super::routing::Reason;
 use super::signal::Signal;
 
@@ -50,6 +52,10 @@ pub enum Event {
     },
     /// The workload asks to be stopped as if it had fallen silent.
     Ailing,
+    /// The try has ended and come to this. The number is the jitter of a delay that may follow.
+    Concluded(Conclusion, u32),
+    /// No stop request is on its way: the next try may start.
+    Clear,
     /// Time has passed.
     Tick,
 }
@@ -154,8 +160,42 @@ pub enum Effect {
     Look(Moment),
     /// Stop winddown, too: the main process was stopped from the terminal.
     StopWithMain,
+    /// Make sure that no stop request is on its way; [`Event::Clear`] follows.
+    AskForClearance,
+    /// Start the next try.
+    StartTry,
+    /// No try runs for this long: keep nothing that the last one could leave to the next.
+    BeginDelay(Duration),
     /// Report this.
     Say(Note),
+}
+
+/// Why no try follows one that has failed by itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum NoRetry {
+    /// A stop was requested.
+    Asked(Cause),
+    /// Its status is a permanent one.
+    Permanent(u8),
+    /// There were more failures than this.
+    CrashRate(CrashRate),
+    /// There were as many retries as there may be.
+    UsedUp(u32),
+    /// The length of the run leaves no time for the delay.
+    RunLimit,
+}
+
+impl NoRetry {
+    /// `asked`, `permanent` and so on.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Asked(_) => "asked",
+            Self::Permanent(_) => "permanent",
+            Self::CrashRate(_) => "crash-rate",
+            Self::UsedUp(_) => "used-up",
+            Self::RunLimit => "run-limit",
+        }
+    }
 }
 
 /// What the driver has to report.
@@ -213,6 +253,17 @@ pub enum Note {
     PostMortem,
     /// Processes outlived SIGKILL.
     GaveUp,
+    /// The try is over.
+    TryEnded {
+        /// What it came to.
+        conclusion: Conclusion,
+        /// The delay before the next try, if one follows.
+        next: Option<Duration>,
+    },
+    /// Why no try follows one that has failed.
+    NoFurtherTry(NoRetry),
+    /// Nothing of the workload is left, and no try follows.
+    Ended,
     /// The run is over.
     Stopped,
 }

@@ -10,5 +10,6 @@ pub mod machine;
 pub mod outcome;
 pub mod phase;
 pub mod plan;
+pub mod retry;
 pub mod routing;
 pub mod signal;

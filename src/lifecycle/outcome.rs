@@ -5,9 +5,18 @@ use std::fmt;
 use serde::Serialize;
 
 use super::cause::Cause;
-use super::exit::Exit;
+use super::exit::{Ending, Exit};
 
-/// The word for a whole run.
+/// What a try came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub struct Conclusion {
+    /// In one word.
+    pub outcome: Outcome,
+    /// How winddown ends if no try follows.
+    pub ending: Ending,
+}
+
+/// The word for a whole run, or for one try.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {

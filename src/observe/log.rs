@@ -24,6 +24,9 @@ struct JsonLine<'a> {
     elapsed_ms: f64,
     level: &'static str,
     phase: Phase,
+    /// The number of the try, in a run that may have several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempt: Option<u32>,
     message: &'a str,
     #[serde(flatten)]
     event: &'a Fact,
@@ -53,6 +56,7 @@ pub(crate) struct Log {
     limit_origin: String,
     clock: Clock,
     phase: Phase,
+    attempt: Option<u32>,
     coloured: bool,
     lost: usize,
     /// Only a part of the last line was written: the next one must start on a line of its own.
@@ -81,6 +85,7 @@ impl Log {
             limit_origin,
             clock,
             phase: Phase::Starting,
+            attempt: None,
             coloured: may_colour(STDERR),
             lost: 0,
             torn: false,
@@ -117,8 +122,10 @@ impl Log {
 
     /// Logs one fact, if it is worth a line at this level. Returns its level and its lines.
     pub(crate) fn log(&mut self, at: Duration, fact: &Fact) -> Option<(Level, Vec<String>)> {
-        if let Fact::Phase(phase) = fact {
-            self.phase = *phase;
+        match fact {
+            Fact::Phase(phase) => self.phase = *phase,
+            Fact::Try { attempt } => self.attempt = Some(*attempt),
+            _ => {}
         }
         let level = match fact {
             // The end of a quiet run is not worth a line.
@@ -151,7 +158,8 @@ impl Log {
     }
 
     fn text(&self, level: Level, text: &str) -> String {
-        let text = printable(text);
+        let attempt = self.attempt.map(|attempt| format!("try {attempt}: ")).unwrap_or_default();
+        let text = format!("{attempt}{}", printable(text));
         let lost = match self.lost {
             0 => String::new(),
             1 => " (1 line before this one was lost)".to_owned(),
@@ -173,6 +181,7 @@ impl Log {
             elapsed_ms: milliseconds(at),
             level: level.name(),
             phase: self.phase,
+            attempt: self.attempt,
             message: text,
             event: fact,
             limit_origin: Some(&*self.limit_origin).filter(|_| matches!(fact, Fact::StopRequested { .. })),

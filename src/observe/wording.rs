@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use crate::fact::{Fact, Sender, Survivor};
 use crate::lifecycle::cause::{Cause, Reach, Received};
+use crate::lifecycle::event::NoRetry;
 use crate::lifecycle::exit::Exit;
 use crate::lifecycle::outcome::Outcome;
 use crate::lifecycle::plan::{Action, Dump, Limit};
+use crate::lifecycle::retry::policy::CrashRate;
 use crate::lifecycle::routing::Reason;
 use crate::lifecycle::signal::{Origin, Signal};
 use crate::os::process::tree::Process;
@@ -74,7 +76,7 @@ pub(crate) fn lines(fact: &Fact, limit_origin: &str) -> Vec<String> {
 
 fn line(fact: &Fact, limit_origin: &str) -> Option<String> {
     Some(match fact {
-        Fact::Phase(_) | Fact::PostMortem(_) => return None,
+        Fact::Phase(_) | Fact::Try { .. } | Fact::PostMortem(_) => return None,
         Fact::Started { process: main } => format!("started {}", process(main)),
         Fact::Ready { main, how, after } => {
             format!("{} is ready after {}: {how}", process(main), short(*after))
@@ -160,6 +162,8 @@ fn line(fact: &Fact, limit_origin: &str) -> Option<String> {
         }
         Fact::KilledByOthers { .. } => killed_by_others(fact)?,
         Fact::GaveUp { waited, survivors } => gave_up(*waited, survivors),
+        Fact::TryEnded { .. } => try_failed(fact)?,
+        Fact::NoFurtherTry { why, sender: by } => no_further_try(*why, by.as_ref()),
         Fact::Ended { .. } => ended(fact)?,
         Fact::TokenFailed { .. } | Fact::ReadyFileFailed { .. } | Fact::RecordFailed { .. } => {
             not_written(fact)?
@@ -377,6 +381,30 @@ fn gave_up(waited: Duration, survivors: &[Survivor]) -> String {
         .map(|survivor| format!("{}: {}", process(&survivor.process), survivor.reason))
         .collect();
     format!("still there {} after SIGKILL: {}", short(waited), named.join("; "))
+}
+
+fn try_failed(fact: &Fact) -> Option<String> {
+    let Fact::TryEnded { main: Some(main), exit: Some(how), next: Some(delay), .. } = fact else {
+        return None;
+    };
+    Some(format!("{} {}; next try in {}", process(main), exit(*how), short(*delay)))
+}
+
+fn no_further_try(why: NoRetry, by: Option<&Sender>) -> String {
+    let why = match (why, by) {
+        (NoRetry::Asked(Cause::Signal(received)), Some(by)) => signal_from(received.signal, by),
+        (NoRetry::Asked(Cause::ParentEnded), _) => {
+            "winddown's parent has ended (--stop-with-parent)".to_owned()
+        }
+        (NoRetry::Asked(_), _) => "winddown itself was killed".to_owned(),
+        (NoRetry::Permanent(status), _) => format!("status {status} (--permanent-exit)"),
+        (NoRetry::CrashRate(CrashRate { most, within }), _) => {
+            format!("more than {} within {} (--max-crashes)", counted(most, "failure", "s"), short(within))
+        }
+        (NoRetry::UsedUp(most), _) => format!("--retry {most} is used up"),
+        (NoRetry::RunLimit, _) => "the run's time is up before that".to_owned(),
+    };
+    format!("no further try: {why}")
 }
 
 fn ended(fact: &Fact) -> Option<String> {

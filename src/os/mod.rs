@@ -13,6 +13,7 @@ pub(crate) mod machine;
 pub(crate) mod network;
 pub mod one_thread;
 pub mod process;
+pub(crate) mod random;
 pub mod signal;
 pub(crate) mod snapshot;
 

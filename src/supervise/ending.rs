@@ -1,15 +1,20 @@
-//! The end of a run: restores the terminal, finds the exit status, writes the record.
+//! The end of a try, and of the run: restores the terminal, finds the exit status, writes the record.
+
+use std::time::Duration;
 
 use super::Supervisor;
 use crate::fact::Fact;
+use crate::lifecycle::event::Event;
 use crate::lifecycle::exit::{self, Ending, Exit};
-use crate::lifecycle::outcome::Outcome;
+use crate::lifecycle::outcome::{Conclusion, Outcome};
+use crate::os::random;
 use crate::record::collect::RunEnd;
 
 impl Supervisor {
-    /// Concludes the run, and writes the record.
+    /// Writes the record.
     pub(super) fn end(&mut self) -> Ending {
-        let (_, ending) = self.conclude();
+        let ending =
+            self.machine.conclusion().map_or(Ending::Status(exit::WINDDOWN_FAILED), |end| end.ending);
         let now = self.clock.now();
         let end = RunEnd {
             killed: self.tree.killed().collect(),
@@ -28,20 +33,28 @@ impl Supervisor {
         ending
     }
 
-    /// Restores the terminal, finds the exit status, and reports the end of the workload, once.
-    pub(super) fn conclude(&mut self) -> (Outcome, Ending) {
-        if let Some(concluded) = self.pending.concluded {
-            return concluded;
+    /// Once a try has ended: restores the terminal, finds the exit status, and has the machine decide what follows.
+    pub(super) fn conclude(&mut self) {
+        if !self.machine.awaits_verdict() {
+            return;
         }
-        let now = self.clock.now();
         let main_exit = self.machine.main_exit();
-        let request = self.machine.request();
         if let (Some(terminal), Some(Exit::Signal(_))) = (&self.terminal, main_exit) {
             terminal.restore();
         }
         if let Some(fact) = self.killed_by_others() {
-            self.observer.observe(now, &fact);
+            self.observer.observe(self.clock.now(), &fact);
         }
+        let conclusion = match self.not_started {
+            Some(status) => Conclusion { outcome: Outcome::NotStarted, ending: Ending::Status(status) },
+            None => self.conclusion(main_exit),
+        };
+        let jitter = if self.machine.policy().retries() { random::number() } else { 0 };
+        self.handle(Event::Concluded(conclusion, jitter), None);
+    }
+
+    fn conclusion(&self, main_exit: Option<Exit>) -> Conclusion {
+        let request = self.machine.request();
         let any_killed = self.tree.killed().next().is_some();
         let survivors = self.machine.has_survivors();
         let outcome = Outcome::of(main_exit, request, any_killed, survivors);
@@ -53,14 +66,44 @@ impl Supervisor {
             statuses: &self.statuses,
             is_pid_1: self.own_pid == 1,
         });
-        let fact = Fact::Ended {
-            outcome,
+        Conclusion { outcome, ending }
+    }
+
+    /// A try is over.
+    pub(super) fn try_ended(
+        &mut self,
+        conclusion: Conclusion,
+        next: Option<Duration>,
+        now: Duration,
+    ) -> Fact {
+        self.pending.stop_took = self.machine.stop_at().map(|at| now.saturating_sub(at));
+        let was_started = self.not_started.is_none();
+        Fact::TryEnded {
+            outcome: conclusion.outcome,
+            main: was_started.then(|| self.tree.main().clone()),
+            exit: self.machine.main_exit(),
+            cause: self.machine.cause(),
+            status: conclusion.ending.status(),
+            started: self.try_started,
+            ready: self.machine.ready_at(),
+            next,
+        }
+    }
+
+    /// The run is over, unless a hook follows. That a command could not be started is reported by then.
+    pub(super) fn ended(&mut self) -> Option<Fact> {
+        if self.not_started.is_some() {
+            if let Some(record) = &mut self.observer.record {
+                record.not_started();
+            }
+            return None;
+        }
+        Some(Fact::Ended {
+            outcome: self.machine.conclusion()?.outcome,
             main: self.tree.main().clone(),
-            main_exit,
-            took: self.machine.stop_at().map(|at| now.saturating_sub(at)),
+            main_exit: self.machine.main_exit(),
+            took: self.pending.stop_took,
             limit: self.machine.plan().length(),
-        };
-        self.observer.observe(now, &fact);
-        *self.pending.concluded.insert((outcome, ending))
+        })
     }
 }

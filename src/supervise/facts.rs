@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Supervisor;
 use crate::fact::{Fact, Sender, Survivor};
 use crate::lifecycle::cause::{Cause, Received};
-use crate::lifecycle::event::Note;
+use crate::lifecycle::event::{NoRetry, Note};
 use crate::lifecycle::exit::Exit;
 use crate::lifecycle::phase::Phase;
 use crate::lifecycle::plan::Action;
@@ -33,6 +33,9 @@ impl Supervisor {
             Note::Ready => self.ready(now),
             // Logging our own SIGPIPE, to the broken pipe, would raise the next one.
             Note::MainStopped | Note::Stopped | Note::Forwarded(_, Err(Reason::Own)) => return None,
+            Note::TryEnded { conclusion, next } => self.try_ended(conclusion, next, now),
+            Note::NoFurtherTry(why) => Fact::NoFurtherTry { why, sender: sender_of(why) },
+            Note::Ended => return self.ended(),
             Note::Forwarded(received, forwarded) => Fact::Forwarded {
                 signal: received.signal,
                 sender: sender(received.origin),
@@ -135,7 +138,8 @@ impl Supervisor {
     /// Whether the main process has put itself into the background, as servers do by default: it has exited
     /// with 0 at once, and has left a process in a session of its own.
     fn is_in_background(&self) -> bool {
-        self.pending.main_ended_at.is_some_and(|at| at < AT_ONCE)
+        let lived = self.pending.main_ended_at.map(|at| at.saturating_sub(self.try_started));
+        lived.is_some_and(|lived| lived < AT_ONCE)
             && self.machine.main_exit() == Some(Exit::Code(0))
             && self.pending.targets.iter().any(|process| send::has_other_session(process.pid))
     }
@@ -155,6 +159,14 @@ impl Supervisor {
         };
         let there = self.tree.there().into_iter();
         there.map(|process| Survivor { reason: reason(&process), process }).collect()
+    }
+}
+
+/// The sender of the signal because of which no try follows.
+fn sender_of(why: NoRetry) -> Option<Sender> {
+    match why {
+        NoRetry::Asked(Cause::Signal(received)) => Some(sender(received.origin)),
+        _ => None,
     }
 }
 

@@ -8,7 +8,7 @@ use crate::os::clock::Clock;
 use crate::os::environment::{Entry, entry};
 use crate::os::process::hook::{self, Hook, Keeper, Surroundings};
 use crate::token::DEADLINE_VARIABLE;
-use crate::workload_env::{EXIT_STATUS_VARIABLE, MAIN_PID_VARIABLE, OUTCOME_VARIABLE, PIDS_VARIABLE};
+use crate::workload_env::{self, EXIT_STATUS_VARIABLE, MAIN_PID_VARIABLE, OUTCOME_VARIABLE, PIDS_VARIABLE};
 
 /// A hook gets at most this many pids: a fork storm would overflow its environment.
 const PIDS_MAX: usize = 1000;
@@ -44,6 +44,14 @@ impl StartedHook {
 impl Hooks {
     pub(crate) const fn new(steps: Vec<Hook>, post_stop: Option<Hook>, surroundings: Surroundings) -> Self {
         Self { steps, post_stop, surroundings: Some(surroundings), last: None }
+    }
+
+    /// Hooks are those of this try from now on.
+    pub(super) fn begin_try(&mut self, attempt: u32) {
+        self.last = None;
+        if let Some(surroundings) = &mut self.surroundings {
+            workload_env::set_attempt(&mut surroundings.environment, attempt);
+        }
     }
 
     /// The hook that runs, as the user wrote it.
@@ -110,12 +118,13 @@ impl Supervisor {
         self.start_and_set_aside(&hook, &variables);
     }
 
-    /// Reports the end of the workload, and starts the hook that follows it, with the outcome.
+    /// Starts the hook that follows the end of the run, with the outcome.
     pub(super) fn start_post_stop(&mut self) {
-        let (outcome, ending) = self.conclude();
-        let Some(hook) = self.hooks.post_stop.clone() else { return };
-        let outcome = entry(OUTCOME_VARIABLE, outcome.to_string());
-        let status = entry(EXIT_STATUS_VARIABLE, ending.status().to_string());
+        let (Some(hook), Some(end)) = (self.hooks.post_stop.clone(), self.machine.conclusion()) else {
+            return;
+        };
+        let outcome = entry(OUTCOME_VARIABLE, end.outcome.to_string());
+        let status = entry(EXIT_STATUS_VARIABLE, end.ending.status().to_string());
         let variables: Vec<Entry> = outcome.into_iter().chain(status).collect();
         self.start_and_set_aside(&hook, &variables);
     }

@@ -15,6 +15,7 @@ mod perform;
 mod ready;
 mod signals;
 mod snapshots;
+mod tries;
 
 pub(crate) use arrivals::Arrivals;
 pub(crate) use hooks::Hooks;
@@ -22,13 +23,13 @@ pub(crate) use killer::Killer;
 pub(crate) use notify::Contact;
 pub(crate) use ready::Start;
 use signals::Way;
+pub(crate) use tries::StartedTry;
 
 use crate::fact::Fact;
 use crate::lifecycle::event::{Effect, Event};
 use crate::lifecycle::exit::{Ending, Exit, Statuses};
-use crate::lifecycle::machine::Machine;
-use crate::lifecycle::outcome::Outcome;
 use crate::lifecycle::phase::Phase;
+use crate::lifecycle::retry::Tries;
 use crate::lifecycle::signal::{Origin, Signal, SignalSet};
 use crate::observe::Observer;
 use crate::os::clock::{self, Clock};
@@ -54,7 +55,11 @@ pub(crate) struct Supervisor {
     /// Proof that there is no other thread, so forking is safe.
     pub(crate) one_thread: OneThread,
     /// Decides.
-    pub(crate) machine: Machine,
+    pub(crate) machine: Tries,
+    /// When the try under way was started.
+    pub(crate) try_started: Duration,
+    /// The exit status of winddown if the command could not be started again.
+    pub(crate) not_started: Option<u8>,
     /// Finds and signals processes.
     pub(crate) tree: Tree,
     /// Cached: it never changes.
@@ -110,13 +115,25 @@ pub(crate) struct Pending {
     resumed: bool,
     ended_children: bool,
     full_batches: usize,
-    /// The outcome and the exit status, once the end of the workload was reported.
-    concluded: Option<(Outcome, Ending)>,
+    /// How long the stop took, if there was one.
+    stop_took: Option<Duration>,
+    /// The next try is to be started.
+    starts_try: bool,
+}
+
+/// What follows once the loop has ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Continuation {
+    /// Start the next try.
+    Try,
+    /// End: the run is over.
+    End(Ending),
 }
 
 impl Supervisor {
-    /// Supervises a main process that was just started, until nothing of its tree is left.
-    pub(crate) fn run(&mut self) -> Ending {
+    /// Supervises a main process that was just started, until the next try starts or the run is over.
+    pub(crate) fn run(&mut self) -> Continuation {
+        self.try_started = self.clock.now();
         self.handle(Event::Started, None);
         if let Some(length) = self.machine.plan().watchdog {
             self.observer.observe(self.clock.now(), &Fact::WatchdogWaits { length });
@@ -131,7 +148,7 @@ impl Supervisor {
         main_exit: Option<Exit>,
         is_requested: bool,
         ready_writer: &'static AtomicI32,
-    ) -> Ending {
+    ) -> Continuation {
         self.take_over_ready(ready_writer);
         // The supervisor before us has logged the start, and we don't know when it was.
         if let Some(exit) = main_exit {
@@ -145,7 +162,7 @@ impl Supervisor {
         self.supervise()
     }
 
-    fn supervise(&mut self) -> Ending {
+    pub(super) fn supervise(&mut self) -> Continuation {
         // Something may have come before the first wait.
         let mut relay_more = true;
         let mut reap_more = true;
@@ -168,6 +185,11 @@ impl Supervisor {
             self.report_failed_probe();
             self.look_for_parent();
             self.tick();
+            self.clear();
+            self.conclude();
+            if self.pending.starts_try {
+                return Continuation::Try;
+            }
             if self.machine.is_stopped() {
                 break;
             }
@@ -175,6 +197,7 @@ impl Supervisor {
             // A hook that was started in this very turn may have failed.
             let has_failed = self.hooks.has_failed() || self.start.has_failed();
             let more = reap_more || relay_more || messages_left || self.contact.goes_on() || has_failed;
+            let more = more || self.is_clear();
             let patience = if more { Some(Duration::ZERO) } else { self.patience() };
             if let Some(delivery) = receive::take(SignalSet::ALL, patience) {
                 // A SIGCHLD from a process may have absorbed one from the kernel.
@@ -186,7 +209,7 @@ impl Supervisor {
                 }
             }
         }
-        self.end()
+        Continuation::End(self.end())
     }
 
     /// Runs in each turn: the signal for it is lost while another with the same number is pending.
@@ -340,7 +363,8 @@ impl Supervisor {
     /// The same for an event a little before `now`: a stop's clock starts with the event, its effects happen
     /// now.
     fn handle_at(&mut self, at: Duration, now: Duration, event: Event, delivery: Option<&Delivery>) {
-        let phase = self.machine.phase();
+        let (phase, attempt, was_last) =
+            (self.machine.phase(), self.machine.attempt(), self.machine.is_last());
         let had_request = self.machine.request().is_some();
         let mut effects = std::mem::take(&mut self.pending.effects);
         self.machine.handle(at, event, &mut effects);
@@ -350,6 +374,9 @@ impl Supervisor {
             channel.page.set_requested();
         }
         self.tree.set_kill_at(self.clock, self.machine.kill_expected_at());
+        if self.machine.attempt() != attempt {
+            self.pending.facts.push(Fact::Try { attempt: self.machine.attempt() });
+        }
         if self.machine.phase() != phase {
             self.pending.facts.push(Fact::Phase(self.machine.phase()));
         }
@@ -373,6 +400,8 @@ impl Supervisor {
         }
         if begins_stop {
             clock::wake_exactly();
+        }
+        if begins_stop || (!was_last && self.machine.is_last()) {
             self.announce_stop();
         }
         self.pending.effects = effects;

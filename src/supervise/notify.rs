@@ -12,18 +12,24 @@ use crate::lifecycle::event::{Answer, Event, Extend};
 use crate::lifecycle::exit::Exit;
 use crate::lifecycle::phase::Phase;
 use crate::lifecycle::plan::Limit;
+use crate::lifecycle::signal::Signal;
 use crate::notify::{self, Item, Message};
 use crate::os::clock::Clock;
 use crate::os::io::closing::Closing;
 use crate::os::io::datagram::{Datagram, MessageSender};
 use crate::os::io::notify::{Inlet, Outlet};
 use crate::os::io::token::Token;
+use crate::os::process::reap;
 use crate::os::process::tree::Process;
+use crate::os::signal::send;
 use crate::text::short;
 use crate::token;
 
 /// More than winddown needs for its own end, so that a parent's limit is never the shorter one.
 const MARGIN: Duration = Duration::from_secs(1);
+
+/// How long the end of a process that writes the token may take.
+const PATIENCE: Duration = Duration::from_millis(50);
 
 /// A workload that keeps asking for more time than there is must not fill the log.
 const REFUSALS_LOGGED: usize = 10;
@@ -88,6 +94,23 @@ impl Contact {
     /// process ends.
     pub(super) fn leave_open(&mut self) {
         std::mem::forget((self.inlet.take(), std::mem::take(&mut self.closing)));
+    }
+
+    /// A try is over: no message of its processes, and no announcement of its stop, reaches the next one.
+    pub(super) fn let_go(&mut self) {
+        // A message that nobody has taken may hold a descriptor that takes long to be closed.
+        self.closing.add(self.inlet.take().map(OwnedFd::from).into_iter().collect());
+        self.token = None;
+        if let Some(writer) = self.writer.take() {
+            let _ = send::send(writer, Signal::KILL);
+            let _ = reap::ends_within(writer, PATIENCE);
+        }
+    }
+
+    /// The channels of the next try.
+    pub(super) fn begin(&mut self, inlet: Option<Inlet>, token: Option<Token>) {
+        (self.inlet, self.token) = (inlet, token);
+        (self.is_outdated, self.refuses, self.refusals) = (false, false, 0);
     }
 
     /// How many refused requests were not logged.
@@ -165,6 +188,9 @@ impl Supervisor {
         if self.start.takes_ready() {
             message.keep_readiness();
         }
+        if !self.machine.is_last() {
+            message.keep_stop();
+        }
         if message.is_barrier() {
             // With its sender's descriptor: that is closed only once the parent has got this far, too.
             self.notify_parent("BARRIER=1\n", &datagram.descriptors);
@@ -218,22 +244,21 @@ impl Supervisor {
     }
 
     /// Announces the stop, and the time left, by the token and to winddown's parent; again when the
-    /// deadline has moved.
+    /// deadline has moved, and when no try can follow any longer.
     pub(super) fn announce_stop(&mut self) {
-        if self.machine.phase() != Phase::Terminating {
-            return;
-        }
-        if self.contact.outlet.is_some() {
+        if self.contact.outlet.is_some() && self.machine.stop_at().is_some() {
             self.notify_parent(&self.stopping(), &[]);
         }
-        if self.contact.token.is_some() {
+        if self.contact.token.is_some() && self.machine.phase() == Phase::Terminating {
             self.write_token();
         }
     }
 
     /// The message to the parent about the stop, with the time for everything that follows it.
     fn stopping(&self) -> String {
+        let is_over = self.machine.phase() > Phase::Terminating;
         let left = self.machine.kill_at().map(|at| at.saturating_sub(self.clock.now()));
+        let left = if is_over { Some(Duration::ZERO) } else { left };
         let plan = self.machine.plan();
         let needed = match (left, plan.kill_wait) {
             (Some(left), Limit::Finite(kill_wait)) => {
@@ -243,7 +268,11 @@ impl Supervisor {
             _ => None,
         };
         let rest = left.map_or_else(|| "no limit".to_owned(), |left| format!("{} left", short(left)));
-        notify::stopping(&format!("stopping: {rest}"), needed)
+        if self.machine.is_last() {
+            notify::stopping(&format!("stopping: {rest}"), needed)
+        } else {
+            notify::status(&format!("stopping try {}: {rest}", self.machine.attempt()))
+        }
     }
 
     /// Runs one writer at a time: of two, the one with the older text could finish last, and a workload that

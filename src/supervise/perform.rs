@@ -61,6 +61,9 @@ impl Supervisor {
             }
             Effect::Look(moment) => self.look(moment),
             Effect::StopWithMain => self.stop_with_main(),
+            Effect::BeginDelay(delay) => self.begin_delay(delay),
+            Effect::AskForClearance => self.ask_for_clearance(),
+            Effect::StartTry => self.pending.starts_try = true,
             Effect::Say(note) => {
                 let fact = self.fact(note, now);
                 self.pending.facts.extend(fact);

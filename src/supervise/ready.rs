@@ -39,6 +39,11 @@ impl Start {
         Self { conditions, before, file, ..Self::default() }
     }
 
+    /// The same for the next try.
+    pub(super) fn begin(&mut self, before: Earlier) {
+        (self.before, self.has_failed, self.has_message, self.seen) = (before, false, false, None);
+    }
+
     /// Whether READY=1 is a condition here, and no message for winddown's parent.
     pub(super) fn takes_ready(&self) -> bool {
         !self.conditions.is_empty()
@@ -202,6 +207,10 @@ impl Supervisor {
     }
 
     pub(super) fn ready(&self, now: Duration) -> Fact {
-        Fact::Ready { main: self.tree.main().clone(), how: self.start.how(), after: now }
+        Fact::Ready {
+            main: self.tree.main().clone(),
+            how: self.start.how(),
+            after: now.saturating_sub(self.try_started),
+        }
     }
 }

@@ -54,6 +54,7 @@ mod record_file;
 mod record_schema;
 mod report;
 mod report_html;
+mod retry;
 mod run_limit;
 mod second_process;
 mod servers;
@@ -134,6 +135,7 @@ fn main() {
         record_schema::trials(),
         report::trials(),
         report_html::trials(),
+        retry::trials(),
         run_limit::trials(),
         second_process::trials(),
         servers::trials(),

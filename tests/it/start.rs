@@ -229,7 +229,8 @@ fn the_environment_is_inherited_byte_for_byte() {
     let ended = run.run().expect_code(0);
     let ours: [&[u8]; 2] = [b"WINDDOWN_TIME_LIMIT=3s", b"SHUTDOWN_LIMIT_MS=1"];
     let kept = inherited.into_iter().filter(|entry| !ours.contains(entry));
-    let kept: Vec<&[u8]> = kept.chain([b"SHUTDOWN_LIMIT_MS=3000".as_slice()]).collect();
+    let added: [&[u8]; 2] = [b"SHUTDOWN_LIMIT_MS=3000", b"SHUTDOWN_ATTEMPT=1"];
+    let kept: Vec<&[u8]> = kept.chain(added).collect();
     let text = |entries: &[&[u8]]| entries.join(&0).escape_ascii().to_string() + "\\x00";
     assert_eq!(ended.out_bytes().escape_ascii().to_string(), text(&kept), "{}", ended.dump());
 }

@@ -102,8 +102,7 @@ impl Oracle {
     /// The hook after the end starts once the workload has ended, and has its share of time; when that is over it is
     /// killed, and winddown waits briefly for its remaining processes.
     pub(super) fn hook_after_the_end(&mut self, turn: &Turn<'_>) -> Verdict {
-        let share =
-            turn.plan().post_stop.filter(|_| !turn.was(Phase::Starting) || turn.event != Event::NotStarted);
+        let share = turn.plan().post_stop;
         let ends = turn.becomes(Phase::Stopped);
         let starts = ends && share.is_some();
         rule(turn.has(Effect::StartPostStop) == starts, "the hook after the end starts at the end")?;
@@ -121,7 +120,8 @@ impl Oracle {
         )?;
         let is_key = turn.stop_signal().is_some_and(|received| received.signal == Signal::INT)
             && self.since.is_none_or(|since| turn.at.saturating_sub(since) >= REPEAT);
-        let is_cut = !is_over && !is_ending && (is_due || is_key || turn.event == Event::Abandoned);
+        let is_cut =
+            !starts && !is_over && !is_ending && (is_due || is_key || turn.event == Event::Abandoned);
         rule(turn.has(Effect::EndHook) == is_cut, "a hook is killed when its time is over, or by Ctrl+C")?;
         if is_cut {
             self.after = Some((turn.at + LONGEST_PAUSE, true));

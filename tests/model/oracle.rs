@@ -265,7 +265,10 @@ impl Oracle {
                 | Note::HookEnded(_)
                 | Note::HookOverran
                 | Note::Extended { .. }
-                | Note::NotExtended(_) => continue,
+                | Note::NotExtended(_)
+                | Note::TryEnded { .. }
+                | Note::NoFurtherTry(_)
+                | Note::Ended => continue,
             };
             rule(!turn.was(Phase::Killing) || number >= 7, "after the kill only the end is reported")?;
             let left = turn.after.kill_expected_at().map(|at| at.saturating_sub(turn.at));

@@ -34,11 +34,11 @@ const fn milliseconds(number: u64) -> Limit {
     Limit::Finite(Duration::from_millis(number))
 }
 
-fn signal(name: &str) -> Signal {
+pub(crate) fn signal(name: &str) -> Signal {
     name.parse().expect("a signal's name")
 }
 
-fn plan(limit: Limit) -> Plan {
+pub(crate) fn plan(limit: Limit) -> Plan {
     Plan {
         limit,
         steps: one_step(None, Target::Main),

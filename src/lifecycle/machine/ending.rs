@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use super::{HOOK_END_WAIT, KILL_PAUSE_MIN, Machine, State};
 use crate::lifecycle::event::{Effect, Note};
+use crate::lifecycle::exit::Exit;
 
 impl Machine {
-    pub(super) fn tree_empty(&mut self, now: Duration, effects: &mut Vec<Effect>) {
+    pub(super) fn tree_empty(&mut self, effects: &mut Vec<Effect>) {
         match self.state {
-            State::Stopped { .. } => {}
+            State::Ended { .. } | State::Stopped { .. } => {}
             State::Finishing { survivors, .. } => self.over(survivors, effects),
             _ if self.main.is_some() => {
                 self.note_last_words(effects);
-                self.end(now, false, effects);
+                self.end(false, effects);
             }
             _ => {}
         }
@@ -26,11 +27,15 @@ impl Machine {
         }
     }
 
-    /// The workload has ended, or winddown gave up on it; only the hook that follows is left, if there is one.
-    pub(super) fn end(&mut self, now: Duration, survivors: bool, effects: &mut Vec<Effect>) {
-        if survivors {
-            effects.push(Effect::Say(Note::GaveUp));
-        }
+    /// The workload has ended, or winddown gave up on it.
+    pub(super) fn end(&mut self, survivors: bool, effects: &mut Vec<Effect>) {
+        self.state = State::Ended { survivors };
+        effects.extend(survivors.then_some(Effect::Say(Note::GaveUp)));
+    }
+
+    /// The run ends with this try: only the hook that follows the end is left, if there is one.
+    pub fn finish(&mut self, now: Duration, effects: &mut Vec<Effect>) {
+        let State::Ended { survivors } = self.state else { return };
         match self.plan.post_stop {
             Some(share) => {
                 self.state =
@@ -39,6 +44,17 @@ impl Machine {
             }
             None => self.over(survivors, effects),
         }
+    }
+
+    /// Another machine has seen the end of this try.
+    pub(crate) const fn note_ended(&mut self, exit: Exit) {
+        self.main = Some(exit);
+        self.state = State::Ended { survivors: false };
+    }
+
+    /// Somebody has asked for a stop when the try was over: to press Ctrl+C twice ends the hook that follows.
+    pub(crate) const fn note_stop(&mut self, now: Duration) {
+        self.stop_at = Some(now);
     }
 
     pub(super) fn over(&mut self, survivors: bool, effects: &mut Vec<Effect>) {

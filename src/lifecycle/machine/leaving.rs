@@ -67,7 +67,7 @@ impl Machine {
     /// The main process ended by itself, and others are left. The run limit still holds.
     pub(super) fn leave(&mut self, now: Duration, effects: &mut Vec<Effect>) {
         if self.plan.leave_stragglers {
-            self.end(now, false, effects);
+            self.end(false, effects);
             return;
         }
         let until = now.saturating_add(self.plan.straggler_grace);

@@ -58,6 +58,10 @@ enum State {
         pause: Duration,
         give_up: Option<Duration>,
     },
+    /// The try is over; whether another one follows is not decided here.
+    Ended {
+        survivors: bool,
+    },
     /// Only the hook that follows the end is left.
     Finishing {
         survivors: bool,
@@ -69,7 +73,7 @@ enum State {
     },
 }
 
-/// One run, from start to end.
+/// One try, from start to end.
 #[derive(Clone, Debug)]
 pub struct Machine {
     plan: Plan,
@@ -114,7 +118,7 @@ impl Machine {
             State::Running | State::Leaving { .. } => Phase::Running,
             State::Terminating(_) => Phase::Terminating,
             State::Killing { .. } => Phase::Killing,
-            State::Finishing { .. } | State::Stopped { .. } => Phase::Stopped,
+            State::Ended { .. } | State::Finishing { .. } | State::Stopped { .. } => Phase::Stopped,
         }
     }
 
@@ -124,10 +128,21 @@ impl Machine {
         matches!(self.state, State::Stopped { .. })
     }
 
+    /// Whether nothing of the workload is left, or winddown gave up on it, and [`Machine::finish`] has not followed.
+    #[must_use]
+    pub const fn has_ended(&self) -> bool {
+        matches!(self.state, State::Ended { .. })
+    }
+
     /// Whether processes outlived SIGKILL and the kill wait.
     #[must_use]
     pub const fn has_survivors(&self) -> bool {
-        matches!(self.state, State::Finishing { survivors: true, .. } | State::Stopped { survivors: true })
+        matches!(
+            self.state,
+            State::Ended { survivors: true }
+                | State::Finishing { survivors: true, .. }
+                | State::Stopped { survivors: true }
+        )
     }
 
     /// How the main process ended, once it has.
@@ -181,7 +196,7 @@ impl Machine {
     #[must_use]
     pub fn deadline(&self) -> Option<Duration> {
         match &self.state {
-            State::Starting | State::Stopped { .. } => None,
+            State::Starting | State::Ended { .. } | State::Stopped { .. } => None,
             State::Running => {
                 let all = [self.time_up_at(), self.silence(), self.probe_at()];
                 all.into_iter().flatten().min()
@@ -222,7 +237,7 @@ impl Machine {
             Event::MainStopped => self.main_stopped(effects),
             Event::MainExited(exit) => self.main_exited(exit, effects),
             Event::Remains => self.remains(now, effects),
-            Event::TreeEmpty => self.tree_empty(now, effects),
+            Event::TreeEmpty => self.tree_empty(effects),
             Event::HookRemains => self.hook_remains(effects),
             Event::PipeEnded => self.pipe_ended(now),
             Event::Abandoned => self.abandoned(now, effects),
@@ -234,7 +249,7 @@ impl Machine {
             Event::Extend(request) => self.extend(now, request, effects),
             Event::ReadyMessage => self.take_ready_message(effects),
             Event::ProbeEnded { is_seen } => self.probe_ended(now, is_seen, effects),
-            Event::Alive | Event::Ailing | Event::Tick => {}
+            Event::Alive | Event::Ailing | Event::Concluded(..) | Event::Clear | Event::Tick => {}
         }
         if !is_end {
             self.due(now, effects);
@@ -243,11 +258,14 @@ impl Machine {
 
     fn not_started(&mut self) {
         if self.state == State::Starting {
-            self.state = State::Stopped { survivors: false };
+            self.state = State::Ended { survivors: false };
         }
     }
 
     fn main_exited(&mut self, exit: Exit, effects: &mut Vec<Effect>) {
+        if self.phase() == Phase::Stopped {
+            return;
+        }
         self.main = self.main.or(Some(exit));
         self.end_start(false, effects);
     }
@@ -373,6 +391,7 @@ impl Machine {
             State::Starting
             | State::Leaving { .. }
             | State::Killing { .. }
+            | State::Ended { .. }
             | State::Finishing { .. }
             | State::Stopped { .. } => {}
         }
@@ -391,6 +410,7 @@ impl Machine {
             State::Starting
             | State::Running
             | State::Leaving { .. }
+            | State::Ended { .. }
             | State::Finishing { .. }
             | State::Stopped { .. } => {}
         }
@@ -429,7 +449,7 @@ impl Machine {
             State::Terminating(stop) if is_due(stop.deadline) || is_due(self.plan_kills_at(stop)) => {
                 self.kill(now, Note::Killing, effects);
             }
-            State::Killing { give_up, .. } if is_due(*give_up) => self.end(now, true, effects),
+            State::Killing { give_up, .. } if is_due(*give_up) => self.end(true, effects),
             State::Finishing { survivors, ends, is_ending: true } if is_due(Some(*ends)) => {
                 self.over(*survivors, effects);
             }

@@ -68,7 +68,7 @@ impl Machine {
                 effects.push(Effect::Say(Note::Abandoned));
             }
             State::Finishing { .. } => self.end_hook_after_the_end(now, effects),
-            State::Killing { .. } | State::Stopped { .. } => {}
+            State::Killing { .. } | State::Ended { .. } | State::Stopped { .. } => {}
         }
     }
 

@@ -31,7 +31,7 @@ impl Machine {
         let left = |at: Duration| at.saturating_sub(now);
         let mut state = self.state.clone();
         match &mut state {
-            State::Starting | State::Running | State::Stopped { .. } => {}
+            State::Starting | State::Running | State::Ended { .. } | State::Stopped { .. } => {}
             State::Leaving { until } => *until = left(*until),
             State::Terminating(stop) => self.view_stop(stop, now),
             State::Killing { next_pass, give_up, .. } => {

@@ -110,6 +110,12 @@ impl OuterEnd {
         let _ = send::send(self.inner, WAKE);
     }
 
+    /// Notifies the inner process that every signal has been passed on.
+    pub(crate) fn confirm_clear(&self) {
+        self.page.set_clear();
+        let _ = send::send(self.inner, WAKE);
+    }
+
     /// The descriptor to keep open.
     pub(crate) fn descriptor(&self) -> RawFd {
         self.pipe.as_raw_fd()
@@ -154,6 +160,12 @@ impl InnerEnd {
         }
         self.page.set_declined(error);
         let _ = send::send(self.outer, Signal::CHLD);
+    }
+
+    /// Asks the outer process to pass on every signal that it has got, and to say so.
+    pub(crate) fn ask_for_clearance(&self) {
+        self.page.ask_for_clearance();
+        let _ = send::send(self.outer, WAKE);
     }
 
     /// Whether the outer process is gone: our parent is another process.

@@ -30,6 +30,32 @@ struct Fields {
     ready_writer: AtomicI32,
     /// Zero until the run has ended: then how winddown must end.
     ending: AtomicU32,
+    /// The number of the try under way, or of the last one; zero in a run with one try.
+    attempt: AtomicU32,
+    /// The last try that another one was to follow, in the form of the other fields; zero before its end.
+    last_pid: AtomicI32,
+    last_exit: AtomicU32,
+    last_ending: AtomicU32,
+    /// See [`Clearance`].
+    clearance: AtomicU32,
+}
+
+/// A failed try.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LastTry {
+    /// Its main process's id.
+    pub(crate) main: i32,
+    pub(crate) exit: Exit,
+    /// How winddown ends if no try follows.
+    pub(crate) ending: Ending,
+}
+
+/// Whether the outer process has passed on every signal that it had got when it was asked.
+#[derive(Clone, Copy)]
+enum Clearance {
+    NotAsked,
+    Asked,
+    Given,
 }
 
 const SET_UP: i32 = -1;
@@ -136,11 +162,7 @@ impl Page {
 
     /// Shares with the other process how the main process ended.
     pub(crate) fn set_main_exit(&self, exit: Exit) {
-        let value = match exit {
-            Exit::Code(code) => ENDING_STATUS | u32::from(code),
-            Exit::Signal(signal) => ENDING_DIE | signal.number().unsigned_abs(),
-        };
-        self.fields().main_exit.store(value, Ordering::Release);
+        self.fields().main_exit.store(encoded_exit(exit), Ordering::Release);
     }
 
     /// How the run ended; nothing if the inner process did not get that far.
@@ -150,11 +172,76 @@ impl Page {
 
     /// Shares with the other process how the run ended.
     pub(crate) fn set_ending(&self, ending: Ending) {
-        let value = match ending {
-            Ending::Status(status) => ENDING_STATUS | u32::from(status),
-            Ending::Die(signal) => ENDING_DIE | signal.number().unsigned_abs(),
-        };
-        self.fields().ending.store(value, Ordering::Release);
+        self.fields().ending.store(encoded(ending), Ordering::Release);
+    }
+
+    /// The last try that another one was to follow; nothing before its end.
+    pub(crate) fn last_try(&self) -> Option<LastTry> {
+        let fields = self.fields();
+        Some(LastTry {
+            main: fields.last_pid.load(Ordering::Acquire),
+            exit: decoded(fields.last_exit.load(Ordering::Acquire), Exit::Code, Exit::Signal)?,
+            ending: decoded(fields.last_ending.load(Ordering::Acquire), Ending::Status, Ending::Die)?,
+        })
+    }
+
+    /// Shares with the other process that no try runs.
+    pub(crate) fn set_between_tries(&self, last: &LastTry) {
+        let fields = self.fields();
+        fields.last_pid.store(last.main, Ordering::Release);
+        fields.last_exit.store(encoded_exit(last.exit), Ordering::Release);
+        fields.last_ending.store(encoded(last.ending), Ordering::Release);
+        fields.main_pid.store(0, Ordering::Release);
+        fields.main_exit.store(0, Ordering::Release);
+        fields.ready_writer.store(0, Ordering::Release);
+    }
+
+    /// The number of the try under way, or of the last one; nothing in a run with one try.
+    pub(crate) fn attempt(&self) -> Option<u32> {
+        Some(self.fields().attempt.load(Ordering::Acquire)).filter(|attempt| *attempt > 0)
+    }
+
+    /// Shares with the other process which try begins.
+    pub(crate) fn begin_try(&self, attempt: u32) {
+        self.fields().attempt.store(attempt, Ordering::Release);
+        self.fields().is_requested.store(0, Ordering::Release);
+        self.set_clearance(Clearance::NotAsked);
+    }
+
+    /// Whether the inner process waits for [`Page::set_clear`].
+    pub(crate) fn is_asked_for_clearance(&self) -> bool {
+        self.fields().clearance.load(Ordering::Acquire) == Clearance::Asked as u32
+    }
+
+    pub(super) fn ask_for_clearance(&self) {
+        self.set_clearance(Clearance::Asked);
+    }
+
+    pub(super) fn set_clear(&self) {
+        self.set_clearance(Clearance::Given);
+    }
+
+    /// Whether every signal has been passed on that had been sent to the outer process when it was asked.
+    pub(crate) fn is_clear(&self) -> bool {
+        self.fields().clearance.load(Ordering::Acquire) == Clearance::Given as u32
+    }
+
+    fn set_clearance(&self, clearance: Clearance) {
+        self.fields().clearance.store(clearance as u32, Ordering::Release);
+    }
+}
+
+fn encoded_exit(exit: Exit) -> u32 {
+    match exit {
+        Exit::Code(code) => ENDING_STATUS | u32::from(code),
+        Exit::Signal(signal) => ENDING_DIE | signal.number().unsigned_abs(),
+    }
+}
+
+fn encoded(ending: Ending) -> u32 {
+    match ending {
+        Ending::Status(status) => ENDING_STATUS | u32::from(status),
+        Ending::Die(signal) => ENDING_DIE | signal.number().unsigned_abs(),
     }
 }
 

@@ -17,6 +17,7 @@ use super::datagram::{self, Datagram, SO_PASSPIDFD, SO_PASSRIGHTS};
 use super::descriptor::{above_standard, is_readable};
 use crate::lifecycle::event::Answer;
 use crate::notify::{MESSAGE_BYTES_MAX, extension};
+use crate::os::random;
 use crate::os::signal::wake;
 
 /// Answers to a request for more time; a refusal may be followed by the milliseconds that could be had.
@@ -39,12 +40,7 @@ impl Inlet {
     pub(crate) fn open() -> io::Result<Self> {
         let socket = above_standard(datagram_socket()?)?;
         // Enough bytes that no other name is the same.
-        let mut random = [0; size_of::<u128>()];
-        // SAFETY: room for that many bytes, valid for writes for the whole call.
-        let filled = unsafe { libc::getrandom(random.as_mut_ptr().cast(), random.len(), 0) };
-        if usize::try_from(filled) != Ok(random.len()) {
-            return Err(io::Error::last_os_error());
-        }
+        let random = random::bytes::<{ size_of::<u128>() }>()?;
         let name = format!("@winddown-{:032x}", u128::from_ne_bytes(random));
         bind(socket.as_raw_fd(), &address(OsStr::new(&name))?)?;
         setsockopt(&socket, sockopt::PassCred, &true)?;
@@ -88,6 +84,12 @@ impl Inlet {
         let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
         let text = [IoSlice::new(text.as_bytes())];
         let _ = sendmsg(self.socket.as_raw_fd(), &text, &[], flags, Some(&to));
+    }
+}
+
+impl From<Inlet> for OwnedFd {
+    fn from(inlet: Inlet) -> Self {
+        inlet.socket
     }
 }
 

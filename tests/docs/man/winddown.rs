@@ -103,11 +103,12 @@ const ENVIRONMENT: [(&str, &str); 3] = [
     ("NO_COLOR, TERM", "No colours in the log if NO_COLOR is set and not empty, or TERM is *dumb*."),
 ];
 
-const FOR_COMMAND: [(&str, &str); 5] = [
+const FOR_COMMAND: [(&str, &str); 6] = [
     (
         "SHUTDOWN_LIMIT_MS",
         "The time limit in milliseconds, for programs that plan their shutdown; absent without a limit.",
     ),
+    ("SHUTDOWN_ATTEMPT", "The number of the try, from 1; with *--retry* it may be higher. Also for hooks."),
     (
         "SHUTDOWN_TOKEN, SHUTDOWN_FD",
         "With *--token*: the file that appears when a stop is requested, with the lines *reason*, *deadline_ms* and \

@@ -156,6 +156,11 @@ impl Tree {
         &self.main.process
     }
 
+    /// Takes the processes that are not the workload's, for the tree of the next try.
+    pub(crate) fn take_foreign(&mut self) -> Foreign {
+        std::mem::take(&mut self.foreign)
+    }
+
     /// The process descriptor of the main process.
     pub(crate) fn descriptor(&self) -> Option<RawFd> {
         self.main.descriptor.as_ref().map(AsRawFd::as_raw_fd)
