@@ -1,19 +1,20 @@
-//! The batch job of docs/checkpoint.md in its three languages: whoever stops it in the middle, nothing is processed
-//! twice, and nothing is lost.
+//! The batch job of docs/checkpoint.md in its three languages: whoever stops it in the middle, and whatever fails
+//! there, nothing is processed twice, and nothing is lost.
 
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use crate::support::builder::{Winddown, winddown_path};
 use crate::support::needs::from_pypi;
 use crate::support::{Pty, TempDir, eventually, read_json, trials};
 
 trials![
-    needs("bash") => in_bash_it_goes_on_where_it_was_stopped,
-    needs("python3") => in_python_it_goes_on_where_it_was_stopped,
-    needs("mcs", "dotnetcore2") => in_csharp_it_goes_on_where_it_was_stopped,
+    needs("bash") => in_bash,
+    needs("python3") => in_python,
+    needs("mcs", "dotnetcore2") => in_csharp,
 ];
 
 /// How many changes the feed has: more than are processed before the test stops the job.
@@ -37,24 +38,31 @@ fn feed(changes: usize) -> String {
     })
 }
 
-fn in_bash_it_goes_on_where_it_was_stopped() {
-    goes_on_where_it_was_stopped(&place(), &["./feed.sh"]);
+fn in_bash() {
+    keeps_its_checkpoint(&["./feed.sh"], |_| {});
 }
 
-fn in_python_it_goes_on_where_it_was_stopped() {
-    goes_on_where_it_was_stopped(&place(), &["python3", "feed.py"]);
+fn in_python() {
+    keeps_its_checkpoint(&["python3", "feed.py"], |_| {});
 }
 
-fn in_csharp_it_goes_on_where_it_was_stopped() {
-    let place = place();
-    let compiler = Command::new("mcs")
-        .args(["-out:feed.dll", "-target:exe", "feed.cs"])
-        .current_dir(place.path())
-        .status()
-        .expect("mcs");
-    assert!(compiler.success());
+fn in_csharp() {
     let dotnet = from_pypi("dotnetcore2").expect("the runtime").join("bin/dotnet");
-    goes_on_where_it_was_stopped(&place, &[dotnet.to_str().expect("a text"), "feed.dll"]);
+    // A runtime that can be debugged has pipes in /tmp.
+    let undisturbed = "COMPlus_EnableDiagnostics=0";
+    keeps_its_checkpoint(&["env", undisturbed, dotnet.to_str().expect("a text"), "feed.dll"], |place| {
+        let mut compiler = Command::new("mcs");
+        compiler.args(["-out:feed.dll", "-target:exe", "feed.cs"]).current_dir(place.path());
+        assert!(compiler.status().expect("mcs").success());
+    });
+}
+
+fn keeps_its_checkpoint(job: &[&str], prepare: impl Fn(&TempDir)) {
+    for test in [goes_on_where_it_was_stopped, goes_on_where_it_failed] {
+        let place = place();
+        prepare(&place);
+        test(&place, job);
+    }
 }
 
 /// How many changes are done, in their order and each once.
@@ -116,4 +124,23 @@ fn stop_by_key(place: &TempDir, options: &[&str], job: &[&str]) -> usize {
     let stopped = expect_stopped(place, 0);
     assert_eq!(pty.count(&format!("stopped after {stopped}")), 1, "{}", pty.screen());
     stopped
+}
+
+/// The change in the middle fails once: the next try starts after the delay, with that change.
+fn goes_on_where_it_failed(place: &TempDir, job: &[&str]) {
+    let delay = Duration::from_millis(700);
+    let ended = Winddown::new()
+        .directory(place.path())
+        .args(["--retry", "3", "--retry-delay", "700ms", "--record", "record"])
+        .env("FAILS_ONCE", "change-5")
+        .env("PAUSE", "0.01")
+        .command(job)
+        .run()
+        .expect_code(0)
+        .expect_nothing_left();
+    let going_on: Vec<String> = ended.out().into_iter().filter(|line| line.contains("going on")).collect();
+    assert_eq!(going_on, ["going on after 0", "going on after 4"], "{}", ended.told());
+    assert!(ended.duration >= delay, "{}", ended.told());
+    assert_eq!((done(place), checkpoint(place)), (CHANGES, CHANGES));
+    assert_eq!(read_json(place.file("record"))["outcome"], "completed");
 }
