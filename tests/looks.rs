@@ -4,9 +4,10 @@
 use std::collections::BTreeSet;
 
 use serde::Deserialize;
+use serde_json::Value;
 use winddown::postmortem::causes::CAUSES;
-use winddown::postmortem::evidence::Evidence;
-use winddown::postmortem::judge::{self, LINES_MAX, PostMortem, Progress};
+use winddown::postmortem::evidence::{Evidence, Room};
+use winddown::postmortem::judge::{self, PostMortem, Progress};
 use winddown::postmortem::look::{Hex, Look, Moment};
 
 const TERM: (i32, &str) = (15, "TERM");
@@ -23,10 +24,21 @@ struct Recorded {
 
 impl Recorded {
     fn judged(&self) -> PostMortem {
+        self.judged_with(true, Room::LOG)
+    }
+
+    fn judged_with(&self, knows_who_was_asked: bool, room: Room) -> PostMortem {
         let (looks, killed) = (&self.looks, &self.killed);
         // Snapshots don't say which processes were started with the signal ignored.
         let ignored_by_winddown = if self.text.contains("winddown itself") { 1 << (TERM.0 - 1) } else { 0 };
-        judge::judge(&Evidence { looks, killed, signal: TERM, ignored_by_winddown })
+        judge::judge(&Evidence {
+            looks,
+            killed,
+            signal: TERM,
+            ignored_by_winddown,
+            knows_who_was_asked,
+            room,
+        })
     }
 
     /// The code of the first finding.
@@ -35,18 +47,25 @@ impl Recorded {
     }
 }
 
-fn read(name: &str) -> Recorded {
+fn text_of(name: &str) -> String {
     let path = format!("{}/tests/looks/{name}.json", env!("CARGO_MANIFEST_DIR"));
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
-    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}"))
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-fn all() -> Vec<(String, Recorded)> {
+fn read(name: &str) -> Recorded {
+    serde_json::from_str(&text_of(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+fn names() -> Vec<String> {
     let folder = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/looks")).expect("a folder");
     let names = folder.map(|entry| entry.expect("an entry").file_name().into_string().expect("a name"));
     let mut names: Vec<String> = names.map(|name| name.trim_end_matches(".json").to_owned()).collect();
     names.sort();
-    names.into_iter().map(|name| (name.clone(), read(&name))).collect()
+    names
+}
+
+fn all() -> Vec<(String, Recorded)> {
+    names().into_iter().map(|name| (name.clone(), read(&name))).collect()
 }
 
 #[test]
@@ -59,9 +78,62 @@ fn each_is_found_again() {
             .any(|finding| finding.code == recorded.code && finding.text.contains(&recorded.text));
         assert!(found, "{name}: {judged:#?}");
         assert_eq!(judged.progress, recorded.progress, "{name}");
-        assert!(judged.lines().len() <= LINES_MAX, "{name}");
-        assert!(judged.lines()[0].starts_with("why ("), "{name}: {}", judged.lines()[0]);
+        assert!(judged.lines(Room::LOG).len() <= Room::LOG.lines, "{name}");
+        assert!(judged.lines(Room::LOG)[0].starts_with("why ("), "{name}: {}", judged.lines(Room::LOG)[0]);
     }
+}
+
+/// What `winddown why` would have seen: it knows neither what was before the signal, nor who was asked.
+fn seen_by_a_stranger(name: &str) -> Recorded {
+    let mut recorded: Value = serde_json::from_str(&text_of(name)).expect("JSON");
+    let looks = recorded["looks"].as_array_mut().expect("looks");
+    looks.retain(|look| look["moment"] != "before");
+    for seen in looks.iter_mut().flat_map(|look| look["processes"].as_array_mut().expect("processes")) {
+        seen["asked_with"] = Value::Null;
+    }
+    serde_json::from_value(recorded).expect("a case")
+}
+
+/// What needs a look from before the signal (W17) is told as what it is now: a call that does not end.
+#[test]
+fn a_stranger_finds_the_same_cause_and_claims_no_signal() {
+    for name in names() {
+        let recorded = seen_by_a_stranger(&name);
+        let judged = recorded.judged_with(false, Room::PAGE);
+        let code = match recorded.code.as_str() {
+            "W17" => "W12",
+            // That nobody asked PID 1 can't be known: it would have dropped the signal.
+            "W07" if name == "W07-unshare" => "W03",
+            code => code,
+        };
+        assert!(judged.findings.iter().any(|finding| finding.code == code), "{name}: {judged:#?}");
+        for finding in &judged.findings {
+            let claims = ["got SIG", "got the signal", "took SIG", "was never asked", "winddown has not"];
+            let claim =
+                claims.iter().find(|claim| finding.text.replace("whether it got", "").contains(*claim));
+            assert_eq!(claim, None, "{name}: {judged:#?}");
+        }
+    }
+}
+
+/// A server that is not asked to stop is told what the signal would do, or that this can't be known.
+#[test]
+fn what_was_not_asked_is_told_what_would_happen() {
+    let mut recorded = seen_by_a_stranger("W15-python3");
+    let first = |recorded: &Recorded| {
+        let judged = recorded.judged_with(false, Room::PAGE);
+        let first = judged.findings.first().expect("a finding");
+        format!("{}: {}", first.code, first.text)
+    };
+    assert!(first(&recorded).ends_with("whether it got SIGTERM can't be seen"), "{}", first(&recorded));
+    for seen in recorded.looks.iter_mut().flat_map(|look| &mut look.processes) {
+        seen.signals.caught = Hex(0);
+    }
+    assert!(first(&recorded).contains("was not asked: SIGTERM would end it at once"), "{}", first(&recorded));
+    for seen in recorded.looks.iter_mut().flat_map(|look| &mut look.processes) {
+        seen.own_pid = 1;
+    }
+    assert!(first(&recorded).contains("the kernel would drop SIGTERM"), "{}", first(&recorded));
 }
 
 #[test]
@@ -104,7 +176,7 @@ fn only_those_who_were_killed_are_judged() {
     let mut recorded = read("W09-node");
     recorded.killed.clear();
     let judged = recorded.judged();
-    assert_eq!((judged.findings.len(), judged.progress, judged.lines().len()), (0, None, 0));
+    assert_eq!((judged.findings.len(), judged.progress, judged.lines(Room::LOG).len()), (0, None, 0));
 }
 
 #[test]
@@ -125,7 +197,7 @@ fn odd_looks_are_judged_too() {
                 seen.threads.clear();
             }
         }
-        assert!(!recorded.judged().lines().is_empty(), "{name}");
+        assert!(!recorded.judged().lines(Room::LOG).is_empty(), "{name}");
         recorded.looks.drain(..recorded.looks.len() - 1);
         let judged = recorded.judged();
         assert!(!judged.findings.is_empty() && judged.progress.is_none(), "{name}");

@@ -13,6 +13,7 @@ use crate::lifecycle::routing::Reason;
 use crate::lifecycle::signal::{Origin, Signal};
 use crate::os::process::tree::Process;
 use crate::os::reason;
+use crate::postmortem::evidence::Room;
 use crate::text::{and_more, counted, named, short};
 
 /// Further processes are counted, not named.
@@ -69,7 +70,7 @@ pub(crate) fn limit(limit: Limit) -> String {
 /// The lines for people; none for a fact that is only for the record.
 pub(crate) fn lines(fact: &Fact, limit_origin: &str) -> Vec<String> {
     match fact {
-        Fact::PostMortem(found) if cfg!(feature = "postmortem") => found.lines(),
+        Fact::PostMortem(found) if cfg!(feature = "postmortem") => found.lines(Room::LOG),
         _ => line(fact, limit_origin).into_iter().chain(whom_it_reached(fact)).collect(),
     }
 }

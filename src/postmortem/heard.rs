@@ -1,7 +1,8 @@
 //! Whether a process got the stop signal, as far as that can be known of a process that winddown has not asked.
 
-use super::look::{Look, Moment, SeenProcess, Thread};
+use super::look::{FILES_MAX, Look, Moment, SeenProcess, Thread};
 use super::series::Series;
+use super::threads::{SIGNALFD, is_handler};
 
 /// How many parents up the tree are followed; a look has no more processes anyway.
 const GENERATIONS_MAX: usize = 32;
@@ -12,6 +13,8 @@ pub(super) enum Heard {
     Yes,
     /// Its parent may have passed the signal on; nothing shows whether it did.
     Perhaps,
+    /// Somebody may have sent it: nothing shows that.
+    Unknown,
     No,
 }
 
@@ -30,6 +33,9 @@ impl<'a> Series<'a> {
         }
         if self.last.asked_with.is_some() || self.has_acted() {
             return Heard::Yes;
+        }
+        if !self.knows_who_was_asked() {
+            return if self.keeps_what_is_sent() { Heard::No } else { Heard::Unknown };
         }
         let parent = self.parent().filter(|_| generations > 0).map(|seen| self.of_another(seen));
         match parent {
@@ -56,17 +62,31 @@ impl<'a> Series<'a> {
         is_whole && !self.is_namespace_init() && dies(self.last) && self.earlier().all(dies)
     }
 
-    /// PID 1 of a namespace other than winddown's: signals that it has no handler for never reach it.
+    /// PID 1 of its namespace: signals that it has no handler for never reach it.
     pub(super) fn is_namespace_init(&self) -> bool {
-        self.last.own_pid == 1 && self.last.pid != 1
+        self.last.own_pid == 1
     }
 
-    /// It did what only the signal can explain: it removed its handler (not by executing another program), or it
-    /// stopped listening.
+    /// It blocks the signal, and nothing takes it: what is sent stays pending.
+    pub(super) fn keeps_what_is_sent(&self) -> bool {
+        let has_signalfd = self.last.files.iter().any(|file| file.target == SIGNALFD);
+        let last = self.last;
+        let is_whole = last.file_count <= Some(FILES_MAX) && last.thread_count <= last.threads.len();
+        last.file_count.is_some()
+            && is_whole
+            && self.is_blocked()
+            && !self.catches()
+            && !has_signalfd
+            && !self.has_waited_for_signals()
+    }
+
+    /// It did what only the signal can explain: it removed its handler (not by executing another program), it
+    /// stopped listening, or it runs a thread that handles the signal.
     fn has_acted(&self) -> bool {
+        let handles = self.last.threads.iter().any(|thread| is_handler(thread, self.signal));
         let had_handler = |seen: &SeenProcess| self.is_caught_by(seen) && seen.name == self.last.name;
         let handler_is_gone = !self.catches() && self.earlier().any(had_handler);
-        !self.began_in_stop() && (handler_is_gone || self.has_stopped_listening())
+        handles || !self.began_in_stop() && (handler_is_gone || self.has_stopped_listening())
     }
 
     /// It may have the signal, and nothing keeps its handler from running.

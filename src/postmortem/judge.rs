@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde::Serialize;
 
-use super::evidence::Evidence;
+use super::evidence::{Evidence, Room};
 use super::look::{Look, SeenProcess};
 use super::progress;
 pub use super::progress::Progress;
@@ -13,12 +13,10 @@ use super::series::Series;
 use super::{causes, words};
 use crate::text::{and_others, counted};
 
-/// At most this many lines are printed: somebody has to read them.
-pub const LINES_MAX: usize = 20;
-/// At most this many processes get a finding of their own; others with the same cause are only counted.
-const FINDINGS_MAX: usize = 4;
 /// At most this many lines about the sockets of one process.
 const SOCKETS_MAX: usize = 3;
+/// The lines kept free for what was not seen.
+const NOTES: usize = 4;
 
 /// Why one process did not stop.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -47,12 +45,15 @@ pub struct PostMortem {
     /// The facts behind the findings, for people.
     #[serde(skip)]
     pub facts: Vec<String>,
+    /// How many processes that were looked at have no facts here.
+    #[serde(skip)]
+    pub(crate) not_shown: usize,
 }
 
 impl PostMortem {
-    /// The post-mortem for people, at most [`LINES_MAX`] lines: the causes with their remedies, then the facts.
+    /// The post-mortem for people: the causes with their remedies, then the facts.
     #[must_use]
-    pub fn lines(&self) -> Vec<String> {
+    pub fn lines(&self, room: Room) -> Vec<String> {
         let word = self.progress.map(|progress| format!(" ({})", progress.word())).unwrap_or_default();
         let found = self.findings.iter().enumerate().flat_map(|(index, finding)| {
             let why = if index == 0 { format!("why{word}") } else { "also".to_owned() };
@@ -62,7 +63,7 @@ impl PostMortem {
                 format!("  try: {}", finding.remedy),
             ]
         });
-        found.chain(self.facts.iter().cloned()).take(LINES_MAX).collect()
+        found.chain(self.facts.iter().cloned()).take(room.lines).collect()
     }
 }
 
@@ -77,12 +78,17 @@ pub fn judge(case: &Evidence<'_>) -> PostMortem {
     let progress = progress::of(&all, case.looks, case.killed.len());
     // A look that ran out of time may not even have counted every process.
     let left_out = last.left_out.max(case.killed.len().saturating_sub(all.len()));
-    PostMortem { progress, findings: findings(&all), facts: facts(&all, last, left_out) }
+    let findings = findings(&all, case.room.findings);
+    let few = &all[..all.len().min(case.room.processes)];
+    let lines = case.room.lines.saturating_sub(2 * findings.len() + NOTES);
+    let (facts, not_shown) = facts(few, last, left_out, lines);
+    let not_shown = not_shown + all.len() - few.len();
+    PostMortem { progress, findings, facts, not_shown }
 }
 
 /// One finding for each process, the least informative last; children of one parent in the same case share one. A
 /// child without a cause of its own gets none if a finding already says that its parent waits for it.
-fn findings(all: &[Series<'_>]) -> Vec<Finding> {
+fn findings(all: &[Series<'_>], most: usize) -> Vec<Finding> {
     let mut found: Vec<Found> = Vec::new();
     for series in all {
         let hit = rules::apply(series);
@@ -100,7 +106,7 @@ fn findings(all: &[Series<'_>]) -> Vec<Finding> {
         found.push(Found { finding, parent, hit });
     }
     found.sort_by_key(|one| one.hit.is_minor);
-    found.into_iter().map(|one| one.finding).take(FINDINGS_MAX).collect()
+    found.into_iter().map(|one| one.finding).take(most).collect()
 }
 
 /// A finding, and what it comes from.
@@ -124,15 +130,21 @@ impl Finding {
     }
 }
 
-fn facts(all: &[Series<'_>], last: &Look, left_out: usize) -> Vec<String> {
-    let mut facts = Vec::new();
-    for series in all.iter().take(FINDINGS_MAX) {
-        facts.push(words::process(series));
-        facts.extend(words::sockets(series.last).take(SOCKETS_MAX));
+/// The lines, and how many processes have none.
+fn facts(all: &[Series<'_>], last: &Look, left_out: usize, lines: usize) -> (Vec<String>, usize) {
+    let (mut facts, mut shown) = (Vec::new(), 0);
+    for series in all {
+        let mut own = vec![words::process(series)];
+        own.extend(words::sockets(series.last).take(SOCKETS_MAX));
+        if facts.len() + own.len() > lines {
+            break;
+        }
+        facts.append(&mut own);
+        shown += 1;
     }
     facts.extend(words::unreadable(last));
     if left_out > 0 {
         facts.push(format!("  not looked at: {}", counted(left_out, "more process", "es")));
     }
-    facts
+    (facts, all.len() - shown)
 }

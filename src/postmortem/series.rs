@@ -49,6 +49,11 @@ impl<'a> Series<'a> {
         }
     }
 
+    /// Whether winddown knows which processes were asked.
+    pub(super) const fn knows_who_was_asked(&self) -> bool {
+        self.case.knows_who_was_asked
+    }
+
     pub(super) fn catches(&self) -> bool {
         self.last.signals.caught.0 & self.signal_bit != 0
     }

@@ -6,6 +6,11 @@ use super::series::Series;
 /// What the descriptor of a signalfd refers to.
 pub(super) const SIGNALFD: &str = "anon_inode:[signalfd]";
 
+/// The thread in which a JVM handles a signal. The kernel keeps only 15 bytes of a name.
+pub(super) fn is_handler(thread: &Thread, signal: &str) -> bool {
+    thread.name.len() >= 10 && format!("SIG{signal} handler").starts_with(&thread.name)
+}
+
 impl<'a> Series<'a> {
     /// The main thread has ended, or waits in a futex: for another thread, or for something only another can do.
     pub(super) fn main_waits_for_threads(&self) -> bool {
@@ -66,6 +71,8 @@ impl<'a> Series<'a> {
     /// runs.
     pub(super) fn runs_its_handler(&self) -> bool {
         let was_open = |thread: &Thread| thread.blocked.0 & self.signal_bit == 0;
-        self.catches() && self.before.is_some_and(|seen| seen.threads.iter().any(was_open))
+        // Without a look from before the signal, a single thread may block it for that reason.
+        let may_run_it = !self.knows_who_was_asked() && self.last.thread_count == 1;
+        self.catches() && (may_run_it || self.before.is_some_and(|seen| seen.threads.iter().any(was_open)))
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::heard::Heard;
 use super::look::{Call, File, Look, SeenProcess, Thread};
 use super::series::Series;
 use crate::text::{counted, short};
@@ -84,7 +85,11 @@ pub(super) fn treatment(series: &Series<'_>) -> String {
     };
     let blocked = if series.is_blocked() { ", blocked" } else { "" };
     let pending = if series.is_pending() { ", pending" } else { "" };
-    let asked = if series.last.asked_with.is_none() { ", not asked" } else { "" };
+    let asked = match series.heard() {
+        _ if series.knows_who_was_asked() && series.last.asked_with.is_none() => ", not asked",
+        Heard::No if !series.knows_who_was_asked() => ", not asked",
+        _ => "",
+    };
     format!("SIG{}: {how}{blocked}{pending}{asked}", series.signal)
 }
 

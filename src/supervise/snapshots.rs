@@ -9,7 +9,7 @@ use crate::lifecycle::event::Moment;
 use crate::lifecycle::signal::{Signal, SignalSet};
 use crate::os::signal::receive;
 use crate::os::{clock, snapshot};
-use crate::postmortem::evidence::Evidence;
+use crate::postmortem::evidence::{Evidence, Room};
 use crate::postmortem::judge;
 use crate::text::milliseconds;
 
@@ -75,6 +75,8 @@ impl Supervisor {
             killed: &killed,
             signal: (signal.number(), &name),
             ignored_by_winddown: ignored_by_winddown.bits(),
+            knows_who_was_asked: true,
+            room: Room::LOG,
         };
         let found = judge::judge(&case);
         (!found.findings.is_empty()).then_some(Fact::PostMortem(found))

@@ -101,7 +101,7 @@ fn keep_few(seen: &mut SeenProcess) {
         _ if waited_on.contains(&file.number) => 0,
         Some(socket) if socket.state == "listen" || socket.is_connected() => 1,
         // An event loop that receives signals through it.
-        None if file.target == "anon_inode:[signalfd]" => 1,
+        None if file.target == "anon_inode:[signalfd]" => 0,
         _ if file.number <= libc::STDERR_FILENO => 2,
         _ => 3,
     };

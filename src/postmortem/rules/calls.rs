@@ -65,9 +65,10 @@ fn waits_for_child(series: &Series<'_>) -> Option<Hit> {
         Heard::No if other.began_in_stop() => ", which it started during the stop",
         Heard::No => ", which was not asked",
         Heard::Perhaps => ", which winddown has not asked",
-        Heard::Yes => "",
+        Heard::Yes | Heard::Unknown => "",
     };
-    let text = format!("{} got the signal and waits for its child {}{unasked}", who(series), name(child));
+    let got = if series.heard() == Heard::Yes { "got the signal and " } else { "" };
+    let text = format!("{} {got}waits for its child {}{unasked}", who(series), name(child));
     Some(hit(&causes::WAIT_CHILD, text).about(child.pid))
 }
 
@@ -125,7 +126,7 @@ fn thread_join(series: &Series<'_>) -> Option<Hit> {
         main if series.is_in_same_call() || !series.waits_without_limit() || !series.is_still(main) => {
             return None;
         }
-        _ if series.before.is_some() => "seems to wait for",
+        _ if series.before.is_some() || series.heard() == Heard::Unknown => "seems to wait for",
         _ => return None,
     };
     let threads = counted(series.last.thread_count.saturating_sub(1), "thread", "s");
@@ -148,7 +149,7 @@ fn waits_for_signals(series: &Series<'_>) -> Option<Hit> {
     let is_open = main.blocked.0 & series.signal_bit == 0;
     let by_handler =
         series.main_is_in(&SIGNAL_WAITS) && series.is_in_same_call() && series.catches() && is_open;
-    if series.is_pending() || !(by_wait || by_handler) {
+    if series.is_pending() || series.heard() != Heard::Yes || !(by_wait || by_handler) {
         return None;
     }
     let text = format!(
@@ -165,7 +166,8 @@ fn waits_for_signals(series: &Series<'_>) -> Option<Hit> {
 fn thread_for_signals(series: &Series<'_>) -> Option<Hit> {
     let thread = series.other_threads().find(|thread| thread.is_in(&["rt_sigtimedwait"]))?;
     // The signal is blocked everywhere but there, and pending nowhere: it was taken.
-    if series.is_pending() || series.catches() || series.ignores() || !series.takes() {
+    let is_taken = series.heard() == Heard::Yes && series.takes();
+    if series.is_pending() || series.catches() || series.ignores() || !is_taken {
         return None;
     }
     let text = format!(

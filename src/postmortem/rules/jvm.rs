@@ -4,6 +4,7 @@ use super::{Hit, Rule, Strength, does, hit, who};
 use crate::postmortem::causes;
 use crate::postmortem::look::Thread;
 use crate::postmortem::series::Series;
+use crate::postmortem::threads::is_handler;
 
 pub(super) const RULES: &[(Strength, Rule)] = &[(Strength::Sure, shutdown_hooks), (Strength::Weak, handler)];
 
@@ -51,11 +52,6 @@ fn threads_at_first<'a>(series: &Series<'a>) -> &'a [Thread] {
     let mut with_handler =
         looks.filter(|threads| threads.iter().any(|thread| is_handler(thread, series.signal)));
     with_handler.next().unwrap_or_default()
-}
-
-/// The kernel keeps only 15 bytes of a name.
-fn is_handler(thread: &Thread, signal: &str) -> bool {
-    thread.name.len() >= 10 && format!("SIG{signal} handler").starts_with(&thread.name)
 }
 
 fn is_of_jvm(name: &str) -> bool {

@@ -8,6 +8,7 @@ mod program;
 mod treatment;
 
 use super::causes::{self, KnownCause};
+use super::heard::Heard;
 use super::look::Thread;
 use super::series::Series;
 use super::words::{self, doing, name};
@@ -51,8 +52,14 @@ const LISTS: [&[(Strength, Rule)]; 4] = [treatment::RULES, program::RULES, calls
 
 /// The finding about one process.
 pub(super) fn apply(series: &Series<'_>) -> Hit {
-    in_order().find_map(|rule| rule(series)).unwrap_or_else(|| unknown(series))
+    let found = in_order().find_map(|rule| rule(series)).unwrap_or_else(|| unknown(series));
+    let is_unsure = series.heard() == Heard::Unknown && !HOLD_ANYWAY.contains(&found.cause);
+    if is_unsure { found.unsure(series.signal) } else { found }
 }
+
+/// The causes that keep a process from stopping whether it was asked or not.
+const HOLD_ANYWAY: [&KnownCause; 5] =
+    [&causes::STOPPED, &causes::UNINTERRUPTIBLE, &causes::NAMESPACE_INIT, &causes::IGNORED, &causes::BLOCKED];
 
 fn in_order() -> impl Iterator<Item = Rule> {
     let of = |strength| LISTS.into_iter().flatten().filter(move |(its, _)| *its == strength);
@@ -74,6 +81,10 @@ impl Hit {
 
     fn about(self, child: i32) -> Self {
         Self { child: Some(child), ..self }
+    }
+
+    fn unsure(self, signal: &str) -> Self {
+        Self { text: format!("{}; whether it got SIG{signal} can't be seen", self.text), ..self }
     }
 }
 

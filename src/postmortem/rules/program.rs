@@ -4,6 +4,7 @@ use super::calls::{ACCEPTS, SIGNAL_WAITS, WAITS};
 use super::{Hit, Rule, Strength, hit, name, who};
 use crate::lifecycle::signal::Signal;
 use crate::postmortem::causes;
+use crate::postmortem::heard::Heard;
 use crate::postmortem::look::{FILES_MAX, Socket, Thread};
 use crate::postmortem::progress::Activity;
 use crate::postmortem::series::Series;
@@ -44,7 +45,11 @@ fn progressing(series: &Series<'_>) -> Option<Hit> {
 
 fn spinning(series: &Series<'_>) -> Option<Hit> {
     let change = series.change().filter(Activity::spins)?;
-    let text = format!("{} used {} of CPU since it was asked", who(series), words::time(change.cpu_ms()));
+    let when = match series.heard() {
+        Heard::Yes => "since it was asked".to_owned(),
+        _ => format!("in {}", words::time(change.length_ms())),
+    };
+    let text = format!("{} used {} of CPU {when}", who(series), words::time(change.cpu_ms()));
     Some(hit(&causes::SPINNING, text))
 }
 
@@ -80,10 +85,11 @@ fn draining(series: &Series<'_>) -> Option<Hit> {
     ))
 }
 
+/// Linux picks the ports of clients from here on.
+const OF_CLIENTS: u16 = 32_768;
+
 /// Whether a client opened it: its local address is one that the tree listened on, or the port numbers say so.
 fn is_accepted(series: &Series<'_>, socket: &Socket) -> bool {
-    /// Linux picks the ports of clients from here on.
-    const OF_CLIENTS: u16 = 32_768;
     let port = |address: &str| address.rsplit_once(':')?.1.parse::<u16>().ok();
     let (local, peer) = (port(&socket.local), port(&socket.peer));
     let all = series.looks.iter().flat_map(|look| &look.processes).flat_map(|seen| &seen.files);
@@ -92,7 +98,13 @@ fn is_accepted(series: &Series<'_>, socket: &Socket) -> bool {
     socket.is_connected()
         && (socket.protocol == "unix"
             || listened.any(|one| local.is_some() && port(&one.local) == local)
-            || (local < Some(OF_CLIENTS) && peer >= Some(OF_CLIENTS)))
+            || (local < Some(OF_CLIENTS) && peer >= Some(OF_CLIENTS))
+            || local.zip(peer).is_some_and(was_picked_by_bind))
+}
+
+/// Where Linux has picked both ports, it prefers odd ones for bind, and even ones for connect.
+fn was_picked_by_bind((local, peer): (u16, u16)) -> bool {
+    local.min(peer) >= OF_CLIENTS && local % 2 == 1 && peer % 2 == 0
 }
 
 /// It still accepts new clients.
@@ -120,7 +132,9 @@ fn listening(series: &Series<'_>) -> Option<Hit> {
         Some(socket) => format!("still listens on {}", socket.local),
         None => "still listens".to_owned(),
     };
-    let text = format!("{} got SIG{} and {how}", who(series), series.signal);
+    let got =
+        if series.heard() == Heard::Yes { format!("got SIG{} and ", series.signal) } else { String::new() };
+    let text = format!("{} {got}{how}", who(series));
     Some(hit(&causes::LISTENING, text))
 }
 

@@ -59,16 +59,24 @@ fn ignored(series: &Series<'_>) -> Option<Hit> {
         Some(parent) if parent.signals.ignored.0 & series.signal_bit != 0 => ", as its parent does",
         _ => "",
     };
-    let unasked = if series.last.asked_with.is_none() { ", and winddown has not asked it" } else { "" };
+    let unasked = if series.knows_who_was_asked() && series.last.asked_with.is_none() {
+        ", and winddown has not asked it"
+    } else {
+        ""
+    };
     Some(hit(&causes::IGNORED, format!("{} ignores SIG{}{since}{unasked}", who(series), series.signal)))
 }
 
 /// The signal is pending, and no thread takes it. While the process runs its handler, it is blocked only briefly.
 fn blocked(series: &Series<'_>) -> Option<Hit> {
+    let signal = series.signal;
+    if !series.is_pending() && !series.knows_who_was_asked() && series.keeps_what_is_sent() {
+        let text = format!("{} blocks SIG{signal} in every thread: it would stay pending", who(series));
+        return Some(hit(&causes::BLOCKED, text));
+    }
     if !series.is_pending() || !series.is_blocked() || series.runs_its_handler() {
         return None;
     }
-    let signal = series.signal;
     let main = series.main_thread().map_or(String::new(), |main| format!(": it is {}", does(series, main)));
     if series.last.files.iter().any(|file| file.target == SIGNALFD) {
         let text = format!(
@@ -94,7 +102,14 @@ fn blocked(series: &Series<'_>) -> Option<Hit> {
 fn not_signalled(series: &Series<'_>) -> Option<Hit> {
     let (signal, parent) = (series.signal, series.parent().map(name));
     let (why, remedy) = match (series.heard(), parent) {
-        (Heard::Yes, _) => return None,
+        (Heard::Yes | Heard::Unknown, _) => return None,
+        (Heard::No, _) if !series.knows_who_was_asked() => (
+            format!("was not asked: SIG{signal} would end it at once"),
+            Some(format!(
+                "ask it (kill -{signal} {}), or have its parent pass the signal on",
+                series.last.pid
+            )),
+        ),
         (Heard::Perhaps, parent) => {
             let parent = parent.unwrap_or_else(|| "its parent".to_owned());
             (
@@ -129,8 +144,9 @@ fn namespace_init(series: &Series<'_>) -> Option<Hit> {
     if !series.is_namespace_init() || series.takes() || series.is_pending() {
         return None;
     }
+    let drops = if series.knows_who_was_asked() { "dropped" } else { "would drop" };
     let text = format!(
-        "{} is PID 1 of a namespace without a handler: the kernel dropped SIG{}",
+        "{} is PID 1 of a namespace without a handler: the kernel {drops} SIG{}",
         who(series),
         series.signal
     );
