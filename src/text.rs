@@ -1,6 +1,6 @@
 //! Parts of what people read: durations, counts, untrusted text, colours.
 
-use std::fmt::Write;
+use std::borrow::Cow;
 use std::time::Duration;
 
 /// `250ms`, `16.8s`, `2m 5s`: as precise as a person who waits cares about.
@@ -64,29 +64,32 @@ pub(crate) fn and_others(count: usize) -> String {
 /// Escapes control characters: the name of a command, file or process must neither break the line nor control the
 /// terminal.
 pub(crate) fn printable(text: &str) -> String {
-    let mut printable = String::with_capacity(text.len());
-    for character in text.chars() {
-        if character.is_control() {
-            printable.extend(character.escape_default());
-        } else {
-            printable.push(character);
-        }
-    }
-    printable
+    escaped(text, |character| character.escape_default().to_string()).into_owned()
 }
 
 /// Escapes what JSON leaves as it is, and terminals act upon: DEL and the C1 control characters. Outside of strings
 /// JSON has none.
-pub(crate) fn printable_json(json: &str) -> String {
-    let mut printable = String::with_capacity(json.len());
-    for character in json.chars() {
+pub(crate) fn printable_json(json: String) -> String {
+    if let Cow::Owned(escaped) = escaped(&json, |character| format!("\\u{:04x}", u32::from(character))) {
+        return escaped;
+    }
+    json
+}
+
+/// The text with an escape for each control character; the same text if it has none.
+fn escaped(text: &str, escape: impl Fn(char) -> String) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
         if character.is_control() {
-            let _ = write!(printable, "\\u{:04x}", u32::from(character));
+            escaped.push_str(&escape(character));
         } else {
-            printable.push(character);
+            escaped.push(character);
         }
     }
-    printable
+    Cow::Owned(escaped)
 }
 
 /// The text in lines of so many columns at most, broken between words. A word that is longer has a line of its own.
@@ -188,6 +191,6 @@ mod tests {
     #[test]
     fn json_controls_no_terminal() {
         let json = serde_json::to_string("a\u{7f}\u{9b}2Jb\n").expect("a string");
-        assert_eq!(printable_json(&json), r#""a\u007f\u009b2Jb\n""#);
+        assert_eq!(printable_json(json), r#""a\u007f\u009b2Jb\n""#);
     }
 }

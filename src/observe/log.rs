@@ -188,7 +188,7 @@ impl Log {
             lost_lines: Some(self.lost).filter(|lost| *lost > 0),
         };
         // Everything in it has a form in JSON.
-        serde_json::to_string(&line).map_or_else(|_| String::new(), |line| printable_json(&line) + "\n")
+        serde_json::to_string(&line).map_or_else(|_| String::new(), |line| printable_json(line) + "\n")
     }
 
     fn write(&mut self, line: &str, tries: usize) {

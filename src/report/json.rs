@@ -111,5 +111,5 @@ pub(super) fn json(records: &[Named]) -> String {
         groups: groups(records).iter().filter_map(Sums::of).collect(),
     };
     // Nothing in it has no form in JSON.
-    printable_json(&serde_json::to_string(&report).unwrap_or_default()) + "\n"
+    printable_json(serde_json::to_string(&report).unwrap_or_default()) + "\n"
 }

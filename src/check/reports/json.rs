@@ -124,7 +124,7 @@ pub(super) fn report(results: &Results<'_>) -> String {
         times: (!seen.again.is_empty()).then(|| Times::of(seen).with_failed(results.failed_runs).figures()),
         runs: seen.runs().map(|(scenario, run)| Run::of(scenario, run, &signal)).collect(),
     };
-    let text = printable_json(&serde_json::to_string(&report).unwrap_or_default());
+    let text = printable_json(serde_json::to_string(&report).unwrap_or_default());
     format!("{text}\n")
 }
 
