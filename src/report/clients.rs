@@ -27,6 +27,7 @@ pub(crate) struct Connection {
 }
 
 /// What one client met.
+#[cfg_attr(not(feature = "check"), expect(dead_code, reason = "only check has clients"))]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Met {
     Good,

@@ -21,6 +21,7 @@ pub(crate) struct Judgement {
 }
 
 /// The better comes first.
+#[cfg_attr(not(feature = "check"), expect(dead_code, reason = "only check gives grades"))]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Grade {
     Passed,

@@ -394,7 +394,7 @@ fn whatever_changes_a_plan_is_explained() {
     assert_eq!(after, "also after 1m 30s (--stop-after)");
 }
 
-/// Options that change how a run goes, or how it ends; the others change what is message, or what the workload can use.
+/// Options that change how a run goes, or how it ends; the others change what is logged, or what the workload can use.
 #[test]
 fn no_option_that_changes_a_plan_is_left_out() {
     const OTHERS: [&str; 8] =
