@@ -29,26 +29,18 @@ trials![
     a_signal_of_the_hook_is_one_from_outside,
     winddown_killed_in_a_hook_leaves_nothing_of_it,
     winddown_killed_without_a_guard_ends_the_hook_too,
-    the_hook_after_the_end_learns_how_it_ended,
-    the_hook_after_a_kill_learns_of_it,
-    the_hook_after_the_end_comes_when_nothing_is_left,
-    a_hook_after_the_end_that_takes_too_long_is_killed,
-    a_hook_after_the_end_changes_no_status,
-    without_a_start_nothing_follows_the_end,
-    needs("bash") => ctrl_c_ends_the_hook_after_the_end,
     needs("bash") => a_key_of_the_terminal_does_not_reach_a_hook,
-    winddown_killed_in_the_hook_after_the_end_leaves_nothing_of_it,
     needs("root", "pid-namespace") => pid_1_runs_hooks_and_kills_them,
 ];
 
 /// The workload program as a hook, with these flags.
-fn program(flags: &str) -> String {
+pub(crate) fn program(flags: &str) -> String {
     format!("{} {flags}", workload_path().display())
 }
 
 /// A run that is up and has been asked by TERM.
 #[track_caller]
-fn asked(winddown: Winddown, flags: &str) -> Running {
+pub(crate) fn asked(winddown: Winddown, flags: &str) -> Running {
     let run = winddown.workload(&format!("{flags} --print up --serve")).start();
     run.wait_out("up");
     run.signal(libc::SIGTERM);
@@ -57,7 +49,7 @@ fn asked(winddown: Winddown, flags: &str) -> Running {
 
 /// The value of a fact that a hook has printed.
 #[track_caller]
-fn printed(ended: &Ended, name: &str) -> String {
+pub(crate) fn printed(ended: &Ended, name: &str) -> String {
     let lines = ended.err();
     let found = lines.iter().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     found.unwrap_or_else(|| panic!("no fact {name}\n{}", ended.dump())).to_owned()
@@ -69,7 +61,7 @@ fn count_logged(ended: &Ended, part: &str) -> usize {
 }
 
 #[track_caller]
-fn expect_logged_once(ended: &Ended, part: &str) {
+pub(crate) fn expect_logged_once(ended: &Ended, part: &str) {
     assert_eq!(count_logged(ended, part), 1, "{part}\n{}", ended.dump());
 }
 
@@ -80,7 +72,7 @@ fn pass(time: Duration, since: Instant) {
 
 /// Waits until nothing of the run is alive; panics if that takes too long.
 #[track_caller]
-fn expect_gone(run: &Running) {
+pub(crate) fn expect_gone(run: &Running) {
     let gone = holds_within(Duration::from_secs(6), || run.tag().living().is_empty());
     assert!(gone, "left behind: {:#?}\n{:#?}", run.tag().living(), run.err());
 }
@@ -411,7 +403,7 @@ fn a_signal_of_the_hook_is_one_from_outside() {
 }
 
 /// Stays in a step forever, with daemons in sessions of their own.
-const STAYS: &str = "--ignore TERM --spawn daemon-session hd [ --ignore TERM --spawn session he [ --ignore TERM --serve ] --serve ] --print hook --serve";
+pub(crate) const STAYS: &str = "--ignore TERM --spawn daemon-session hd [ --ignore TERM --spawn session he [ --ignore TERM --serve ] --serve ] --print hook --serve";
 
 fn winddown_killed_in_a_hook_leaves_nothing_of_it() {
     for outer in [true, false] {
@@ -434,114 +426,6 @@ fn winddown_killed_without_a_guard_ends_the_hook_too() {
     expect_gone(&run);
 }
 
-const SAY_END: &str = "--say env:SHUTDOWN_OUTCOME,env:SHUTDOWN_EXIT_STATUS,env:SHUTDOWN_LIMIT_MS";
-
-#[track_caller]
-fn expect_end(ended: &Ended, outcome: &str, status: i32) {
-    assert_eq!(printed(ended, "env:SHUTDOWN_OUTCOME"), outcome, "{}", ended.dump());
-    assert_eq!(printed(ended, "env:SHUTDOWN_EXIT_STATUS"), status.to_string(), "{}", ended.dump());
-    let shown = ended.code().or(ended.signal().map(|signal| signal + 128));
-    assert_eq!(shown, Some(status), "{}", ended.dump());
-}
-
-fn the_hook_after_the_end_learns_how_it_ended() {
-    guarded_or_not(|winddown| {
-        let hook = program(SAY_END);
-        let winddown = winddown.args(["-t", "20s", "--post-stop", &hook]);
-        expect_end(&asked(winddown, "--on TERM [ --exit 7 ]").wait(), "stopped", 7);
-    });
-    let hook = program(SAY_END);
-    let with = |options: &[&str]| Winddown::new().args(["--post-stop", &hook]).args(options);
-    expect_end(&with(&[]).workload("--exit 0").run(), "completed", 0);
-    expect_end(&with(&[]).workload("--exit 3").run(), "failed", 3);
-    expect_end(&with(&[]).workload("--die SEGV").run(), "crashed", 139);
-    expect_end(&with(&["--remap-exit", "3=0"]).workload("--exit 3").run(), "failed", 0);
-    expect_end(&asked(with(&[]), "--on TERM [ --exit 0 ]").wait(), "stopped", 0);
-    expect_end(&asked(with(&[]), "").wait(), "stopped", 143);
-    expect_end(&asked(with(&["--remap-exit", "143=0"]), "").wait(), "stopped", 0);
-    let limited = ["--run-limit", "600ms", "-t", "300ms"];
-    expect_end(&with(&limited).workload("--on TERM [ --exit 3 ] --serve").run(), "stopped", 124);
-    let stragglers = "--spawn session s [ --ignore TERM --serve ] --exit 4";
-    expect_end(&with(&["-t", "200ms"]).workload(stragglers).run(), "killed", 4);
-}
-
-fn the_hook_after_a_kill_learns_of_it() {
-    let hook = program(SAY_END);
-    for limit in ["200ms", "0"] {
-        let ended = asked(Winddown::new().args(["-t", limit, "--post-stop", &hook]), "--ignore TERM").wait();
-        expect_end(&ended, "killed", 137);
-    }
-}
-
-fn the_hook_after_the_end_comes_when_nothing_is_left() {
-    guarded_or_not(|winddown| {
-        let flags = "--spawn daemon-session d [ --on TERM [ --sleep 200 --print done --exit 0 ] --serve ] --on TERM [ --exit 3 ]";
-        let place = TempDir::new();
-        let pid = place.file("pid");
-        let hook = format!("sh -c 'kill -0 $(cat {pid}) 2>/dev/null && echo early; echo after'");
-        let winddown = winddown.args(["-t", "20s", "--post-stop", &hook]);
-        let run = winddown.workload(&format!("{flags} --print up --serve")).start();
-        run.wait_out("up");
-        place.write("pid", &run.fact("d pid"));
-        run.signal(libc::SIGTERM);
-        let ended = run.wait().expect_code(3).expect_nothing_left();
-        assert_eq!(ended.count_out("d done"), 1);
-        let own: Vec<String> =
-            ended.err().into_iter().filter(|line| !line.starts_with("winddown: ")).collect();
-        assert_eq!(own, ["after"], "{}", ended.dump());
-    });
-}
-
-fn a_hook_after_the_end_that_takes_too_long_is_killed() {
-    guarded_or_not(|winddown| {
-        let hook = program(STAYS);
-        let winddown = winddown.args(["-t", "20s", "--hook-limit", "400ms", "--post-stop", &hook]);
-        let started = Instant::now();
-        let ended = winddown.workload("--exit 3").run().expect_code(3).expect_nothing_left();
-        assert!(ended.duration >= Duration::from_millis(400), "{}", ended.dump());
-        assert!(started.elapsed() < Duration::from_secs(10), "{}", ended.dump());
-        expect_logged_once(&ended, "had no time left and was killed");
-    });
-}
-
-fn a_hook_after_the_end_changes_no_status() {
-    guarded_or_not(|winddown| {
-        let place = TempDir::new();
-        let file = place.file("record");
-        let winddown = winddown.args(["--record", &file, "--post-stop", "sh -c 'exit 9'"]);
-        winddown.workload("--exit 0").run().expect_code(0);
-        let record = read_json(&file);
-        assert_eq!((&record["exit_status"], &record["outcome"]), (&json!(0), &json!("completed")));
-        assert_eq!(record["hooks"][0]["exit"], json!({ "code": 9 }));
-    });
-    let ended = Winddown::new().args(["--post-stop", "true"]).workload("--die TERM").run();
-    assert_eq!(ended.signal(), Some(libc::SIGTERM), "{}", ended.dump());
-    let quiet = Winddown::new().args(["--post-stop", "true"]).workload("--exit 0").run();
-    assert!(quiet.err().is_empty(), "as silent as env: {}", quiet.dump());
-}
-
-fn without_a_start_nothing_follows_the_end() {
-    guarded_or_not(|winddown| {
-        let winddown = winddown.args(["--pre-stop", "echo hook", "--post-stop", "echo hook"]);
-        let ended = winddown.command(["no-such-command-here"]).run().expect_code(127);
-        assert_eq!(ended.err().len(), 1, "{}", ended.dump());
-    });
-}
-
-fn ctrl_c_ends_the_hook_after_the_end() {
-    in_bash(|pty, winddown| {
-        pty.line(&format!(
-            "{winddown} --hook-limit 40s --post-stop \"$WL --print hook --serve\" $WL --exit 5"
-        ));
-        pty.expect("\r\nhook");
-        let pressed = Instant::now();
-        pty.keys("\x03");
-        pty.prompt();
-        assert!(pressed.elapsed() < Duration::from_secs(15), "{}", pty.screen());
-        expect_status(pty, 5);
-    });
-}
-
 fn a_key_of_the_terminal_does_not_reach_a_hook() {
     in_bash(|pty, winddown| {
         // The typed words don't contain the text that is printed.
@@ -558,20 +442,6 @@ fn a_key_of_the_terminal_does_not_reach_a_hook() {
         assert_eq!(pty.count("fd:8 closed"), 0, "{}", pty.screen());
         expect_status(pty, 3);
     });
-}
-
-/// The process that is left may run it once more, but not for longer than it may last.
-fn winddown_killed_in_the_hook_after_the_end_leaves_nothing_of_it() {
-    for outer in [true, false] {
-        let hook = program(STAYS);
-        let run =
-            Winddown::new().args(["--hook-limit", "1s", "--post-stop", &hook]).workload("--exit 3").start();
-        run.wait_err("he pid");
-        run.wait_err("hook");
-        let pid = if outer { run.pid() } else { processes::children(run.pid())[0].pid };
-        run.tag().signal(pid, libc::SIGKILL);
-        expect_gone(&run);
-    }
 }
 
 fn pid_1_runs_hooks_and_kills_them() {

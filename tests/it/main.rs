@@ -46,6 +46,8 @@ mod pid1;
 mod plan;
 mod post_mortem;
 mod post_mortem_certain;
+mod post_mortem_looks;
+mod post_stop;
 mod queued_signals;
 mod random_runs;
 mod ready;
@@ -127,6 +129,8 @@ fn main() {
         plan::trials(),
         post_mortem::trials(),
         post_mortem_certain::trials(),
+        post_mortem_looks::trials(),
+        post_stop::trials(),
         queued_signals::trials(),
         random_runs::trials(),
         ready::trials(),
