@@ -139,8 +139,8 @@ fn goes_on_where_it_failed(place: &TempDir, job: &[&str]) {
         .expect_code(0)
         .expect_nothing_left();
     let going_on: Vec<String> = ended.out().into_iter().filter(|line| line.contains("going on")).collect();
-    assert_eq!(going_on, ["going on after 0", "going on after 4"], "{}", ended.told());
-    assert!(ended.duration >= delay, "{}", ended.told());
+    assert_eq!(going_on, ["going on after 0", "going on after 4"], "{}", ended.dump());
+    assert!(ended.duration >= delay, "{}", ended.dump());
     assert_eq!((done(place), checkpoint(place)), (CHANGES, CHANGES));
     assert_eq!(read_json(place.file("record"))["outcome"], "completed");
 }
