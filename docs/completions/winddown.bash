@@ -468,28 +468,28 @@ _winddown_check() {
                     return 0
                     ;;
                 --only)
-                    COMPREPLY=($(compgen -W "ready handler stops margin exit-status survivors ports files output zombies shell-wrap refuse-new baseline backlog in-flight stream idle-conn half-request silent-conn under-load double-term sigint ctrl-c startup pid1 kill-restart kill-orphans term-restart sighup sigquit group-vs-leader stopped worker-killed dependency-gone stdout-full stdin notify" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "ready handler stops margin exit-status survivors ports files output zombies shell-wrap refuse-new baseline backlog in-flight stream idle-conn half-request silent-conn under-load abandoned abort double-term sigint ctrl-c startup pid1 kill-restart kill-orphans term-restart sighup sigquit group-vs-leader stopped worker-killed dependency-gone stdout-full stdin notify" -- "${cur}"))
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
                     return 0
                     ;;
                 --skip)
-                    COMPREPLY=($(compgen -W "ready handler stops margin exit-status survivors ports files output zombies shell-wrap refuse-new baseline backlog in-flight stream idle-conn half-request silent-conn under-load double-term sigint ctrl-c startup pid1 kill-restart kill-orphans term-restart sighup sigquit group-vs-leader stopped worker-killed dependency-gone stdout-full stdin notify" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "ready handler stops margin exit-status survivors ports files output zombies shell-wrap refuse-new baseline backlog in-flight stream idle-conn half-request silent-conn under-load abandoned abort double-term sigint ctrl-c startup pid1 kill-restart kill-orphans term-restart sighup sigquit group-vs-leader stopped worker-killed dependency-gone stdout-full stdin notify" -- "${cur}"))
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
                     return 0
                     ;;
                 --warn)
-                    COMPREPLY=($(compgen -W "ready handler stops margin exit-status survivors ports files output zombies shell-wrap refuse-new baseline backlog in-flight stream idle-conn half-request silent-conn under-load double-term sigint ctrl-c startup pid1 kill-restart kill-orphans term-restart sighup sigquit group-vs-leader stopped worker-killed dependency-gone stdout-full stdin notify" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "ready handler stops margin exit-status survivors ports files output zombies shell-wrap refuse-new baseline backlog in-flight stream idle-conn half-request silent-conn under-load abandoned abort double-term sigint ctrl-c startup pid1 kill-restart kill-orphans term-restart sighup sigquit group-vs-leader stopped worker-killed dependency-gone stdout-full stdin notify" -- "${cur}"))
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
                     return 0
                     ;;
                 --deny)
-                    COMPREPLY=($(compgen -W "ready handler stops margin exit-status survivors ports files output zombies shell-wrap refuse-new baseline backlog in-flight stream idle-conn half-request silent-conn under-load double-term sigint ctrl-c startup pid1 kill-restart kill-orphans term-restart sighup sigquit group-vs-leader stopped worker-killed dependency-gone stdout-full stdin notify" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "ready handler stops margin exit-status survivors ports files output zombies shell-wrap refuse-new baseline backlog in-flight stream idle-conn half-request silent-conn under-load abandoned abort double-term sigint ctrl-c startup pid1 kill-restart kill-orphans term-restart sighup sigquit group-vs-leader stopped worker-killed dependency-gone stdout-full stdin notify" -- "${cur}"))
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
@@ -611,7 +611,7 @@ _winddown_check() {
                     return 0
                     ;;
                 --explain)
-                    COMPREPLY=($(compgen -W "ready handler stops margin exit-status survivors ports files output zombies shell-wrap refuse-new baseline backlog in-flight stream idle-conn half-request silent-conn under-load double-term sigint ctrl-c startup pid1 kill-restart kill-orphans term-restart sighup sigquit group-vs-leader stopped worker-killed dependency-gone stdout-full stdin notify W01 W02 W03 W04 W05 W06 W07 W08 W09 W10 W11 W12 W13 W14 W15 W16 W17 W18 W19 W20" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "ready handler stops margin exit-status survivors ports files output zombies shell-wrap refuse-new baseline backlog in-flight stream idle-conn half-request silent-conn under-load abandoned abort double-term sigint ctrl-c startup pid1 kill-restart kill-orphans term-restart sighup sigquit group-vs-leader stopped worker-killed dependency-gone stdout-full stdin notify W01 W02 W03 W04 W05 W06 W07 W08 W09 W10 W11 W12 W13 W14 W15 W16 W17 W18 W19 W20" -- "${cur}"))
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi

@@ -175,10 +175,10 @@ complete -c winddown -n '__winddown_is check' -l break -d 'For dependency-gone: 
 complete -c winddown -n '__winddown_is check' -l profile -d 'How much to test [default: quick]' -r -f -a "quick\t''
 standard\t''
 full\t''"
-complete -c winddown -n '__winddown_is check' -l only -d 'Run only these checks' -r -f -a "(__winddown_list ready handler stops margin exit-status survivors ports files output zombies shell-wrap refuse-new baseline backlog in-flight stream idle-conn half-request silent-conn under-load double-term sigint ctrl-c startup pid1 kill-restart kill-orphans term-restart sighup sigquit group-vs-leader stopped worker-killed dependency-gone stdout-full stdin notify)"
-complete -c winddown -n '__winddown_is check' -l skip -d 'Skip these checks' -r -f -a "(__winddown_list ready handler stops margin exit-status survivors ports files output zombies shell-wrap refuse-new baseline backlog in-flight stream idle-conn half-request silent-conn under-load double-term sigint ctrl-c startup pid1 kill-restart kill-orphans term-restart sighup sigquit group-vs-leader stopped worker-killed dependency-gone stdout-full stdin notify)"
-complete -c winddown -n '__winddown_is check' -l warn -d 'Make these warn where they would fail' -r -f -a "(__winddown_list ready handler stops margin exit-status survivors ports files output zombies shell-wrap refuse-new baseline backlog in-flight stream idle-conn half-request silent-conn under-load double-term sigint ctrl-c startup pid1 kill-restart kill-orphans term-restart sighup sigquit group-vs-leader stopped worker-killed dependency-gone stdout-full stdin notify)"
-complete -c winddown -n '__winddown_is check' -l deny -d 'Make these fail where they would warn' -r -f -a "(__winddown_list ready handler stops margin exit-status survivors ports files output zombies shell-wrap refuse-new baseline backlog in-flight stream idle-conn half-request silent-conn under-load double-term sigint ctrl-c startup pid1 kill-restart kill-orphans term-restart sighup sigquit group-vs-leader stopped worker-killed dependency-gone stdout-full stdin notify)"
+complete -c winddown -n '__winddown_is check' -l only -d 'Run only these checks' -r -f -a "(__winddown_list ready handler stops margin exit-status survivors ports files output zombies shell-wrap refuse-new baseline backlog in-flight stream idle-conn half-request silent-conn under-load abandoned abort double-term sigint ctrl-c startup pid1 kill-restart kill-orphans term-restart sighup sigquit group-vs-leader stopped worker-killed dependency-gone stdout-full stdin notify)"
+complete -c winddown -n '__winddown_is check' -l skip -d 'Skip these checks' -r -f -a "(__winddown_list ready handler stops margin exit-status survivors ports files output zombies shell-wrap refuse-new baseline backlog in-flight stream idle-conn half-request silent-conn under-load abandoned abort double-term sigint ctrl-c startup pid1 kill-restart kill-orphans term-restart sighup sigquit group-vs-leader stopped worker-killed dependency-gone stdout-full stdin notify)"
+complete -c winddown -n '__winddown_is check' -l warn -d 'Make these warn where they would fail' -r -f -a "(__winddown_list ready handler stops margin exit-status survivors ports files output zombies shell-wrap refuse-new baseline backlog in-flight stream idle-conn half-request silent-conn under-load abandoned abort double-term sigint ctrl-c startup pid1 kill-restart kill-orphans term-restart sighup sigquit group-vs-leader stopped worker-killed dependency-gone stdout-full stdin notify)"
+complete -c winddown -n '__winddown_is check' -l deny -d 'Make these fail where they would warn' -r -f -a "(__winddown_list ready handler stops margin exit-status survivors ports files output zombies shell-wrap refuse-new baseline backlog in-flight stream idle-conn half-request silent-conn under-load abandoned abort double-term sigint ctrl-c startup pid1 kill-restart kill-orphans term-restart sighup sigquit group-vs-leader stopped worker-killed dependency-gone stdout-full stdin notify)"
 complete -c winddown -n '__winddown_is check' -l expect-exit -d 'How the server may end, e.g. 0,143,TERM [default: 0,143,TERM]' -r -f
 complete -c winddown -n '__winddown_is check' -l allow -d 'What may be left behind: port:N, file:GLOB, proc:NAME' -r -f
 complete -c winddown -n '__winddown_is check' -l settle -d 'How long after the end something may be left [default: 500ms]' -r -f
@@ -217,6 +217,8 @@ idle-conn\t''
 half-request\t''
 silent-conn\t''
 under-load\t''
+abandoned\t''
+abort\t''
 double-term\t''
 sigint\t''
 ctrl-c\t''

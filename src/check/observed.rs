@@ -70,6 +70,10 @@ pub(super) struct Observed {
     pub(super) strip: Vec<Probe>,
     /// The connections that were held through the stop.
     pub(super) held: Vec<HeldConnection>,
+    /// How long a slow request takes while no other is under way, if it was measured.
+    pub(super) request_ms: Option<u64>,
+    /// What went on after clients had hung up, without a stop.
+    pub(super) aborted: Option<Aborted>,
     /// What the scenario lacked, if anything.
     pub(super) missing: Option<Missing>,
     /// How the next start went.
@@ -258,6 +262,26 @@ pub(super) enum HeldEnd {
     Closed,
     /// It was cut before or in the middle of an answer.
     Cut,
+    /// Its client hung up.
+    HungUp,
+}
+
+/// A request must take so long that the work for it can be seen to go on after its client has hung up.
+pub(super) const REQUEST_MS_MIN: u64 = 2000;
+
+/// What a server did for requests whose clients hung up in the middle.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(super) struct Aborted {
+    /// Connections that it had opened for them; 0 as well where it keeps such connections for later requests.
+    pub(super) opened: usize,
+    /// How many of these it still had a second after the clients had hung up.
+    pub(super) left: usize,
+    /// The CPU time that it used, in percent of one CPU: without requests, with them, and a second after.
+    pub(super) cpu_idle: u64,
+    pub(super) cpu_busy: u64,
+    pub(super) cpu_after: u64,
+    /// How long the requests would have gone on when this was seen.
+    pub(super) remaining_ms: i64,
 }
 
 /// How busy the machine was during a run.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{baseline, children, connections, inputs, left, notify, signals, start, stop, traffic};
+use super::{aborted, baseline, children, connections, inputs, left, notify, signals, start, stop, traffic};
 use crate::report::filled;
 
 pub(in crate::check) use super::baseline::BASELINE;
@@ -10,7 +10,7 @@ pub use super::check::{Check, Profile};
 pub(in crate::check) use super::left::FILES;
 
 /// The list of each file.
-static LISTS: [&[Check]; 10] = [
+static LISTS: [&[Check]; 11] = [
     start::CHECKS,
     stop::CHECKS,
     left::CHECKS,
@@ -18,6 +18,7 @@ static LISTS: [&[Check]; 10] = [
     traffic::CHECKS,
     baseline::CHECKS,
     connections::CHECKS,
+    aborted::CHECKS,
     signals::CHECKS,
     inputs::CHECKS,
     notify::CHECKS,

@@ -7,6 +7,7 @@ use check::{Case, Check, Judge, Run};
 use selection::Selection;
 use verdict::{Runs, Verdict, Word};
 
+mod aborted;
 mod baseline;
 pub mod catalogue;
 pub(super) mod check;

@@ -2,7 +2,9 @@ use super::catalogue::find;
 use super::made_up::{changed, chosen, exit, good, judged, killed, process, strip};
 use super::verdict::status;
 use super::*;
-use crate::check::observed::{HeldConnection, HeldEnd, LeftFile, Missing, Shell, Takes};
+use crate::check::observed::{
+    Aborted, HeldConnection, HeldEnd, LeftFile, Missing, Noise, REQUEST_MS_MIN, Shell, Takes,
+};
 use crate::check::options::baseline::Baseline;
 use crate::record::schema::{EndRecord, ExitRecord, FindingRecord, SentRecord};
 
@@ -315,6 +317,119 @@ fn shared_memory_that_may_be_of_others_is_no_pass() {
     assert!(verdict.summary.contains("/dev/shm/one"), "{}", verdict.summary);
 }
 
+/// A stop of this length, 100 ms after requests of a second were opened, whose clients have hung up.
+fn hung_up(stop_ms: f64) -> Observed {
+    changed(|seen| {
+        seen.held = vec![HeldConnection { opened_ms: -100, ended_ms: Some(-10), end: HeldEnd::HungUp }];
+        let record = seen.record.as_mut().expect("a record");
+        record.phases[1].at_ms = 1000.0 + stop_ms;
+        record.ends[0].at_ms = 1000.0 + stop_ms;
+    })
+}
+
+#[test]
+fn waiting_for_those_who_have_gone_is_measured_against_an_idle_stop() {
+    let check = find("abandoned").expect("a check");
+    let word = |words: &[&str], quiet: Option<Observed>, stop_ms: f64| {
+        let others = quiet.map(|quiet| (Scenario::Quiet, quiet)).into_iter();
+        let others = others.chain([(Scenario::Abandoned, hung_up(stop_ms))]).collect();
+        verdict(check, words, &AllRuns { plain: good(), others, ..AllRuns::default() }).word()
+    };
+    let idle = |stop_ms: f64, request_ms: u64| {
+        let quiet = changed(|seen| {
+            seen.request_ms = Some(request_ms);
+            seen.record.as_mut().expect("a record").phases[1].at_ms = 1000.0 + stop_ms;
+        });
+        Some(quiet)
+    };
+    let standard = ["--profile", "standard", "--slow", "/slow"];
+    let denied = ["--profile", "standard", "--slow", "/slow", "--deny", "abandoned"];
+    for (idle_ms, request_ms, stop_ms, expected) in [
+        (100.0, 1000, 110.0, Word::Pass),
+        (100.0, 1000, 549.0, Word::Pass),
+        (100.0, 1000, 550.0, Word::Warn),
+        (100.0, 1000, 1000.0, Word::Warn),
+        (899.0, 1000, 1000.0, Word::Pass),
+        (900.0, 1000, 1000.0, Word::Inconclusive),
+        (3000.0, 1000, 3000.0, Word::Inconclusive),
+        (10.0, 499, 600.0, Word::Skip),
+        (10.0, 500, 600.0, Word::Warn),
+    ] {
+        let told = (idle_ms, request_ms, stop_ms);
+        assert_eq!(word(&standard, idle(idle_ms, request_ms), stop_ms), expected, "{told:?}");
+        let denied = word(&denied, idle(idle_ms, request_ms), stop_ms);
+        assert_eq!(denied == Word::Fail, expected == Word::Warn, "{told:?}");
+    }
+    // What a busy machine may have added does not count.
+    let starved = |seen: Observed, waited_ms| {
+        let noise = Noise { waited_ms, ..seen.noise };
+        Observed { noise, ..seen }
+    };
+    for (idle_ms, idle_waited_ms, waited_ms, expected) in [
+        (500.0, 0, 0, Word::Pass),
+        (500.0, 300, 0, Word::Inconclusive),
+        (100.0, 0, 350, Word::Warn),
+        (100.0, 0, 351, Word::Inconclusive),
+    ] {
+        let quiet = starved(idle(idle_ms, 1000).expect("a run"), idle_waited_ms);
+        let others =
+            vec![(Scenario::Quiet, quiet), (Scenario::Abandoned, starved(hung_up(900.0), waited_ms))];
+        let all = AllRuns { plain: good(), others, ..AllRuns::default() };
+        assert_eq!(verdict(check, &standard, &all).word(), expected, "{idle_waited_ms} {waited_ms}");
+    }
+    let late = changed(|seen| {
+        seen.held = vec![HeldConnection { opened_ms: -801, ended_ms: Some(-10), end: HeldEnd::HungUp }];
+    });
+    let others = vec![(Scenario::Quiet, idle(10.0, 1000).expect("a run")), (Scenario::Abandoned, late)];
+    let all = AllRuns { plain: good(), others, ..AllRuns::default() };
+    assert_eq!(verdict(check, &standard, &all).word(), Word::Inconclusive);
+    let unmeasured = [
+        changed(|seen| seen.missing = Some(Missing::Inconclusive("cut".to_owned()))),
+        changed(killed),
+        changed(|seen| seen.record = None),
+        changed(|seen| seen.record.as_mut().expect("a record").stop = None),
+        good(),
+    ];
+    for quiet in unmeasured.map(Some).into_iter().chain([None]) {
+        assert_eq!(word(&standard, quiet, 1000.0), Word::Inconclusive);
+    }
+}
+
+/// What went on after clients of long requests have hung up: with a CPU and three connections.
+fn going_on(change: impl FnOnce(&mut Aborted)) -> Observed {
+    let mut aborted =
+        Aborted { opened: 3, left: 3, cpu_idle: 2, cpu_busy: 102, cpu_after: 100, remaining_ms: 500 };
+    change(&mut aborted);
+    changed(|seen| (seen.request_ms, seen.aborted) = (Some(REQUEST_MS_MIN), Some(aborted)))
+}
+
+#[test]
+fn work_for_those_who_have_gone_is_seen_by_connections_or_by_the_cpu() {
+    let check = find("abort").expect("a check");
+    let word = |seen: Observed| {
+        let all = AllRuns { plain: good(), others: vec![(Scenario::Abort, seen)], ..AllRuns::default() };
+        verdict(check, &["--profile", "full", "--slow", "/slow"], &all).word()
+    };
+    let seen = |opened, left, cpu_busy, cpu_after| {
+        going_on(|aborted| *aborted = Aborted { opened, left, cpu_busy, cpu_after, ..*aborted })
+    };
+    for (opened, left, cpu_busy, cpu_after, expected) in [
+        (3, 0, 2, 2, Word::Pass),
+        (3, 1, 2, 2, Word::Warn),
+        (0, 0, 102, 27, Word::Pass),
+        (0, 0, 102, 28, Word::Warn),
+        (3, 0, 102, 100, Word::Warn),
+        (0, 0, 21, 21, Word::Skip),
+        (0, 0, 22, 22, Word::Warn),
+    ] {
+        assert_eq!(word(seen(opened, left, cpu_busy, cpu_after)), expected);
+    }
+    assert_eq!(word(going_on(|aborted| aborted.remaining_ms = 0)), Word::Inconclusive);
+    assert_eq!(word(good()), Word::Inconclusive);
+    let short = changed(|seen| seen.request_ms = Some(REQUEST_MS_MIN - 1));
+    assert_eq!(word(short), Word::Skip);
+}
+
 /// Servers that do something wrong, each in another way.
 fn bad_runs() -> Vec<Observed> {
     let with = |change: fn(&mut Observed, &mut Record)| {
@@ -354,6 +469,8 @@ fn bad_runs() -> Vec<Observed> {
         }),
         changed(killed),
         changed(|seen| seen.held = vec![held(HeldEnd::Cut)]),
+        hung_up(1000.0),
+        going_on(|_| ()),
     ];
     runs.extend([Takes::Ignored, Takes::Blocked, Takes::Default, Takes::Dropped].map(takes));
     runs.extend(
@@ -373,7 +490,10 @@ fn every_failure_has_a_remedy() {
     for bad in bad_runs().into_iter().chain([slow]) {
         let all = |plain: &Observed, other: &Observed| AllRuns {
             plain: plain.clone(),
-            others: catalogue::checks().map(|check| (check.scenario, other.clone())).collect(),
+            others: catalogue::checks()
+                .map(|check| (check.scenario, other.clone()))
+                .chain([(Scenario::Quiet, changed(|seen| seen.request_ms = Some(1000)))])
+                .collect(),
             ..AllRuns::default()
         };
         let options = Options { baseline: Some(baseline.clone()), ..options.clone() };

@@ -5,7 +5,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Empty};
+use hyper::Request;
+use hyper::body::Bytes;
 use hyper::client::conn::http1::handshake;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -18,7 +20,7 @@ use crate::check::time::now_ms;
 use crate::os::clock::Clock;
 use crate::os::inspect;
 use crate::ready::duplex::Duplex;
-use crate::ready::http::{Connected, Url};
+use crate::ready::http::{Client, Connected, Url};
 use crate::ready::place::Place;
 
 /// How many requests are held.
@@ -29,16 +31,33 @@ const PATIENCE: Duration = Duration::from_millis(500);
 const REST: Duration = Duration::from_millis(500);
 const PAUSE: Duration = Duration::from_millis(10);
 /// Why a path leads to no address.
-const NOWHERE: Missing = Missing::Skip("the server listens nowhere");
+pub(in crate::check) const NOWHERE: Missing = Missing::Skip("the server listens nowhere");
 
-/// A task for each held connection, which returns when and how it ended.
-pub(in crate::check) struct Holding(Vec<One>);
+/// The connections that are held.
+#[derive(Default)]
+pub(in crate::check) struct Holding {
+    held: Vec<One>,
+    /// Those that were not under way at the server.
+    queued: Vec<One>,
+}
 
 struct One {
+    /// Returns when and how it ended.
     task: JoinHandle<(u64, HeldEnd)>,
+    /// That which has the socket of a request.
+    connection: Option<JoinHandle<()>>,
     opened_at_ms: u64,
     /// Our own address of the connection; none if it has had its answer, or is no TCP connection.
     from: Option<SocketAddr>,
+}
+
+/// How a client hangs up.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum HangUp {
+    /// By a close.
+    Fin,
+    /// By a reset.
+    Rst,
 }
 
 /// What to hold, and where.
@@ -53,7 +72,7 @@ pub(in crate::check) struct Wanted<'a> {
 impl Holding {
     /// Opens what the scenario needs.
     pub(in crate::check) async fn open(wanted: &Wanted<'_>, clock: Clock) -> Result<Self, Missing> {
-        let mut holding = Self(Vec::new());
+        let mut holding = Self::default();
         let broken =
             |_| Missing::Inconclusive("the connection could not be opened before the signal".to_owned());
         match wanted.holds {
@@ -68,7 +87,7 @@ impl Holding {
             }
             Holds::Stream => {
                 let url = wanted.stream.ok_or(NOWHERE)?;
-                holding.request(url, clock).await.map_err(broken)?;
+                holding.request(url, HangUp::Fin, clock).await.map_err(broken)?;
             }
             Holds::Idle => {
                 let url = wanted.http.ok_or(Missing::Skip("the server speaks no HTTP"))?;
@@ -91,29 +110,27 @@ impl Holding {
     }
 
     async fn requests(&mut self, url: &Url, clock: Clock) -> io::Result<()> {
-        for _ in 0..REQUESTS {
-            self.request(url, clock).await?;
+        for number in 0..REQUESTS {
+            let how = if number % 2 == 0 { HangUp::Fin } else { HangUp::Rst };
+            self.request(url, how, clock).await?;
         }
         Ok(())
     }
 
-    async fn request(&mut self, url: &Url, clock: Clock) -> io::Result<()> {
+    async fn request(&mut self, url: &Url, how: HangUp, clock: Clock) -> io::Result<()> {
         let Connected { stream, ends } = url.connect().await?;
-        let (mut client, connection) = handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
-        tokio::spawn(connection);
+        if how == HangUp::Rst {
+            stream.cut_on_close();
+        }
+        let (client, connection) = handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+        let connection = tokio::spawn(async move { drop(connection.await) });
         let request = url.request(false);
         let task = tokio::spawn(async move {
-            let answer = client.send_request(request).await;
-            let end = match answer {
-                Ok(answer) => {
-                    let status = answer.status().as_u16();
-                    answer.into_body().collect().await.map_or(HeldEnd::Cut, |_| HeldEnd::Answered(status))
-                }
-                Err(_) => HeldEnd::Cut,
-            };
+            let end = answered(client, request).await;
             (now_ms(clock), end)
         });
-        self.0.push(One { task, opened_at_ms: now_ms(clock), from: ends.map(|(from, _)| from) });
+        let from = ends.map(|(from, _)| from);
+        self.held.push(One { task, connection: Some(connection), opened_at_ms: now_ms(clock), from });
         Ok(())
     }
 
@@ -128,7 +145,7 @@ impl Holding {
             drop(client);
             (now_ms(clock), HeldEnd::Closed)
         });
-        self.0.push(One { task, opened_at_ms: now_ms(clock), from: None });
+        self.held.push(One { task, connection: None, opened_at_ms: now_ms(clock), from: None });
         Ok(())
     }
 
@@ -136,7 +153,8 @@ impl Holding {
         let Connected { mut stream, ends } = connected;
         stream.write_all(bytes).await?;
         let task = tokio::spawn(async move { (closed_at_ms(stream, clock).await, HeldEnd::Closed) });
-        self.0.push(One { task, opened_at_ms: now_ms(clock), from: ends.map(|(from, _)| from) });
+        let from = ends.map(|(from, _)| from);
+        self.held.push(One { task, connection: None, opened_at_ms: now_ms(clock), from });
         Ok(())
     }
 
@@ -151,16 +169,17 @@ impl Holding {
         let is_read = |one: &One, read: &HashSet<String>| {
             one.from.is_none_or(|from| read.contains(&from.to_string())) && !one.task.is_finished()
         };
-        let wanted = self.0.len();
+        let wanted = self.held.len();
         if wanted == 0 {
             return true;
         }
         loop {
             // Listed again each time: some servers start a process for each connection.
             let read = inspect::read_from(&pids());
-            let count = self.0.iter().filter(|one| is_read(one, &read)).count();
+            let count = self.held.iter().filter(|one| is_read(one, &read)).count();
             if count == wanted || clock.now() > until {
-                self.0.retain(|one| is_read(one, &read));
+                let all = std::mem::take(&mut self.held);
+                (self.held, self.queued) = all.into_iter().partition(|one| is_read(one, &read));
                 info!(count, of = wanted, "held");
                 return count > 0;
             }
@@ -168,11 +187,29 @@ impl Holding {
         }
     }
 
+    /// Has every client of a request hang up, those that wait in the kernel's queue, too.
+    pub(in crate::check) async fn hang_up(&mut self, clock: Clock) {
+        for one in self.held.iter_mut().chain(&mut self.queued) {
+            let Some(connection) = one.connection.take() else { continue };
+            connection.abort();
+            let _ = connection.await;
+            let at_ms = now_ms(clock);
+            one.task.abort();
+            one.task = tokio::spawn(async move { (at_ms, HeldEnd::HungUp) });
+        }
+        info!(count = self.held.len(), "hung up");
+    }
+
+    /// When the first of them was opened.
+    pub(in crate::check) fn first_opened_at_ms(&self) -> Option<u64> {
+        self.held.iter().map(|one| one.opened_at_ms).min()
+    }
+
     /// How each connection ended, once the server has.
     pub(in crate::check) async fn finish(self, signal_at_ms: u64) -> Vec<HeldConnection> {
         let from_signal = |at_ms: u64| at_ms.cast_signed().saturating_sub(signal_at_ms.cast_signed());
         let mut held = Vec::new();
-        for One { task, opened_at_ms, .. } in self.0 {
+        for One { task, opened_at_ms, .. } in self.held {
             let opened_ms = from_signal(opened_at_ms);
             held.push(match tokio::time::timeout(REST, task).await {
                 Ok(Ok((at_ms, end))) => HeldConnection { opened_ms, ended_ms: Some(from_signal(at_ms)), end },
@@ -181,6 +218,20 @@ impl Holding {
         }
         held
     }
+}
+
+/// Sends a request on a connection of its own, and waits for the end of the answer.
+pub(in crate::check) async fn ask_whole(url: &Url) -> HeldEnd {
+    match url.client().await {
+        Ok(client) => answered(client, url.request(false)).await,
+        Err(_) => HeldEnd::Cut,
+    }
+}
+
+async fn answered(mut client: Client, request: Request<Empty<Bytes>>) -> HeldEnd {
+    let Ok(answer) = client.send_request(request).await else { return HeldEnd::Cut };
+    let status = answer.status().as_u16();
+    answer.into_body().collect().await.map_or(HeldEnd::Cut, |_| HeldEnd::Answered(status))
 }
 
 /// Reads until the other end closes.

@@ -7,7 +7,7 @@ use crate::check::checks::several::{Figures, Times};
 use crate::check::checks::strip;
 use crate::check::checks::verdict::{Detail, Runs, Verdict, overall};
 use crate::check::observed::{
-    HeldConnection, HeldEnd, LeftFile, Observed, ProbeOutcome, ProcessRecord, Readiness,
+    Aborted, HeldConnection, HeldEnd, LeftFile, Observed, ProbeOutcome, ProcessRecord, Readiness,
 };
 use crate::check::runs::scenario::Scenario;
 use crate::check::time::ms;
@@ -66,6 +66,9 @@ struct Run<'a> {
     probes: Option<String>,
     probe_counts: Option<Counts>,
     held: Vec<Connection>,
+    /// How long a slow request takes.
+    request_ms: Option<u64>,
+    aborted: Option<Aborted>,
     left: Left<'a>,
     /// Files that check has removed.
     put_away: Vec<File<'a>>,
@@ -168,6 +171,8 @@ impl<'a> Run<'a> {
             probes: has_probes.then(|| strip(seen, signal)),
             probe_counts: has_probes.then(|| Counts::of(seen)),
             held: seen.held.iter().map(Connection::from).collect(),
+            request_ms: seen.request_ms,
+            aborted: seen.aborted,
             left: Left {
                 processes: &seen.left.processes,
                 listeners: seen.left.listeners.iter().map(|listener| listener.address.as_str()).collect(),
@@ -206,6 +211,7 @@ impl From<&HeldConnection> for Connection {
             HeldEnd::Closed if held.ended_ms.is_none() => ("open", None),
             HeldEnd::Closed => ("closed", None),
             HeldEnd::Cut => ("cut", None),
+            HeldEnd::HungUp => ("hung-up", None),
         };
         Self { opened_ms: held.opened_ms, ended_ms: held.ended_ms, end, status }
     }

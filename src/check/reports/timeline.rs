@@ -115,6 +115,7 @@ const fn ended_well(held: &HeldConnection) -> bool {
     match held.end {
         HeldEnd::Answered(status) => status < 500,
         HeldEnd::Closed => held.ended_ms.is_some(),
+        HeldEnd::HungUp => true,
         HeldEnd::Cut => false,
     }
 }
@@ -124,5 +125,6 @@ fn ended(held: &HeldConnection) -> String {
         HeldEnd::Answered(status) => format!("answered: {status}"),
         HeldEnd::Closed => "closed".to_owned(),
         HeldEnd::Cut => "cut".to_owned(),
+        HeldEnd::HungUp => "the client hung up".to_owned(),
     }
 }

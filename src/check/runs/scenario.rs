@@ -9,6 +9,12 @@ pub(in crate::check) enum Scenario {
     Plain,
     /// With requests under way.
     Requests,
+    /// Without any connection, once it has answered a slow request.
+    Quiet,
+    /// With requests under way whose clients have hung up.
+    Abandoned,
+    /// Some time after the clients of requests under way have hung up.
+    Abort,
     /// With an answer that does not end.
     Stream,
     /// With a connection that has had its answer.
@@ -134,12 +140,13 @@ struct Properties {
     signal: Option<Signal>,
     needs: Option<Need>,
     variants: Variants,
+    compared_with: Option<Scenario>,
 }
 
 /// One stop of a ready server, without connections.
 const fn usual(name: &'static str, about: &'static str) -> Properties {
     let (holds, ask, signal, needs, variants) = (Holds::Nothing, Ask::Winddown, None, None, Variants::One);
-    Properties { name, about, holds, ask, signal, needs, variants }
+    Properties { name, about, holds, ask, signal, needs, variants, compared_with: None }
 }
 
 impl Properties {
@@ -162,6 +169,10 @@ impl Properties {
     const fn in_runs(self, variants: Variants) -> Self {
         Self { variants, ..self }
     }
+
+    const fn compared_with(self, scenario: Scenario) -> Self {
+        Self { compared_with: Some(scenario), ..self }
+    }
 }
 
 impl Scenario {
@@ -169,6 +180,18 @@ impl Scenario {
         match self {
             Self::Plain => usual("plain", "one stop, with probes through it"),
             Self::Requests => usual("requests", "stopped with requests under way")
+                .holding(Holds::Requests)
+                .needing(Need::Slow),
+            Self::Quiet => {
+                usual("quiet", "stopped without any connection, after a slow request").needing(Need::Slow)
+            }
+            Self::Abandoned => {
+                usual("abandoned", "stopped when the clients of requests under way had hung up")
+                    .holding(Holds::Requests)
+                    .needing(Need::Slow)
+                    .compared_with(Self::Quiet)
+            }
+            Self::Abort => usual("abort", "watched when the clients of requests under way had hung up")
                 .holding(Holds::Requests)
                 .needing(Need::Slow),
             Self::Stream => usual("stream", "stopped with an endless answer under way")
@@ -250,20 +273,30 @@ impl Scenario {
         self.properties().variants
     }
 
+    /// The one with which it is compared, beside the plain stop.
+    pub(in crate::check) const fn compared_with(self) -> Option<Self> {
+        self.properties().compared_with
+    }
+
     /// Whether requests are held, if there is a slow one.
     pub(in crate::check) const fn holds_requests(self) -> bool {
         matches!(self.holds(), Holds::Requests | Holds::RequestsIfAny)
     }
 
     /// How long it may last, as a rank: connections hold up many a server until its limit, two starts take longer than
-    /// one, and where nothing is waited for it is soon over.
+    /// one, as does a request that is measured, and where nothing is waited for it is soon over.
     pub(in crate::check) const fn length(self) -> u8 {
         match self {
             Self::Startup | Self::Kill => 0,
-            Self::KillRestart | Self::TermRestart => 2,
+            Self::KillRestart | Self::TermRestart | Self::Quiet => 2,
             _ if matches!(self.holds(), Holds::Nothing | Holds::RequestsIfAny) => 1,
             _ => 3,
         }
+    }
+
+    /// Whether one slow request is measured first.
+    pub(in crate::check) const fn measures(self) -> bool {
+        matches!(self, Self::Quiet | Self::Abort)
     }
 
     /// Whether it needs to know if HTTP is spoken.
@@ -273,6 +306,9 @@ impl Scenario {
 
     /// Whether it connects to the server in any way.
     pub(in crate::check) const fn connects(self) -> bool {
-        self.holds_requests() || self.asks() || matches!(self, Self::Stream | Self::Silent | Self::Drive)
+        self.holds_requests()
+            || self.measures()
+            || self.asks()
+            || matches!(self, Self::Stream | Self::Silent | Self::Drive)
     }
 }

@@ -98,9 +98,10 @@ impl Alone<'_> {
 /// What the checks need beside the plain stop.
 fn scenarios(selection: &Selection) -> Vec<Scenario> {
     let mut scenarios: Vec<Scenario> = Vec::new();
-    for check in selection.checks.iter().filter(|check| check.scenario != Scenario::Plain) {
-        if !scenarios.contains(&check.scenario) {
-            scenarios.push(check.scenario);
+    let wanted = selection.checks.iter().map(|check| check.scenario);
+    for scenario in wanted.flat_map(|scenario| scenario.compared_with().into_iter().chain([scenario])) {
+        if scenario != Scenario::Plain && !scenarios.contains(&scenario) {
+            scenarios.push(scenario);
         }
     }
     scenarios

@@ -1,10 +1,11 @@
 //! What can be seen, from outside, of a workload under a winddown that check has started.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 
+use super::clock;
 use super::listening::{socket_inodes, targets};
 use super::process::descendants;
 use super::process::foreign::Foreign;
@@ -12,6 +13,7 @@ use super::process::procfs::{self, Directory, Stat, Status};
 use super::process::subprocess::Handle;
 use super::snapshot::sockets;
 use crate::lifecycle::signal::{Signal, SignalSet};
+use crate::postmortem::look::Socket;
 
 /// At most this many mappings of a process are read.
 const MAPS_MAX: usize = 100_000;
@@ -65,6 +67,28 @@ pub(crate) fn read_from(pids: &[i32]) -> HashSet<String> {
         .filter(|socket| socket.state == "established" && socket.unread == 0)
         .map(|socket| socket.peer)
         .collect()
+}
+
+/// The connections that these processes have opened themselves, by inode: none at a port or path where they listen.
+pub(crate) fn opened_connections(pids: &[i32]) -> HashSet<u64> {
+    const OPEN: [&str; 3] = ["established", "syn-sent", "syn-received"];
+    let found = sockets::find(&socket_inodes(pids), &|| true).sockets;
+    // An address that ends in its port; the path of a unix socket, empty where it was not bound.
+    let place = |socket: &Socket| match socket.protocol.as_str() {
+        "tcp" => socket.local.rsplit(':').next().unwrap_or_default().to_owned(),
+        _ => socket.local.clone(),
+    };
+    let listening: HashSet<String> =
+        found.values().filter(|socket| socket.state == "listen").map(place).collect();
+    let is_opened =
+        |socket: &Socket| OPEN.contains(&socket.state.as_str()) && !listening.contains(&place(socket));
+    found.iter().filter(|(_, socket)| is_opened(socket)).map(|(inode, _)| *inode).collect()
+}
+
+/// The CPU time that each of these processes has used, in milliseconds.
+pub(crate) fn cpu_ms(pids: &[i32]) -> HashMap<i32, u64> {
+    let used = pids.iter().filter_map(|pid| Some((*pid, clock::ticks_as_ms(stat(*pid)?.cpu_ticks))));
+    used.collect()
 }
 
 /// The named files that these processes have open.

@@ -8,6 +8,7 @@ use crate::support::running::Ended;
 use crate::support::snapshot::expect_without_times;
 use crate::support::trial::Test;
 
+mod aborted;
 mod archive;
 mod command_line;
 mod config;
@@ -27,6 +28,7 @@ mod verbose;
 /// The tests of all files. On a busy machine the verdicts may differ.
 pub(crate) fn trials() -> Vec<Test> {
     [
+        aborted::trials(),
         archive::trials(),
         command_line::trials(),
         config::trials(),

@@ -2,6 +2,7 @@
 
 import mmap
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -31,7 +32,15 @@ class Handler(BaseHTTPRequestHandler):
 
     def answer(self):
         if self.path in ("/slow", "/report"):
-            time.sleep(1)
+            if not self.works_for(1):
+                return
+        if self.path == "/work":
+            for _ in range(50):
+                burn_until = time.monotonic() + 0.025
+                while time.monotonic() < burn_until:
+                    pass
+                if not self.works_for(0.025):
+                    return
         if self.path == "/stream":
             self.send_response(200)
             self.send_header("Transfer-Encoding", "chunked")
@@ -45,6 +54,21 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", "3")
         self.end_headers()
         self.wfile.write(b"hi\n")
+
+    def works_for(self, seconds):
+        """Whether the client is still there; only one mode looks."""
+        if mode != "drains":
+            time.sleep(seconds)
+            return True
+        if not select.select([self.connection], [], [], seconds)[0]:
+            return True
+        try:
+            self.connection.recv(1)
+            print("the client has hung up: FIN", flush=True)
+        except ConnectionResetError:
+            print("the client has hung up: RST", flush=True)
+        self.close_connection = True
+        return False
 
     def log_message(self, *_):
         pass

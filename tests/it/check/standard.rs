@@ -174,14 +174,18 @@ fn a_good_server_passes_the_profile() {
 }
 
 fn without_what_they_need_they_are_skipped() {
-    let skipped = "in-flight,stream,under-load";
+    let skipped = "in-flight,stream,under-load,abandoned";
     let others = "backlog,idle-conn,half-request,silent-conn,double-term,sigint,ctrl-c,startup,pid1,kill-restart,kill-orphans";
     let ended = check(&format!("--profile standard --skip {others}"), &server("good")).expect_code(0);
     skipped.split(',').for_each(|id| expect(&ended, "skip", id));
     // Unless they were named.
-    for (id, option) in
-        [("in-flight", "--slow URL"), ("stream", "--stream URL"), ("under-load", "--drive COMMAND")]
-    {
+    for (id, option) in [
+        ("in-flight", "--slow URL"),
+        ("stream", "--stream URL"),
+        ("under-load", "--drive COMMAND"),
+        ("abandoned", "--slow URL"),
+        ("abort", "--slow URL"),
+    ] {
         let ended = check(&format!("--only {id}"), &server("good")).expect_code(125);
         assert_eq!(ended.err(), [format!("winddown: check: '--only {id}' needs {option}")]);
     }

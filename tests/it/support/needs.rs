@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 /// Why a need is not met: `root`, `docker` (an engine that answers), `pid-namespace`, `sdnotify` (a package of
-/// Debian's Python), `hypercorn`, `junit-schema` and `dotnetcore2` (from `PyPI`), `recycled-pid` (of the kernel), or the name of a
+/// Debian's Python), `hypercorn`, `junit-schema`, `dotnetcore2` and `openssl-1.1` (from `PyPI`), `recycled-pid` (of the kernel), or the name of a
 /// program.
 pub(crate) fn missing(need: &str) -> Option<String> {
     static DOCKER: OnceLock<bool> = OnceLock::new();
@@ -22,7 +22,8 @@ pub(crate) fn missing(need: &str) -> Option<String> {
         "core-file" => std::fs::read_to_string("/proc/sys/kernel/core_pattern")
             .is_ok_and(|pattern| !pattern.starts_with(['|', '/']) && pattern.contains("core")),
         "hypercorn" => from_pypi("hypercorn").is_some(),
-        "junit-schema" => from_pypi("junit-10.xsd").is_some(),
+        // A package that brings it along.
+        "openssl-1.1" => from_pypi("psycopg2_binary.libs").is_some(),
         "dotnetcore2" => from_pypi("dotnetcore2").is_some(),
         "sdnotify" => works(&["/usr/bin/python3", "-c", "import sdnotify"]),
         _ => program(need).is_some(),
@@ -33,7 +34,7 @@ pub(crate) fn missing(need: &str) -> Option<String> {
         "core-file" => "needs cores in the working directory (/proc/sys/kernel/core_pattern)".to_owned(),
         "docker" => "needs a Docker engine".to_owned(),
         "pid-namespace" => "needs the right to make a PID namespace".to_owned(),
-        "hypercorn" | "junit-schema" | "dotnetcore2" => {
+        "hypercorn" | "junit-schema" | "dotnetcore2" | "openssl-1.1" => {
             format!("needs {need} in the directory that WINDDOWN_TEST_PYPI names (.ci/run fetches it)")
         }
         _ => format!("needs {need}, which is not installed"),

@@ -95,21 +95,31 @@ impl ActiveRun<'_> {
         self.own(url.place.clone()).await.map(|place| Some(url.at(place)))
     }
 
-    /// Opens the connections that the scenario holds, and notes what is missing for that.
+    /// Has clients do what the scenario wants before the signal, and notes what is missing for that. Returns the
+    /// connections that they hold.
     pub(super) async fn hold(&mut self, doors: &Doors, inner: i32) -> Option<Holding> {
-        match self.open(doors).await {
-            Ok(mut holding) => {
-                if !holding.keep_under_way(|| super::pids(inner), self.clock).await {
-                    let missing = "nothing was under way at the signal".to_owned();
-                    self.observed.missing = Some(Missing::Inconclusive(missing));
-                }
-                Some(holding)
-            }
-            Err(missing) => {
-                self.observed.missing = Some(missing);
-                None
-            }
+        let holding = match self.scenario {
+            Scenario::Quiet => self.measure(doors).await.map(|()| Holding::default()),
+            Scenario::Abandoned => self.abandon(doors, inner).await,
+            Scenario::Abort => self.abort(doors, inner).await,
+            _ => self.under_way(doors, inner).await,
+        };
+        holding.map_err(|missing| self.observed.missing = Some(missing)).ok()
+    }
+
+    /// Opens the connections that the scenario holds.
+    pub(super) async fn under_way(&self, doors: &Doors, inner: i32) -> Result<Holding, Missing> {
+        let mut holding = self.open(doors).await?;
+        if holding.keep_under_way(|| super::pids(inner), self.clock).await {
+            return Ok(holding);
         }
+        Err(Missing::Inconclusive("nothing was under way at the signal".to_owned()))
+    }
+
+    /// Where the slow request goes.
+    pub(super) async fn slow(&self, doors: &Doors) -> Result<Option<Url>, Missing> {
+        let Some(resource) = &self.options.slow else { return Ok(None) };
+        self.url(resource, doors.place.as_ref()).await.map_err(Missing::Inconclusive)
     }
 
     async fn open(&self, doors: &Doors) -> Result<Holding, Missing> {
@@ -117,15 +127,13 @@ impl ActiveRun<'_> {
         if let Some(why) = self.observed.unproved.as_ref().filter(|_| is_anybodys) {
             return Err(Missing::Inconclusive(why.clone()));
         }
-        let (mut slow, mut stream) = (None, None);
-        for (resource, is_held, url) in [
-            (&self.options.slow, self.scenario.holds_requests(), &mut slow),
-            (&self.options.stream, self.scenario == Scenario::Stream, &mut stream),
-        ] {
-            if let Some(resource) = resource.as_ref().filter(|_| is_held) {
-                *url = self.url(resource, doors.place.as_ref()).await.map_err(Missing::Inconclusive)?;
+        let slow = if self.scenario.holds_requests() { self.slow(doors).await? } else { None };
+        let stream = match self.options.stream.as_ref().filter(|_| self.scenario == Scenario::Stream) {
+            Some(resource) => {
+                self.url(resource, doors.place.as_ref()).await.map_err(Missing::Inconclusive)?
             }
-        }
+            None => None,
+        };
         let wanted = Wanted {
             holds: self.scenario.holds(),
             place: doors.place.as_ref(),

@@ -44,6 +44,7 @@ const LOOK_PAUSE: Duration = Duration::from_millis(5);
 const OUTPUT_PATIENCE: Duration = Duration::from_secs(1);
 const LAST_LINES: usize = 20;
 
+mod aborted;
 mod ask;
 mod doors;
 
