@@ -148,6 +148,16 @@ pub struct Call {
     pub arguments: [Hex; 6],
 }
 
+/// How long a call waits at most.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum TimeOut {
+    Ms(u64),
+    /// It waits without a limit.
+    Never,
+    /// The arguments don't say it.
+    Unseen,
+}
+
 impl Call {
     /// Whether it is the same call with the same first argument. Registers beyond a call's arguments hold
     /// arbitrary values.
@@ -155,18 +165,18 @@ impl Call {
         self.name == other.name && self.arguments[0] == other.arguments[0]
     }
 
-    /// For how many milliseconds it waits at most, if its arguments say so: `Some(None)` if it has no limit. Of ppoll,
-    /// select and the like they only say where the limit stands.
-    pub(crate) fn time_out(&self) -> Option<Option<u64>> {
+    /// For how long it waits at most, as far as its arguments say so. Those of ppoll, select and the like only say where
+    /// the limit stands.
+    pub(crate) fn time_out(&self) -> TimeOut {
         let at = match self.name.as_str() {
             "poll" => 2,
             "epoll_wait" | "epoll_pwait" => 3,
-            _ => return None,
+            _ => return TimeOut::Unseen,
         };
         // A number of 32 bits with a sign, in the low half of its register.
         let bytes = self.arguments[at].0.to_le_bytes();
         let ms = i32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
-        Some(u64::try_from(ms).ok())
+        u64::try_from(ms).map_or(TimeOut::Never, TimeOut::Ms)
     }
 
     /// The descriptor that it waits on, if the call takes one.

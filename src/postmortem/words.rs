@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::heard::Heard;
-use super::look::{Call, File, Holder, Look, SeenProcess, Socket, Thread, Timer};
+use super::look::{Call, File, Holder, Look, SeenProcess, Socket, Thread, TimeOut, Timer};
 use super::series::Series;
 use super::threads::LOOPS;
 use crate::text::{counted, short};
@@ -76,9 +76,9 @@ pub(super) fn call(call: &Call, files: &[File]) -> String {
         }
         (Some(file), _, _) => format!("{name} on {}", target(file)),
         (None, Some(number), _) => format!("{name} on descriptor {number}"),
-        (None, None, Some(Some(ms))) => format!("{name} (time-out {})", time(ms)),
-        (None, None, Some(None)) => format!("{name} (no time-out)"),
-        (None, None, None) => name.clone(),
+        (None, None, TimeOut::Ms(ms)) => format!("{name} (time-out {})", time(ms)),
+        (None, None, TimeOut::Never) => format!("{name} (no time-out)"),
+        (None, None, TimeOut::Unseen) => name.clone(),
     }
 }
 

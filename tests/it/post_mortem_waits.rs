@@ -124,15 +124,10 @@ struct Silent {
 
 impl Silent {
     fn new() -> Self {
-        use nix::sys::socket::{
-            AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, bind, listen, socket,
-        };
-        let descriptor =
-            socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).expect("a socket");
-        bind(std::os::fd::AsRawFd::as_raw_fd(&descriptor), &SockaddrIn::new(127, 0, 0, 1, 0))
-            .expect("a port");
-        listen(&descriptor, Backlog::new(0).expect("valid")).expect("it listens");
-        let listener = TcpListener::from(descriptor);
+        use nix::sys::socket::{Backlog, listen};
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        // Once more, with the shortest queue.
+        listen(&listener, Backlog::new(0).expect("valid")).expect("it listens");
         let address = listener.local_addr().expect("bound");
         let short = std::time::Duration::from_millis(200);
         let connect = || TcpStream::connect_timeout(&address, short).ok();

@@ -2,7 +2,7 @@
 
 use super::{Hit, Rule, Strength, does, hit, who};
 use crate::postmortem::causes;
-use crate::postmortem::look::Thread;
+use crate::postmortem::look::{Call, Thread, TimeOut};
 use crate::postmortem::series::Series;
 use crate::postmortem::threads::LOOPS;
 use crate::postmortem::words;
@@ -29,17 +29,17 @@ fn nothing_but_a_timer(series: &Series<'_>) -> Option<Hit> {
     if !is_alone {
         return None;
     }
-    let limit = main.call.as_ref().and_then(|call| call.time_out()).flatten().filter(|ms| *ms > 0);
+    let has_limit = matches!(main.call.as_ref().map(Call::time_out), Some(TimeOut::Ms(1..)));
     let set = series
         .last
         .files
         .iter()
         .filter(|file| file.timer.is_some())
         .min_by_key(|file| file.timer.map(|timer| timer.left_ms));
-    let timer = match (set, limit) {
-        (Some(file), _) => format!(" ({})", words::timer(file)),
-        (None, Some(_)) => String::new(),
-        (None, None) => return None,
+    let timer = match set {
+        Some(file) => format!(" ({})", words::timer(file)),
+        None if has_limit => String::new(),
+        None => return None,
     };
     let text = format!(
         "{} has nothing left in its event loop but a timer{timer}: it is {}",
