@@ -229,6 +229,10 @@ walks![
     ready_by_either_and_more,
     ready_in_time,
     ready_with_stragglers_left,
+    start_limit_and_message,
+    start_limit_and_all,
+    start_limit_and_kill,
+    start_limit_among_others,
 ];
 
 walks![long: extensions, looks, looks_and_extensions];

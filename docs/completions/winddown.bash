@@ -25,7 +25,7 @@ _winddown_run() {
 
     case "${cmd}" in
         winddown_run)
-            opts="-t -s -v -q -h -V --grace-period --time-limit --stop-signal --to --stop --stop-delay --pre-stop --post-stop --hook-limit --kill-wait --dump-signal --on-timeout --explain-plan --run-limit --stop-after --preserve-status --leave-stragglers --straggler-grace --stop-with-parent --ready --ready-file --no-guard --retry --retry-delay --retry-reset --permanent-exit --max-crashes --stop-on --map --remap-exit --interrupted-exit --token --extend-max --notify --watchdog --log-format --verbose --quiet --record --help --version"
+            opts="-t -s -v -q -h -V --grace-period --time-limit --stop-signal --to --stop --stop-delay --pre-stop --post-stop --hook-limit --kill-wait --dump-signal --on-timeout --explain-plan --run-limit --stop-after --preserve-status --leave-stragglers --straggler-grace --stop-with-parent --ready --ready-file --start-limit --no-guard --retry --retry-delay --retry-reset --permanent-exit --max-crashes --stop-on --map --remap-exit --interrupted-exit --token --extend-max --notify --watchdog --log-format --verbose --quiet --record --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -160,6 +160,13 @@ _winddown_run() {
                     fi
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --start-limit)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
                     fi
                     return 0
                     ;;
@@ -885,7 +892,7 @@ _winddown() {
     esac
     for (( ; i < last; i++)); do
         case "$name ${words[i]}" in
-            'run -t' | 'run --time-limit' | 'run --grace-period' | 'run -s' | 'run --stop-signal' | 'run --to' | 'run --stop' | 'run --stop-delay' | 'run --pre-stop' | 'run --post-stop' | 'run --hook-limit' | 'run --kill-wait' | 'run --dump-signal' | 'run --on-timeout' | 'run --run-limit' | 'run --stop-after' | 'run --straggler-grace' | 'run --ready' | 'run --ready-file' | 'run --retry' | 'run --retry-delay' | 'run --retry-reset' | 'run --permanent-exit' | 'run --max-crashes' | 'run --stop-on' | 'run --map' | 'run --remap-exit' | 'run --interrupted-exit' | 'run --token' | 'run --extend-max' | 'run --watchdog' | 'run --log-format' | 'run --record' | 'check --config' | 'check -t' | 'check --time-limit' | 'check --grace-period' | 'check -s' | 'check --stop-signal' | 'check --to' | 'check --within' | 'check --env' | 'check --cwd' | 'check --port' | 'check --stdin' | 'check --ready' | 'check --ready-timeout' | 'check --probe' | 'check --url' | 'check --slow' | 'check --stream' | 'check --drive' | 'check --break' | 'check --profile' | 'check --only' | 'check --skip' | 'check --warn' | 'check --deny' | 'check --expect-exit' | 'check --allow' | 'check --settle' | 'check --watch' | 'check --runs' | 'check --jobs' | 'check --baseline' | 'check --save-baseline' | 'check --name' | 'check --report' | 'check --log' | 'check --record' | 'check --log-format' | 'check --explain' | 'report --html' | 'report --format' | 'report --explain' | 'token --extend')
+            'run -t' | 'run --time-limit' | 'run --grace-period' | 'run -s' | 'run --stop-signal' | 'run --to' | 'run --stop' | 'run --stop-delay' | 'run --pre-stop' | 'run --post-stop' | 'run --hook-limit' | 'run --kill-wait' | 'run --dump-signal' | 'run --on-timeout' | 'run --run-limit' | 'run --stop-after' | 'run --straggler-grace' | 'run --ready' | 'run --ready-file' | 'run --start-limit' | 'run --retry' | 'run --retry-delay' | 'run --retry-reset' | 'run --permanent-exit' | 'run --max-crashes' | 'run --stop-on' | 'run --map' | 'run --remap-exit' | 'run --interrupted-exit' | 'run --token' | 'run --extend-max' | 'run --watchdog' | 'run --log-format' | 'run --record' | 'check --config' | 'check -t' | 'check --time-limit' | 'check --grace-period' | 'check -s' | 'check --stop-signal' | 'check --to' | 'check --within' | 'check --env' | 'check --cwd' | 'check --port' | 'check --stdin' | 'check --ready' | 'check --ready-timeout' | 'check --probe' | 'check --url' | 'check --slow' | 'check --stream' | 'check --drive' | 'check --break' | 'check --profile' | 'check --only' | 'check --skip' | 'check --warn' | 'check --deny' | 'check --expect-exit' | 'check --allow' | 'check --settle' | 'check --watch' | 'check --runs' | 'check --jobs' | 'check --baseline' | 'check --save-baseline' | 'check --name' | 'check --report' | 'check --log' | 'check --record' | 'check --log-format' | 'check --explain' | 'report --html' | 'report --format' | 'report --explain' | 'token --extend')
                 ((i++))
                 ;;
             *' --')

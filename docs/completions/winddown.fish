@@ -17,7 +17,7 @@ function __winddown_command
     set -l options
     switch $words[1]
         case run
-            set options t/time-limit= grace-period= s/stop-signal= to= stop= stop-delay= pre-stop= post-stop= hook-limit= kill-wait= dump-signal= on-timeout= explain-plan run-limit= stop-after= preserve-status leave-stragglers straggler-grace= stop-with-parent ready= ready-file= no-guard retry= retry-delay= retry-reset= permanent-exit= max-crashes= stop-on= map= remap-exit= interrupted-exit= token= extend-max= notify watchdog= log-format= v/verbose q/quiet record= h/help V/version
+            set options t/time-limit= grace-period= s/stop-signal= to= stop= stop-delay= pre-stop= post-stop= hook-limit= kill-wait= dump-signal= on-timeout= explain-plan run-limit= stop-after= preserve-status leave-stragglers straggler-grace= stop-with-parent ready= ready-file= start-limit= no-guard retry= retry-delay= retry-reset= permanent-exit= max-crashes= stop-on= map= remap-exit= interrupted-exit= token= extend-max= notify watchdog= log-format= v/verbose q/quiet record= h/help V/version
         case check
             set options config= t/time-limit= grace-period= s/stop-signal= to= within= env= cwd= port= stdin= ready= ready-timeout= probe= url= slow= stream= insecure drive= break= profile= only= skip= warn= deny= strict expect-exit= allow= settle= watch= runs= jobs= until-fail baseline= save-baseline= name= report= log= record= v/verbose log-format= list explain= h/help V/version
         case '*'
@@ -98,6 +98,7 @@ complete -c winddown -n '__winddown_is run' -l straggler-grace -d 'How long what
 complete -c winddown -n '__winddown_is run' -l ready -d 'When COMMAND is ready: tcp:PORT, auto, notify, cmd:CMD and more' -r -f -a "auto\t''
 notify\t''"
 complete -c winddown -n '__winddown_is run' -l ready-file -d 'This file is there while COMMAND is ready' -r -F
+complete -c winddown -n '__winddown_is run' -l start-limit -d 'Stop COMMAND if it is not ready by then: outcome not-started' -r -f
 complete -c winddown -n '__winddown_is run' -l retry -d 'Start COMMAND again when it has failed, up to N times' -r -f
 complete -c winddown -n '__winddown_is run' -l retry-delay -d 'Wait this long before that, e.g. 10s; 4s..15m for ever longer delays [default: 1s]' -r -f
 complete -c winddown -n '__winddown_is run' -l retry-reset -d 'A try that was ready this long before it failed sets count and delay back [default: 1m]' -r -f

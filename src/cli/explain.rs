@@ -32,6 +32,12 @@ fn ready(settings: &Settings, given: &Origins) -> String {
         let (file, origin) = (file.display(), given.name("--ready-file"));
         let _ = writeln!(text, "  {file} is there from then until a stop begins ({origin})");
     }
+    if let Some(limit) = settings.plan.start_limit {
+        let most = settings.plan.extend_max;
+        let more = if most.is_zero() { String::new() } else { format!(", up to {} more", in_full(most)) };
+        let (limit, origin) = (in_full(limit), given.name("--start-limit"));
+        let _ = writeln!(text, "  stopped if it is not ready within {limit}{more} ({origin})");
+    }
     text
 }
 

@@ -191,6 +191,7 @@ fn settings(
         run_limit,
         stop_after: options.stop_after.and_then(Limit::length),
         ready: readiness,
+        start_limit: options.start_limit,
         watchdog: options.watchdog,
         extend_max: options.extend_max.unwrap_or_default(),
         kill_wait: options.stop.kill_wait.unwrap_or(Limit::Finite(DEFAULT_KILL_WAIT)),

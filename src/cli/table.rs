@@ -136,6 +136,7 @@ static GROUPS: [(&str, &[Spec]); 6] = [
         switch("stop-with-parent", "Stop when winddown's own parent ends"),
         value("ready", "WHEN", || Text::of(ready).exact().knows(ready_words).into(), "When COMMAND is ready: tcp:PORT, auto, notify, cmd:CMD and more"),
         value("ready-file", "FILE", || path(ready_file), "This file is there while COMMAND is ready"),
+        value("start-limit", "DURATION", || Text::of(share).into(), "Stop COMMAND if it is not ready by then: outcome not-started"),
         switch("no-guard", "No guard in case winddown is killed; signals to a job come twice"),
     ]),
     ("Trying again", &[

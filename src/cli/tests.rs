@@ -12,7 +12,7 @@ use super::*;
 
 /// Every option of the main job that sets something: long name, value, another value, and one that
 /// is refused. Switches have none.
-const VALUES: [(&str, &str, &str, &str); 31] = [
+const VALUES: [(&str, &str, &str, &str); 32] = [
     ("time-limit", "3s", "4s", "soon"),
     ("stop-signal", "QUIT", "HUP", "STOP"),
     ("to", "all", "main", "everyone"),
@@ -41,6 +41,7 @@ const VALUES: [(&str, &str, &str, &str); 31] = [
     ("straggler-grace", "2s", "0", "soon"),
     ("ready", "tcp:8080", "notify", "udp:53"),
     ("ready-file", "/ready", "/other", "/no/such/directory/ready"),
+    ("start-limit", "2m", "3m", "0"),
     ("log-format", "json", "text", "xml"),
     ("record", "/run.json", "/other.json", "/no/such/directory/run.json"),
     ("record", "/dev/run.json", "/run.json", "fd:"),
@@ -97,7 +98,7 @@ fn what_it_needs(long: &str) -> &'static str {
     match long {
         "hook-limit" => "--pre-stop=./drain",
         "extend-max" => "--notify",
-        "ready-file" => "--ready=auto",
+        "ready-file" | "start-limit" => "--ready=auto",
         "retry-delay" | "retry-reset" | "permanent-exit" | "max-crashes" => "--retry=3",
         "preserve-status" => "--stop-after=1h",
         _ => "--no-guard",
@@ -198,6 +199,9 @@ fn useless_options_are_refused_with_the_remedy() {
          leave one of them out";
     const PRESERVES: &str =
         "--preserve-status does nothing without --stop-after or --run-limit; leave it out";
+    const START: &str = "--start-limit does nothing without --ready, which says when COMMAND is ready";
+    const LATE_START: &str =
+        "--start-limit does nothing if --run-limit or --stop-after comes first; give a shorter one";
     const TO: &str = "--to does nothing if each step of --stop names whom it asks; leave it out";
     for (arguments, variables, expected) in [
         (
@@ -220,6 +224,8 @@ fn useless_options_are_refused_with_the_remedy() {
         (&["--to", "all", "--stop", "wait 2s, KILL"], &[], TO),
         (&["--stop-after", "1h", "--run-limit", "2h"], &[], BOTH),
         (&["--preserve-status"], &[], PRESERVES),
+        (&["--start-limit", "5s"], &[], START),
+        (&["--start-limit", "5s", "--ready", "auto", "--stop-after", "5s"], &[], LATE_START),
         (&["--token", "/x", "--record", "/x"], &[], "--record is the same file as --token; give another one"),
     ] {
         assert_eq!(error_of(&[arguments, &["true"]].concat(), variables), expected);
@@ -229,6 +235,7 @@ fn useless_options_are_refused_with_the_remedy() {
         (&["--extend-max", "5s", "--token", "/x"], &[]),
         (&["--extend-max", "5s", "--notify"], &[]),
         (&["--extend-max", "5s", "--watchdog", "5s"], &[]),
+        (&["--extend-max", "5s", "--ready", "notify", "--start-limit", "9s", "-t", "infinity"], &[]),
         (&["--extend-max", "5s"], &[SOCKET]),
         (&["--hook-limit", "1s", "--on-timeout", "./x"], &[]),
         (&["--hook-limit", "1s", "--post-stop", "./x"], &[]),

@@ -16,6 +16,7 @@ pub(super) fn refuse(
     let stop = &options.stop;
     let takes_messages = options.takes_messages() || parent_takes_messages;
     let extends = options.extend_max.is_some_and(|most| !most.is_zero());
+    let ends = options.stop_after.or(options.run_limit);
     let is_same_file = matches!((&options.token, &options.record), (Some(token), Some(Destination::File(file))) if token == file);
     let useless = [
         (options.quiet && options.verbose, "--verbose", "is the opposite of --quiet; leave one of them out"),
@@ -25,7 +26,7 @@ pub(super) fn refuse(
             "does nothing without --token or --notify, with which COMMAND asks for more time",
         ),
         (
-            extends && limit == Limit::Infinite,
+            extends && limit == Limit::Infinite && options.start_limit.is_none(),
             "--extend-max",
             "does nothing without a time limit, which it would extend; leave it out",
         ),
@@ -59,6 +60,16 @@ pub(super) fn refuse(
             options.ready_file.is_some() && options.ready.is_empty(),
             "--ready-file",
             "does nothing without --ready, which says when COMMAND is ready",
+        ),
+        (
+            options.start_limit.is_some() && options.ready.is_empty(),
+            "--start-limit",
+            "does nothing without --ready, which says when COMMAND is ready",
+        ),
+        (
+            ends.is_some() && options.start_limit.map(Limit::Finite) >= ends,
+            "--start-limit",
+            "does nothing if --run-limit or --stop-after comes first; give a shorter one",
         ),
         (
             options.ready_file.is_some() && options.ready_file == options.token,

@@ -78,6 +78,24 @@ pub(crate) enum Fact {
         #[serde(rename = "after_ms", serialize_with = "parts::ms")]
         after: Duration,
     },
+    /// The workload was not ready within its start limit.
+    NotReady {
+        #[serde(rename = "process")]
+        main: Process,
+        /// The limit, with what the workload has asked for.
+        #[serde(rename = "within_ms", serialize_with = "parts::ms")]
+        within: Duration,
+        /// Where it accepts connections.
+        listens_on: Vec<String>,
+        /// Whether there can be no other such address.
+        #[serde(skip)]
+        sees_all: bool,
+        /// The conditions that do not hold, with what was seen instead.
+        missing: String,
+        /// What its processes do, for people.
+        #[serde(skip)]
+        doing: Vec<String>,
+    },
     /// The command could not be started.
     NotStarted {
         #[serde(skip)]
@@ -191,6 +209,9 @@ pub(crate) enum Fact {
         /// The request was for more than there is.
         #[serde(skip)]
         is_last: bool,
+        /// The time until the start limit runs out, if that was moved.
+        #[serde(rename = "start_ends_in_ms", serialize_with = "parts::ms")]
+        start_ends_in: Option<Duration>,
         #[serde(rename = "kill_in_ms", serialize_with = "parts::ms")]
         kill_in: Option<Duration>,
         #[serde(rename = "process")]
@@ -344,6 +365,7 @@ impl Fact {
     pub(crate) const fn level(&self) -> Level {
         match self {
             Self::NotStarted { .. }
+            | Self::NotReady { .. }
             | Self::GaveUp { .. }
             | Self::RecordFailed { .. }
             | Self::TokenFailed { .. }

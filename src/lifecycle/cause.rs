@@ -67,6 +67,8 @@ pub enum Cause {
     ParentEnded,
     /// The workload was silent for longer than its watchdog allows, or said that it is not well.
     Silent,
+    /// The workload was not ready within its start limit.
+    StartLimit,
 }
 
 impl Cause {
@@ -86,6 +88,7 @@ impl Cause {
             Self::Abandoned => "winddown-killed",
             Self::ParentEnded => "parent-ended",
             Self::Silent => "silent",
+            Self::StartLimit => "start-limit",
         }
     }
 }

@@ -39,7 +39,7 @@ pub enum Event {
     ParentEnded,
     /// The running hook ended; `None` if it could not be started.
     HookEnded(Option<Exit>),
-    /// The workload asks for a deadline at least this far away.
+    /// The workload asks for a deadline at least this far away: that of its stop, or of its start.
     Extend(Extend),
     /// The workload gave a sign of life.
     Alive,
@@ -101,10 +101,13 @@ pub enum Readers {
     Asked,
 }
 
-/// The moments of a stop at which winddown looks at the workload, to say afterwards why it did not end in time.
+/// The moments at which winddown looks at the workload: to say what it does instead of becoming ready, and during a
+/// stop, why it did not end in time.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Moment {
+    /// The start limit has run out.
+    Start,
     /// Before any process is asked: the main process alone.
     Before,
     /// 100 ms later.
@@ -205,6 +208,8 @@ pub enum Note {
     Started,
     /// The workload is ready.
     Ready,
+    /// It was not within its start limit, which had this length in the end.
+    NotReady(Duration),
     /// A signal was passed on to the main process, as this signal, or was not.
     Forwarded(Received, Result<Signal, Reason>),
     /// A stop began.
@@ -217,7 +222,7 @@ pub enum Note {
     HookEnded(Option<Exit>),
     /// A hook was killed at the end of its share.
     HookOverran,
-    /// The deadline was moved.
+    /// The deadline of the stop, or of the start, was moved.
     Extended {
         /// By how much.
         by: Duration,

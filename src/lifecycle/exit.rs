@@ -10,7 +10,7 @@ pub const NOT_EXECUTABLE: u8 = 126;
 /// The command was not found.
 pub const NOT_FOUND: u8 = 127;
 /// The length of the run began the stop, and the main process ended in time, as with `timeout`. Also if the workload
-/// had fallen silent, and its main process reports success.
+/// had fallen silent, or was not ready in time, and its main process reports success.
 pub const RUN_LIMIT: u8 = 124;
 /// The main process was killed by winddown: 128 + SIGKILL.
 pub const KILLED: u8 = 137;
@@ -66,6 +66,13 @@ pub struct Statuses {
     pub interrupted: Option<u8>,
 }
 
+impl Statuses {
+    fn remapped(&self, main: Exit) -> Option<u8> {
+        let status = main.status();
+        self.remap.iter().rev().find(|(from, _)| *from == status).map(|(_, to)| *to)
+    }
+}
+
 /// The input of the table.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'a> {
@@ -93,12 +100,10 @@ pub fn ending(facts: &Facts<'_>) -> Ending {
         return Ending::Status(KILLED);
     }
     let main = if is_out_of_time(facts, main) { Exit::Code(RUN_LIMIT) } else { main };
-    let status = main.status();
-    let remapped = facts.statuses.remap.iter().rev().find(|(from, _)| *from == status);
-    let ending = match (remapped, main) {
-        (Some((_, to)), _) => Ending::Status(*to),
+    let ending = match (facts.statuses.remapped(main), main) {
+        (Some(to), _) => Ending::Status(to),
         (None, Exit::Signal(signal)) if !facts.is_pid_1 => Ending::Die(signal),
-        (None, _) => Ending::Status(status),
+        (None, _) => Ending::Status(main.status()),
     };
     match facts.statuses.interrupted {
         Some(status) if ending == Ending::Status(0) && is_interrupted(facts) => Ending::Status(status),
@@ -110,7 +115,8 @@ pub fn ending(facts: &Facts<'_>) -> Ending {
 const fn is_interrupted(facts: &Facts<'_>) -> bool {
     match facts.request {
         Some(Cause::Signal(_) | Cause::ParentEnded | Cause::Abandoned) => true,
-        Some(Cause::RunLimit | Cause::StopAfter | Cause::MainExited | Cause::Silent) | None => false,
+        Some(Cause::RunLimit | Cause::StopAfter | Cause::MainExited | Cause::Silent | Cause::StartLimit)
+        | None => false,
     }
 }
 
@@ -118,7 +124,10 @@ const fn is_interrupted(facts: &Facts<'_>) -> bool {
 fn is_out_of_time(facts: &Facts<'_>, main: Exit) -> bool {
     match facts.request {
         Some(Cause::RunLimit | Cause::StopAfter) => !facts.statuses.preserve,
-        Some(Cause::Silent) => main == Exit::Code(0),
+        // Such a run has failed, though its stop went well.
+        Some(Cause::Silent | Cause::StartLimit) => {
+            facts.statuses.remapped(main).unwrap_or_else(|| main.status()) == 0
+        }
         _ => false,
     }
 }
@@ -178,14 +187,20 @@ mod tests {
     }
 
     #[test]
-    fn a_workload_that_fell_silent_has_not_succeeded() {
-        let silent = Facts { request: Some(Cause::Silent), ..PLAIN };
-        assert_eq!(ending(&silent), Ending::Status(124));
-        assert_eq!(ending(&Facts { main: Some(Exit::Code(3)), ..silent }), Ending::Status(3));
-        assert_eq!(
-            ending(&Facts { statuses: &Statuses { preserve: true, ..NOTHING_SAID }, ..silent }),
-            Ending::Status(124)
-        );
+    fn a_workload_that_fell_silent_or_was_never_ready_has_not_succeeded() {
+        for cause in [Cause::Silent, Cause::StartLimit] {
+            let failed = Facts { request: Some(cause), ..PLAIN };
+            assert_eq!(ending(&failed), Ending::Status(124));
+            assert_eq!(ending(&Facts { main: Some(Exit::Code(3)), ..failed }), Ending::Status(3));
+            let preserves = Statuses { preserve: true, ..NOTHING_SAID };
+            assert_eq!(ending(&Facts { statuses: &preserves, ..failed }), Ending::Status(124));
+            let by_signal = Facts { main: Some(Exit::Signal(Signal::TERM)), ..failed };
+            assert_eq!(ending(&by_signal), Ending::Die(Signal::TERM));
+            for (pairs, expected) in [([(143, 0)].as_slice(), 124), (&[(143, 0), (124, 5)], 5)] {
+                let statuses = remapped(pairs);
+                assert_eq!(ending(&Facts { statuses: &statuses, ..by_signal }), Ending::Status(expected));
+            }
+        }
     }
 
     #[test]

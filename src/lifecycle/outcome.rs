@@ -32,7 +32,7 @@ pub enum Outcome {
     Killed,
     /// A process outlived SIGKILL.
     Stuck,
-    /// The command could not be started.
+    /// The command could not be started, or was not ready within its start limit.
     NotStarted,
 }
 
@@ -41,6 +41,7 @@ impl Outcome {
     #[must_use]
     pub fn of(main: Option<Exit>, request: Option<Cause>, any_killed: bool, survivors: bool) -> Self {
         match main {
+            _ if request == Some(Cause::StartLimit) => Self::NotStarted,
             _ if survivors => Self::Stuck,
             None => Self::Stuck,
             Some(_) if any_killed => Self::Killed,

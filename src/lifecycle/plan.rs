@@ -137,9 +137,12 @@ pub struct Plan {
     pub stop_after: Option<Duration>,
     /// What the workload has to do before it counts as ready; if nothing, it does with the exec.
     pub ready: Option<ReadyWhen>,
+    /// How long that may take; only where something has to be ready.
+    pub start_limit: Option<Duration>,
     /// The workload is stopped once it has been silent for this long.
     pub watchdog: Option<Duration>,
-    /// By how much the workload may move the deadline of a stop, with all its requests together.
+    /// By how much the workload may move the deadline of a stop, with all its requests together; the same again for the
+    /// end of its start limit.
     pub extend_max: Duration,
     /// How long to wait after SIGKILL.
     pub kill_wait: Limit,

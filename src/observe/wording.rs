@@ -71,13 +71,14 @@ pub(crate) fn limit(limit: Limit) -> String {
 pub(crate) fn lines(fact: &Fact, limit_origin: &str) -> Vec<String> {
     match fact {
         Fact::PostMortem(found) if cfg!(feature = "postmortem") => found.lines(Room::LOG),
+        Fact::NotReady { doing, .. } => not_ready(fact).into_iter().chain(doing.iter().cloned()).collect(),
         _ => line(fact, limit_origin).into_iter().chain(whom_it_reached(fact)).collect(),
     }
 }
 
 fn line(fact: &Fact, limit_origin: &str) -> Option<String> {
     Some(match fact {
-        Fact::Phase(_) | Fact::Try { .. } | Fact::PostMortem(_) => return None,
+        Fact::Phase(_) | Fact::Try { .. } | Fact::PostMortem(_) | Fact::NotReady { .. } => return None,
         Fact::Started { process: main } => format!("started {}", process(main)),
         Fact::Ready { main, how, after } => {
             format!("{} is ready after {}: {how}", process(main), short(*after))
@@ -182,6 +183,24 @@ fn not_written(fact: &Fact) -> Option<String> {
         _ => return None,
     };
     Some(format!("--{option} {file}: {}; {therefore}", reason(error)))
+}
+
+/// What was seen instead of what was asked for.
+fn not_ready(fact: &Fact) -> Option<String> {
+    let Fact::NotReady { main, within, listens_on, sees_all, missing, .. } = fact else { return None };
+    let listens = match listens_on.len() {
+        0 if *sees_all => "listens nowhere".to_owned(),
+        0 => "where it listens can't be seen".to_owned(),
+        count => {
+            let first: Vec<String> = listens_on.iter().take(NAMED_MAX).cloned().collect();
+            format!("listens on {}", and_more(&first, count.saturating_sub(NAMED_MAX)))
+        }
+    };
+    let within = short(*within);
+    Some(format!(
+        "{} is not ready within {within} (--start-limit): {listens}, you asked for {missing}",
+        process(main)
+    ))
 }
 
 /// Why a signal was not passed on.
@@ -306,6 +325,7 @@ fn stop_requested(fact: &Fact, limit_origin: &str) -> Option<String> {
         }
         Cause::Abandoned => format!("winddown itself was killed: {stopping}, {when}"),
         Cause::ParentEnded => format!("winddown's parent has ended: {stopping} (--stop-with-parent), {when}"),
+        Cause::StartLimit => format!("the start has failed (--start-limit): {stopping}, {when}"),
         Cause::Silent => {
             format!("no sign of life from the workload (--watchdog): {stopping}, {when}")
         }
@@ -338,10 +358,14 @@ fn forwarded(fact: &Fact) -> Option<String> {
 }
 
 fn extended(fact: &Fact) -> Option<String> {
-    let Fact::Extended { by, is_last, kill_in, requester } = fact else { return None };
+    let Fact::Extended { by, is_last, start_ends_in, kill_in, requester } = fact else { return None };
     let last = if *is_last { " at the latest" } else { "" };
-    let when = kill_in.map(|left| format!("; SIGKILL in {}{last}", short(left))).unwrap_or_default();
-    Some(format!("extended by {}, asked by {}{when}", short(*by), asker(requester.as_ref())))
+    let (what, when) = match (start_ends_in, kill_in) {
+        (Some(left), _) => ("start limit ", format!("; it ends in {}{last}", short(*left))),
+        (None, Some(left)) => ("", format!("; SIGKILL in {}{last}", short(*left))),
+        (None, None) => ("", String::new()),
+    };
+    Some(format!("{what}extended by {}, asked by {}{when}", short(*by), asker(requester.as_ref())))
 }
 
 fn main_exited(fact: &Fact) -> Option<String> {
@@ -420,7 +444,7 @@ fn ended(fact: &Fact) -> Option<String> {
         Some(took) => format!(" in {}", short(*took)),
     };
     let verb = match outcome {
-        Outcome::Killed if *main_exit == Some(Exit::Signal(Signal::KILL)) => "killed",
+        Outcome::Killed | Outcome::NotStarted if *main_exit == Some(Exit::Signal(Signal::KILL)) => "killed",
         Outcome::Killed => "what was left was killed",
         Outcome::Stuck => "gave up",
         _ if took.is_empty() => "ended",

@@ -130,6 +130,20 @@ impl Finding {
     }
 }
 
+/// What the processes of a look do, for people.
+pub(crate) fn doing(look: &Look, room: Room) -> Vec<String> {
+    let shown = look.processes.iter().take(room.processes);
+    let lines = shown.flat_map(|seen| {
+        std::iter::once(words::process_alone(seen)).chain(words::sockets(seen).take(SOCKETS_MAX))
+    });
+    let left_out = look.left_out + look.processes.len().saturating_sub(room.processes);
+    lines.chain(words::unreadable(look)).chain(not_looked_at(left_out)).take(room.lines).collect()
+}
+
+fn not_looked_at(count: usize) -> Option<String> {
+    (count > 0).then(|| format!("  not looked at: {}", counted(count, "more process", "es")))
+}
+
 /// The lines, and how many processes have none.
 fn facts(all: &[Series<'_>], last: &Look, left_out: usize, lines: usize) -> (Vec<String>, usize) {
     let (mut facts, mut shown) = (Vec::new(), 0);
@@ -143,8 +157,6 @@ fn facts(all: &[Series<'_>], last: &Look, left_out: usize, lines: usize) -> (Vec
         shown += 1;
     }
     facts.extend(words::unreadable(last));
-    if left_out > 0 {
-        facts.push(format!("  not looked at: {}", counted(left_out, "more process", "es")));
-    }
+    facts.extend(not_looked_at(left_out));
     (facts, all.len() - shown)
 }

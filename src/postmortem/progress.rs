@@ -141,7 +141,7 @@ pub(super) fn of(all: &[Series<'_>], looks: &[Look], killed: usize) -> Option<Pr
 /// How many processes there were in the first and in the last look after the signal, if they became fewer. Killed
 /// processes were still there, even if the last look had no time to count them.
 fn fewer_processes(looks: &[Look], killed: usize) -> Option<(usize, usize)> {
-    let mut after = looks.iter().filter(|look| look.moment != Moment::Before);
+    let mut after = looks.iter().filter(|look| look.moment > Moment::Before);
     let count = |look: &Look| look.processes.len() + look.left_out;
     let first = count(after.next()?);
     let last = count(after.next_back()?).max(killed);

@@ -31,7 +31,7 @@ impl<'a> Series<'a> {
             |look: &'a Look| look.processes.iter().find(|seen| seen.pid == last.pid && seen.is_same(last));
         let looks = case.looks;
         let before = looks.iter().filter(|look| look.moment == Moment::Before).find_map(same);
-        let after = looks.iter().filter(|look| look.moment != Moment::Before);
+        let after = looks.iter().filter(|look| look.moment > Moment::Before);
         let own = last.asked_with.as_deref();
         let own = own.and_then(|name| Some((name.parse::<Signal>().ok()?.number(), name)));
         let (number, signal) = own.unwrap_or(case.signal);

@@ -147,6 +147,19 @@ pub(super) fn process(series: &Series<'_>) -> String {
     format!("  {}, up {}: {}", name(seen), time(seen.age_ms), parts.join("; "))
 }
 
+/// The same of a single look, before any process is asked.
+pub(super) fn process_alone(seen: &SeenProcess) -> String {
+    let does =
+        seen.main_thread().map_or_else(|| state(seen.state).to_owned(), |main| doing(main, &seen.files));
+    let files = seen.file_count.map(|count| counted(count, "file", "s"));
+    let connected = Some(seen.sockets.connected).filter(|count| *count > 0);
+    let connected = connected.map(|count| counted(count, "connection", "s"));
+    let first = [does, counted(seen.thread_count, "thread", "s")].into_iter();
+    let parts: Vec<String> = first.chain(files).chain(connected).collect();
+    let cpu = time(seen.cpu_ms);
+    format!("  {}, up {}: {}; {cpu} of CPU", name(seen), time(seen.age_ms), parts.join("; "))
+}
+
 /// `7 threads`, `7 -> 5 threads`.
 fn before_and_now(first: usize, last: usize, noun: &str) -> String {
     if first == last { counted(last, noun, "s") } else { format!("{first} -> {last} {noun}s") }

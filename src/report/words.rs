@@ -89,6 +89,7 @@ pub(super) fn cause(stop: &StopRecord) -> String {
         "main-exited" => "the end of the main process".to_owned(),
         "winddown-killed" => "the end of winddown itself".to_owned(),
         "parent-ended" => "the end of winddown's parent".to_owned(),
+        "start-limit" => "the end of its start limit (--start-limit)".to_owned(),
         "silent" => "the watchdog: nothing was heard".to_owned(),
         cause => match (&stop.signal, &stop.sender) {
             (Some(name), Some(sender)) => signal_from(name, sender),

@@ -31,6 +31,7 @@ impl Supervisor {
         Some(match note {
             Note::Started => Fact::Started { process: main },
             Note::Ready => self.ready(now),
+            Note::NotReady(within) => self.not_ready(within),
             // Logging our own SIGPIPE, to the broken pipe, would raise the next one.
             Note::MainStopped | Note::Stopped | Note::Forwarded(_, Err(Reason::Own)) => return None,
             Note::TryEnded { conclusion, next } => self.try_ended(conclusion, next, now),
@@ -82,6 +83,7 @@ impl Supervisor {
             Note::Extended { by, is_last } => Fact::Extended {
                 by,
                 is_last,
+                start_ends_in: self.machine.start_ends_at().map(|at| at.saturating_sub(now)),
                 kill_in: self.kill_in(now),
                 requester: self.contact.sender.clone(),
             },

@@ -26,7 +26,7 @@ use signals::Way;
 pub(crate) use tries::StartedTry;
 
 use crate::fact::Fact;
-use crate::lifecycle::event::{Effect, Event};
+use crate::lifecycle::event::{Effect, Event, Moment, Note};
 use crate::lifecycle::exit::{Ending, Exit, Statuses};
 use crate::lifecycle::phase::Phase;
 use crate::lifecycle::retry::Tries;
@@ -383,8 +383,12 @@ impl Supervisor {
         let begins_stop = phase < Phase::Terminating && self.machine.phase() == Phase::Terminating;
         let mut due = effects.drain(..).peekable();
         if begins_stop {
-            // Clients stay away from a server that is no longer ready.
-            let is_of_start = |effect: &Effect| matches!(effect, Effect::RetractReady | Effect::EndProbe);
+            // What a start that failed has come to is seen first. Clients stay away from a server that is no longer
+            // ready.
+            let is_of_start = |effect: &Effect| {
+                use Effect::{EndProbe, Look, RetractReady, Say};
+                matches!(effect, RetractReady | EndProbe | Look(Moment::Start) | Say(Note::NotReady(_)))
+            };
             while let Some(effect) = due.next_if(is_of_start) {
                 self.perform(effect, delivery, at);
             }

@@ -9,7 +9,8 @@ use crate::lifecycle::event::Event;
 use crate::lifecycle::exit::Exit;
 use crate::os::io::ready_file::ReadyFile;
 use crate::os::process::hook::{self, Keeper, Surroundings};
-use crate::os::process::{prober, reap};
+use crate::os::process::prober::{self, Slot};
+use crate::os::process::reap;
 use crate::ready::before::Earlier;
 use crate::ready::condition::Condition;
 use crate::ready::look::{FIRST_PAUSE, LONGEST_PAUSE, look};
@@ -69,6 +70,16 @@ impl Start {
         })
     }
 
+    /// What has not come, and what came instead, as far as the probe has said.
+    fn missing(&self) -> String {
+        let message = self.conditions.contains(&Condition::Notify) && !self.has_message;
+        let all = || self.to_be_seen().map(Condition::asks_for).collect::<Vec<_>>().join(", ");
+        let is_open = self.seen.is_none() && self.to_be_seen().next().is_some();
+        let to_be_seen = is_open.then(|| self.probe.as_ref().and_then(Keeper::words).unwrap_or_else(all));
+        let parts = message.then(|| "READY=1".to_owned()).into_iter().chain(to_be_seen);
+        parts.collect::<Vec<_>>().join(", ")
+    }
+
     /// Waits for probes that have been told to end: not every init reaps what it inherits.
     pub(super) fn reap(&self) {
         for pid in &self.ending {
@@ -86,28 +97,40 @@ impl Start {
     }
 }
 
-/// Looks until everything holds; returns what shows it.
+/// Looks until everything holds. Says what is missing, and at the end what shows that nothing is.
 fn watch(
     conditions: Vec<Condition>,
     before: &Earlier,
     tree: impl Fn() -> Vec<i32>,
     surroundings: &Surroundings,
-) -> String {
+    slot: &Slot,
+) {
     let (mut left, mut seen, mut pause) = (conditions, Vec::new(), FIRST_PAUSE);
+    let mut said = String::new();
     loop {
+        let mut missing = Vec::new();
         left.retain(|condition| {
             let held = match condition {
                 Condition::Command(command) => {
-                    prober::succeeds(command, surroundings).then(|| condition.asks_for())
+                    prober::succeeds(command, surroundings).then(|| condition.asks_for()).ok_or(None)
                 }
-                _ => look(condition, before, &tree()).ok(),
+                _ => look(condition, before, &tree()),
             };
-            let is_missing = held.is_none();
-            seen.extend(held);
+            let is_missing = held.is_err();
+            match held {
+                Ok(how) => seen.push(how),
+                Err(None) => missing.push(condition.asks_for()),
+                Err(Some(instead)) => missing.push(format!("{} ({instead})", condition.asks_for())),
+            }
             is_missing
         });
         if left.is_empty() {
-            return seen.join(", ");
+            return slot.say(&seen.join(", "));
+        }
+        let missing = missing.join(", ");
+        if missing != said {
+            slot.say(&missing);
+            said = missing;
         }
         std::thread::sleep(pause);
         pause = LONGEST_PAUSE.min(pause * 2);
@@ -121,7 +144,8 @@ impl Supervisor {
         let conditions: Vec<Condition> = self.start.to_be_seen().cloned().collect();
         let has_commands = conditions.iter().any(|condition| matches!(condition, Condition::Command(_)));
         let Some(surroundings) = self.hooks.surroundings() else { return };
-        let work = || watch(conditions, &self.start.before, || self.tree.pids_beside_us(), surroundings);
+        let tree = || self.tree.pids_beside_us();
+        let work = |slot: &Slot| watch(conditions, &self.start.before, tree, surroundings, slot);
         match prober::start(surroundings, work) {
             Ok(probe) if has_commands => self.tree.set_hook_aside(self.start.probe.insert(probe).pid),
             Ok(probe) => self.tree.set_aside(self.start.probe.insert(probe).pid),
@@ -204,6 +228,18 @@ impl Supervisor {
         let file = self.start.file.as_ref().map(|file| file.path().display().to_string());
         let fact = Fact::ReadyFileFailed { file: file.unwrap_or_default(), error };
         self.observer.observe(self.clock.now(), &fact);
+    }
+
+    pub(super) fn not_ready(&self, within: Duration) -> Fact {
+        let (listens_on, sees_all) = self.listens_on();
+        Fact::NotReady {
+            main: self.tree.main().clone(),
+            within,
+            listens_on,
+            sees_all,
+            missing: self.start.missing(),
+            doing: self.doing(),
+        }
     }
 
     pub(super) fn ready(&self, now: Duration) -> Fact {

@@ -8,7 +8,7 @@ use crate::lifecycle::cause::Cause;
 use crate::lifecycle::event::Moment;
 use crate::lifecycle::signal::{Signal, SignalSet};
 use crate::os::signal::receive;
-use crate::os::{clock, snapshot};
+use crate::os::{clock, listening, snapshot};
 use crate::postmortem::evidence::{Evidence, Room};
 use crate::postmortem::judge;
 use crate::text::milliseconds;
@@ -19,6 +19,8 @@ const PATIENCE_BEFORE: Duration = Duration::from_millis(2);
 /// changes with the signal can be seen at no other time.
 const PATIENCE_BEFORE_BUSY: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_millis(25);
+/// The same on a busy machine for where the workload listens, which is looked up before the stop.
+const PATIENCE_START_BUSY: Duration = Duration::from_millis(100);
 const PATIENCE_LAST: Duration = Duration::from_millis(10);
 /// With less time left until SIGKILL, we read nothing that may block in the kernel.
 const NEAR_KILL: Duration = Duration::from_millis(250);
@@ -37,7 +39,7 @@ impl Supervisor {
         let now = self.clock.now();
         let patience = match moment {
             Moment::Before => PATIENCE_BEFORE,
-            Moment::Early | Moment::Half | Moment::Late => PATIENCE,
+            Moment::Start | Moment::Early | Moment::Half | Moment::Late => PATIENCE,
             Moment::Last => PATIENCE_LAST,
         };
         let most = if moment == Moment::Before { PATIENCE_BEFORE_BUSY } else { patience };
@@ -53,6 +55,29 @@ impl Supervisor {
         if !look.processes.is_empty() {
             self.looks.push(look);
         }
+    }
+
+    /// What the processes of a workload do that is not ready in time.
+    pub(super) fn doing(&self) -> Vec<String> {
+        let at_limit = self.looks.last().filter(|look| look.moment == Moment::Start);
+        at_limit
+            .filter(|_| cfg!(feature = "postmortem"))
+            .map(|look| judge::doing(look, Room::LOG))
+            .unwrap_or_default()
+    }
+
+    /// The addresses at which the workload accepts connections, and whether all could be seen.
+    pub(super) fn listens_on(&self) -> (Vec<String>, bool) {
+        let (begun, worked) = (self.clock.now(), clock::cpu_time());
+        let has_time = || {
+            let took = self.clock.now().saturating_sub(begun);
+            took < PATIENCE
+                || (took < PATIENCE_START_BUSY && clock::cpu_time().saturating_sub(worked) < PATIENCE)
+        };
+        let pids: Vec<i32> = self.tree.there().iter().map(|process| process.pid).collect();
+        let (found, is_complete) = listening::listeners_while(&pids, &has_time);
+        let named = found.into_iter().map(|one| one.address).filter(|address| !address.is_empty());
+        (named.collect(), is_complete)
     }
 
     /// Why the processes that were just killed did not end in time, as far as the looks show.

@@ -63,6 +63,7 @@ mod second_process;
 mod servers;
 mod signals;
 mod start;
+mod start_limit;
 mod stop;
 mod stop_again;
 mod storms;
@@ -147,6 +148,7 @@ fn main() {
         servers::trials(),
         signals::trials(),
         start::trials(),
+        start_limit::trials(),
         stop::trials(),
         stop_again::trials(),
         storms::trials(),

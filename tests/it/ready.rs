@@ -48,13 +48,13 @@ while True:
 ";
 
 /// A port at an address that no other test uses, nor any connection.
-fn free_place() -> String {
+pub(crate) fn free_place() -> String {
     static USED: AtomicU8 = AtomicU8::new(0);
     let [.., high, low] = std::process::id().to_be_bytes();
     format!("127.{high}.{low}.{}:8080", 2 + USED.fetch_add(1, Ordering::Relaxed))
 }
 
-fn server(winddown: Winddown, kind: &str, place: &str) -> Winddown {
+pub(crate) fn server(winddown: Winddown, kind: &str, place: &str) -> Winddown {
     winddown.command(["python3", "-c", SERVER, kind, place])
 }
 

@@ -47,7 +47,7 @@ pub(crate) fn errors(record: &Value) -> Vec<String> {
 
 /// Panics, with the errors, unless the record matches the schema.
 #[track_caller]
-fn check(record: &Value) {
+pub(crate) fn check(record: &Value) {
     let wrong = errors(record);
     assert!(wrong.is_empty(), "{wrong:#?}\n{record:#}");
     let times: Vec<f64> = record["phases"].as_array().unwrap().iter().map(at).collect();

@@ -16,7 +16,10 @@ impl Oracle {
             rule((killed > 0) == kills, "SIGKILL at the deadline and never before")?;
             rule(turn.says(Note::Killing) == kills, "a kill is reported")?;
         }
-        let first_word = turn.effects.iter().position(|effect| matches!(effect, Effect::Say(_)));
+        // What a start that failed has come to can only be seen before.
+        let is_word =
+            |effect: &Effect| matches!(effect, Effect::Say(note) if !matches!(note, Note::NotReady(_)));
+        let first_word = turn.effects.iter().position(is_word);
         let kill = turn.effects.iter().position(|effect| *effect == Effect::KillTree);
         rule(
             kill.is_none() || first_word.is_none() || kill < first_word,

@@ -84,29 +84,40 @@ impl Oracle {
         let Event::Extend(request) = turn.event else { return Ok(()) };
         let stops = turn.before.phase() <= Phase::Terminating && !late;
         let stop = self.stop.as_mut().filter(|_| stops);
+        let is_of_start = stop.is_none() && self.start.ends.is_some();
+        let (deadline, extended, run_limit) = match &stop {
+            Some(stop) => (stop.deadline, stop.progress.extended, turn.plan().run_limit),
+            None => (self.start.ends, Some(self.start.moved), None),
+        };
         let mut at_most = None;
-        let granted = stop.and_then(|stop| {
-            let (deadline, extended) = (stop.deadline?, stop.progress.extended?);
+        let granted = deadline.zip(extended).filter(|_| stops).and_then(|(deadline, extended)| {
             let by_all = deadline + turn.plan().extend_max.saturating_sub(extended);
-            let latest = turn.plan().run_limit.map_or(by_all, |limit| by_all.min(limit)).max(deadline);
+            let latest = run_limit.map_or(by_all, |limit| by_all.min(limit)).max(deadline);
             at_most = Some(latest.saturating_sub(turn.at));
             let wanted = (turn.at + request.by).max(deadline);
             let is_last = wanted > latest;
             let more = wanted.min(latest).saturating_sub(deadline);
             let may_be = !is_last || (!request.reads_answer && !more.is_zero());
-            may_be.then(|| {
-                stop.progress.extended = Some(extended + more);
-                stop.deadline = Some(deadline + more);
-                stop.progress.ends = stop.progress.ends.map(|ends| ends + more);
-                (more, is_last)
-            })
+            may_be.then_some((more, is_last))
         });
+        let more = granted.map_or(Duration::ZERO, |(more, _)| more);
+        if let Some(stop) = stop {
+            stop.progress.extended = stop.progress.extended.map(|extended| extended + more);
+            stop.deadline = stop.deadline.map(|deadline| deadline + more);
+            stop.progress.ends = stop.progress.ends.map(|ends| ends + more);
+        } else if is_of_start {
+            self.start.ends = self.start.ends.map(|ends| ends + more);
+            self.start.moved += more;
+        }
         let answer = granted.map_or(Answer::Refused(at_most), |_| Answer::Granted);
         rule(turn.has(Effect::Answer(answer)), "a request for time is answered")?;
         let is_reported = |(by, is_last)| turn.says(Note::Extended { by, is_last }) == (by > Duration::ZERO);
         rule(granted.is_none_or(is_reported), "a moved deadline is reported, and how far")?;
         let is_refused = turn.says(Note::NotExtended(request.by));
-        rule(!stops || self.stop.is_none() || is_refused == granted.is_none(), "a refusal is reported")
+        rule(
+            !stops || (self.stop.is_none() && !is_of_start) || is_refused == granted.is_none(),
+            "a refusal is reported",
+        )
     }
 
     /// A due deadline always acts, so that waiting for the next one never turns into a busy loop.
@@ -128,12 +139,12 @@ impl Oracle {
                 rule(due == until, "nothing is due any more, except for the hook after the end")
             }
             Phase::Starting | Phase::Running => {
-                let all = [turn.plan().time_up_at(), self.silent_at, self.start.again];
+                let all = [turn.plan().time_up_at(), self.silent_at, self.start.again, self.start.ends];
                 let runs_out = all.into_iter().flatten().min();
                 let runs_out = runs_out.filter(|_| !self.main_has_ended).or(self.leaving);
                 rule(
                     due == runs_out,
-                    "idle costs nothing: only a run limit, a watchdog and a probe are waited for",
+                    "idle costs nothing: only a run limit, a watchdog, a start limit and a probe are waited for",
                 )
             }
             Phase::Terminating

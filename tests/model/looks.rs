@@ -26,13 +26,17 @@ impl Oracle {
             turn.says(Note::PostMortem) == is_due,
             "the post-mortem is reported with the kill, or after last words",
         )?;
-        let taken: Vec<Moment> = turn.effects.iter().filter_map(moment).collect();
+        let taken: Vec<Moment> =
+            turn.effects.iter().filter_map(moment).filter(|moment| *moment > Moment::Start).collect();
         rule(taken.is_empty() || looks, "without a post-mortem there are no looks")?;
         let kills = turn.has(Effect::KillTree);
         let is_first = taken.contains(&Moment::Before);
         let begins = cause.is_some() && !kills && looks;
         rule(is_first == begins, "the first look belongs to the beginning of a stop")?;
-        let is_of_start = |effect: &&Effect| matches!(effect, Effect::RetractReady | Effect::EndProbe);
+        let is_of_start = |effect: &&Effect| {
+            use Effect::{EndProbe, Look, RetractReady, Say};
+            matches!(effect, RetractReady | EndProbe | Look(Moment::Start) | Say(Note::NotReady(_)))
+        };
         let first = turn.effects.iter().find(|effect| !is_of_start(effect)).and_then(moment);
         rule(!is_first || first == Some(Moment::Before), "the first look comes before anything is done")?;
         rule(taken.is_empty() || !kills, "there is no look when SIGKILL is due")?;

@@ -199,6 +199,7 @@ impl Oracle {
             _ if runs_out && turn.plan().stop_after.is_some() => Some(Cause::StopAfter),
             _ if runs_out => Some(Cause::RunLimit),
             _ if is_silent => Some(Cause::Silent),
+            _ if self.is_late(turn) => Some(Cause::StartLimit),
             Event::ParentEnded => Some(Cause::ParentEnded),
             Event::Ailing => turn.plan().watchdog.filter(|_| !self.main_has_ended).map(|_| Cause::Silent),
             Event::Signal(_) => turn.stop_signal().map(Cause::Signal),
@@ -256,6 +257,7 @@ impl Oracle {
                 Note::PostMortem => 9,
                 Note::Grace => 10,
                 Note::Ready => 11,
+                Note::NotReady(_) => 12,
                 Note::Forwarded(..)
                 | Note::Repeated(..)
                 | Note::MainStopped

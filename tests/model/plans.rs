@@ -48,6 +48,7 @@ pub(crate) fn plan(limit: Limit) -> Plan {
         run_limit: None,
         stop_after: None,
         ready: None,
+        start_limit: None,
         watchdog: None,
         extend_max: Duration::ZERO,
         kill_wait: milliseconds(60),
@@ -466,6 +467,48 @@ pub(crate) fn ready_in_time() -> Case {
         Event::Ailing,
     ]);
     case.never.push(Phase::Terminating);
+    case
+}
+
+fn start_limited(name: &'static str, ready: ReadyWhen, limit: Limit, start_limit: u64) -> Case {
+    let plan =
+        Plan { ready: Some(ready), start_limit: Some(Duration::from_millis(start_limit)), ..plan(limit) };
+    let mut case = some(name, plan, &[from(A, "TERM")]);
+    case.events.extend([true, false].map(|is_seen| Event::ProbeEnded { is_seen }));
+    case.events.push(Event::ReadyMessage);
+    case
+}
+
+pub(crate) fn start_limit_and_message() -> Case {
+    let when = ReadyWhen { notify: true, ..ReadyWhen::default() };
+    let mut case = start_limited("start limit and message", when, milliseconds(30), 100);
+    case.plan.extend_max = Duration::from_millis(60);
+    case.events.extend([more_time(40, true), more_time(250, true), more_time(250, false)]);
+    case
+}
+
+pub(crate) fn start_limit_and_all() -> Case {
+    let when = ReadyWhen { notify: true, auto: true, others: true };
+    start_limited("start limit and all", when, milliseconds(30), 120)
+}
+
+/// A workload that is not ready in time is killed at once.
+pub(crate) fn start_limit_and_kill() -> Case {
+    let when = ReadyWhen { auto: true, ..ReadyWhen::default() };
+    let mut case = start_limited("start limit and kill", when, milliseconds(0), 200);
+    case.plan.looks = true;
+    case.never.push(Phase::Terminating);
+    case
+}
+
+/// Whatever comes first begins the stop.
+pub(crate) fn start_limit_among_others() -> Case {
+    let when = ReadyWhen { others: true, ..ReadyWhen::default() };
+    let mut case = start_limited("start limit among others", when, milliseconds(30), 120);
+    case.plan.watchdog = Some(Duration::from_millis(100));
+    case.plan.run_limit = Some(Duration::from_millis(180));
+    case.plan.straggler_grace = Duration::from_millis(20);
+    case.events.extend([Event::Alive, Event::Ailing]);
     case
 }
 

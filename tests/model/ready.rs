@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use winddown::lifecycle::cause::Cause;
 
-use winddown::lifecycle::event::{Effect, Event, Note};
+use winddown::lifecycle::event::{Effect, Event, Moment, Note};
 use winddown::lifecycle::phase::Phase;
 use winddown::lifecycle::plan::ReadyWhen;
 
@@ -24,11 +24,15 @@ pub(super) struct Start {
     probes: bool,
     pub(super) again: Option<Duration>,
     is_ready: bool,
+    /// When the start limit runs out, and by how much the workload has moved that.
+    pub(super) ends: Option<Duration>,
+    pub(super) moved: Duration,
 }
 
 impl Start {
     pub(super) fn view(&mut self, now: Duration) {
         self.again = self.again.map(|at| at.saturating_sub(now));
+        self.ends = self.ends.map(|at| at.saturating_sub(now));
     }
 
     fn holds(&self, wanted: ReadyWhen) -> bool {
@@ -44,16 +48,46 @@ impl Start {
 }
 
 impl Oracle {
+    /// Whether the start limit has run out. What shows readiness at that moment is in time.
+    pub(super) fn is_late(&self, turn: &Turn<'_>) -> bool {
+        let is_over = self.start.ends.is_some_and(|at| at <= turn.at) && !self.main_has_ended;
+        let mut with = self.start.clone();
+        match turn.event {
+            Event::ReadyMessage => with.has_message = true,
+            Event::ProbeEnded { is_seen } if with.probes => with.is_seen |= is_seen,
+            _ => return is_over,
+        }
+        is_over && turn.plan().ready.is_some_and(|wanted| !with.holds(wanted))
+    }
+
+    /// What the workload does instead of becoming ready is seen before its stop begins.
+    fn failed_start(&self, turn: &Turn<'_>, cause: Option<Cause>) -> Result<Vec<Effect>, String> {
+        let has_failed = cause == Some(Cause::StartLimit);
+        let length = turn.plan().start_limit.unwrap_or_default() + self.start.moved;
+        let look = Some(Effect::Look(Moment::Start)).filter(|_| turn.plan().looks);
+        let owed = look.into_iter().chain([Effect::Say(Note::NotReady(length))]).filter(|_| has_failed);
+        let owed: Vec<Effect> = owed.collect();
+        let is_theirs =
+            |effect: &&Effect| matches!(effect, Effect::Look(Moment::Start) | Effect::Say(Note::NotReady(_)));
+        let done: Vec<Effect> = turn.effects.iter().filter(is_theirs).copied().collect();
+        rule(done == owed, "a start that failed is looked at and reported, and no other")?;
+        Ok(owed)
+    }
+
     /// The workload is ready once, when everything holds, while it lives and nobody has asked for a stop; probes run
     /// until then, one at a time. Both end before anything else is done.
     pub(super) fn readiness(&mut self, turn: &Turn<'_>, cause: Option<Cause>) -> Verdict {
+        let before_stop = self.failed_start(turn, cause)?;
         let ended = self.main_has_ended;
         let ends = matches!(turn.event, Event::MainExited(_)) || cause.is_some();
         let start = &mut self.start;
         let has_begun = start.has_begun || turn.event == Event::Started;
+        if !start.has_begun && has_begun && turn.plan().ready.is_some() {
+            start.ends = turn.plan().start_limit.filter(|_| !ended).map(|length| turn.at + length);
+        }
         let wanted = turn.plan().ready.filter(|_| has_begun && !ended);
         let awaits = wanted.filter(|_| !start.is_ready && turn.before.phase() == Phase::Starting);
-        let (mut first, mut owed) = (Vec::new(), Vec::new());
+        let (mut first, mut owed) = (before_stop, Vec::new());
         if let Some(wanted) = awaits.filter(|_| !ends) {
             match turn.event {
                 Event::ReadyMessage => {
@@ -71,7 +105,7 @@ impl Oracle {
             }
             start.again = start.again.filter(|at| turn.is_end() || *at > turn.at);
             if start.holds(wanted) {
-                (start.is_ready, start.again) = (true, None);
+                (start.is_ready, start.again, start.ends) = (true, None, None);
                 owed.push(Effect::AnnounceReady);
             } else if start.is_of_use(wanted) && !start.probes && start.again.is_none() {
                 start.probes = true;
@@ -80,7 +114,7 @@ impl Oracle {
         } else if ends {
             first.extend(std::mem::take(&mut start.probes).then_some(Effect::EndProbe));
             first.extend(std::mem::take(&mut start.is_ready).then_some(Effect::RetractReady));
-            start.again = None;
+            (start.again, start.ends) = (None, None);
         }
         let is_announced = owed.contains(&Effect::AnnounceReady);
         let is_theirs = |effect: &&Effect| {
@@ -89,6 +123,7 @@ impl Oracle {
         };
         let done: Vec<Effect> = turn.effects.iter().filter(is_theirs).copied().collect();
         rule(turn.effects.starts_with(&first), "at its end readiness is taken back before anything else")?;
+        first.retain(|effect| is_theirs(&effect));
         first.extend(owed);
         rule(done == first, "probes run until the workload is ready, and it is ready once")?;
         rule(turn.says(Note::Ready) == is_announced, "readiness is reported")?;

@@ -42,7 +42,7 @@ impl Oracle {
                 "completed is what ended by itself with 0, and nobody asked",
             )?;
             let is_own = matches!(outcome, Outcome::Completed | Outcome::Failed | Outcome::Crashed);
-            let is_silent = request == Some(Cause::Silent);
+            let is_silent = matches!(request, Some(Cause::Silent | Cause::StartLimit));
             rule(is_own == ended_by_itself || is_silent, "whoever was asked did not end by itself")?;
         }
         Ok(())

@@ -159,7 +159,7 @@ impl Oracle {
             return rule(is_nothing, "there is one verdict on a try");
         }
         let policy = turn.before.policy();
-        let by_itself = matches!(turn.before.request(), None | Some(Cause::Silent));
+        let by_itself = matches!(turn.before.request(), None | Some(Cause::Silent | Cause::StartLimit));
         let status = match conclusion.ending {
             Ending::Status(status) => status,
             Ending::Die(_) => 137,

@@ -16,7 +16,7 @@ const TERM: Received = Received {
 };
 
 /// Every cause, and whether somebody asked, rather than the length of the run or the workload itself.
-const CAUSES: [(Option<Cause>, bool); 9] = [
+const CAUSES: [(Option<Cause>, bool); 10] = [
     (None, false),
     (Some(Cause::Signal(TERM)), true),
     (Some(Cause::Signal(Received { signal: Signal::HUP, hangup: true, ..TERM })), true),
@@ -26,6 +26,7 @@ const CAUSES: [(Option<Cause>, bool); 9] = [
     (Some(Cause::StopAfter), false),
     (Some(Cause::MainExited), false),
     (Some(Cause::Silent), false),
+    (Some(Cause::StartLimit), false),
 ];
 
 const REMAPS: [&[(u8, u8)]; 6] =
@@ -95,13 +96,15 @@ fn the_first_line_that_applies_counts() {
         if facts.main_was_killed && main == Exit::Signal(Signal::KILL) {
             return assert_eq!(status, 137, "{facts:?}");
         }
+        let rewritten =
+            |status| facts.statuses.remap.iter().find(|(from, _)| *from == status).map(|(_, to)| *to);
         let late = match facts.request {
             Some(Cause::RunLimit | Cause::StopAfter) => !facts.statuses.preserve,
-            Some(Cause::Silent) => main == Exit::Code(0),
+            Some(Cause::Silent | Cause::StartLimit) => rewritten(main.status()).unwrap_or(main.status()) == 0,
             _ => false,
         };
         let own = if late { 124 } else { main.status() };
-        let rewritten = facts.statuses.remap.iter().find(|(from, _)| *from == own).map(|(_, to)| *to);
+        let rewritten = rewritten(own);
         assert_eq!(status, rewritten.unwrap_or(own), "{facts:?}");
         let dies = matches!(main, Exit::Signal(_)) && !late && rewritten.is_none() && !facts.is_pid_1;
         assert_eq!(matches!(ending(facts), Ending::Die(_)), dies, "{facts:?}");

@@ -11,7 +11,7 @@ use winddown::lifecycle::cause::{Reach, Received};
 
 use winddown::lifecycle::event::{Event, Extend};
 use winddown::lifecycle::exit::Exit;
-use winddown::lifecycle::plan::{Action, AtParentsEnd, Limit, Plan, Step, Target};
+use winddown::lifecycle::plan::{Action, AtParentsEnd, Limit, Plan, ReadyWhen, Step, Target};
 use winddown::lifecycle::signal::{Origin, Signal};
 
 use crate::{SWITCHES, WITH_VALUE, os, variable};
@@ -152,8 +152,9 @@ pub(crate) fn plan() -> impl Strategy<Value = Plan> {
             stop_on: [Signal::TERM, Signal::INT].into_iter().collect(),
             map: Vec::new(),
             run_limit,
-            ready: None,
-            watchdog: others.0,
+            ready: others.0.map(|_| ReadyWhen { notify: true, ..ReadyWhen::default() }),
+            start_limit: others.0,
+            watchdog: others.2,
             extend_max: others.1,
             kill_wait,
             post_stop: others.2,
@@ -187,6 +188,7 @@ pub(crate) fn event() -> impl Strategy<Value = Event> {
         Event::HookEnded(None),
         Event::HookEnded(Some(Exit::Code(0))),
         Event::Alive,
+        Event::ReadyMessage,
         Event::Ailing,
         Event::Extend(Extend { by: Duration::from_secs(1), reads_answer: true }),
         Event::Tick,

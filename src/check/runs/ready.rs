@@ -70,7 +70,7 @@ async fn ended(job: &mut Job) -> Option<Readiness> {
     job.run.status()?;
     job.run.output.closed(OUTPUT_PATIENCE).await;
     let record = job.record().unwrap_or_default();
-    if record.outcome.as_deref() == Some("not-started") {
+    if record.outcome.as_deref() == Some("not-started") && record.main.is_none() {
         let why = job.run.output.last(1).pop().unwrap_or_default();
         let why = why.strip_prefix("winddown: ").unwrap_or(&why).to_owned();
         return Some(Readiness::NotRun { status: record.exit_status.unwrap_or(WINDDOWN_FAILED), why });

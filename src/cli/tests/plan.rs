@@ -383,6 +383,7 @@ fn whatever_changes_a_plan_is_explained() {
         &["--map", "HUP=USR1,USR2=", "--to", "none", "--stop-with-parent", "--watchdog", "30s"],
         &["--run-limit", "3s", "--remap-exit", "143=0,124=0", "--interrupted-exit", "75"],
         &["--ready", "tcp:8080", "--ready", "notify", "--ready-file", "/run/ready"],
+        &["--start-limit", "2s", "--extend-max", "9s"],
     ];
     let variables = [("WINDDOWN_PRESERVE_STATUS", "1"), ("WINDDOWN_STOP_AFTER", "5s")];
     let text = explained_as(&all.concat(), &variables, false);

@@ -198,7 +198,7 @@ impl Machine {
         match &self.state {
             State::Starting | State::Ended { .. } | State::Stopped { .. } => None,
             State::Running => {
-                let all = [self.time_up_at(), self.silence(), self.probe_at()];
+                let all = [self.time_up_at(), self.silence(), self.probe_at(), self.start_ends_at()];
                 all.into_iter().flatten().min()
             }
             State::Terminating(stop) => {
@@ -228,10 +228,10 @@ impl Machine {
         let is_end = matches!(event, Event::MainExited(_) | Event::TreeEmpty | Event::HookEnded(_));
         self.listen(now, event);
         if !is_end {
-            self.out_of_time(now, effects);
+            self.out_of_time(now, event, effects);
         }
         match event {
-            Event::Started => self.started(effects),
+            Event::Started => self.started(now, effects),
             Event::NotStarted => self.not_started(),
             Event::Signal(received) => self.signal(now, received, effects),
             Event::MainStopped => self.main_stopped(effects),
@@ -436,7 +436,7 @@ impl Machine {
     }
 
     /// Ends what has used up its time.
-    fn out_of_time(&mut self, now: Duration, effects: &mut Vec<Effect>) {
+    fn out_of_time(&mut self, now: Duration, event: Event, effects: &mut Vec<Effect>) {
         let is_due = |at: Option<Duration>| at.is_some_and(|at| at <= now);
         match &self.state {
             State::Running if is_due(self.time_up_at()) => {
@@ -445,6 +445,7 @@ impl Machine {
                 }
             }
             State::Running if is_due(self.silence()) => self.stop(now, Cause::Silent, effects),
+            State::Running if self.is_late_with(now, event) => self.start_failed(now, effects),
             State::Leaving { until } if *until <= now => self.stop(now, Cause::MainExited, effects),
             State::Terminating(stop) if is_due(stop.deadline) || is_due(self.plan_kills_at(stop)) => {
                 self.kill(now, Note::Killing, effects);

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::{Machine, State};
-use crate::lifecycle::event::{Effect, Note};
+use crate::lifecycle::cause::Cause;
+use crate::lifecycle::event::{Effect, Event, Moment, Note};
 use crate::lifecycle::plan::ReadyWhen;
 
 /// How long after the early end of a probe the next one comes.
@@ -30,6 +31,9 @@ pub(super) struct Awaiting {
     probe_runs: bool,
     /// When the next probe starts.
     pub(super) probe_at: Option<Duration>,
+    /// When the start limit runs out, and by how much the workload has moved that.
+    pub(super) ends: Option<Duration>,
+    extended: Duration,
 }
 
 impl Awaiting {
@@ -39,6 +43,19 @@ impl Awaiting {
 
     fn is_ready(self, wanted: ReadyWhen) -> bool {
         (self.has_message || !wanted.notify) && !self.needs_probe(wanted)
+    }
+
+    /// The latest end of the start limit, with at most `most` of extensions.
+    pub(super) fn latest(&self, most: Duration) -> Option<Duration> {
+        Some(self.ends?.saturating_add(most.saturating_sub(self.extended)))
+    }
+
+    /// Moves the end of the start limit to `until`, never to an earlier time. Returns by how much it moved.
+    pub(super) fn extend(&mut self, until: Duration) -> Duration {
+        let more = self.ends.map_or(Duration::ZERO, |ends| until.saturating_sub(ends));
+        self.ends = self.ends.map(|ends| ends.saturating_add(more));
+        self.extended = self.extended.saturating_add(more);
+        more
     }
 }
 
@@ -53,17 +70,48 @@ impl Machine {
         if let StartState::Awaited(missing) = self.start { missing.probe_at } else { None }
     }
 
+    /// When the workload is stopped unless it is ready by then.
+    #[must_use]
+    pub const fn start_ends_at(&self) -> Option<Duration> {
+        if let StartState::Awaited(missing) = self.start { missing.ends } else { None }
+    }
+
     /// The main process runs.
-    pub(super) fn started(&mut self, effects: &mut Vec<Effect>) {
+    pub(super) fn started(&mut self, now: Duration, effects: &mut Vec<Effect>) {
         if self.state != State::Starting {
             return;
         }
         self.state = State::Running;
         effects.push(Effect::Say(Note::Started));
         if self.plan.ready.is_some() {
-            self.start = StartState::Awaited(Awaiting::default());
+            let length = self.plan.start_limit.filter(|_| self.main.is_none());
+            let ends = length.map(|length| now.saturating_add(length));
+            self.start = StartState::Awaited(Awaiting { ends, ..Awaiting::default() });
             self.go_on_starting(effects);
         }
+    }
+
+    /// Whether the start limit has run out. What shows by now that the workload is ready comes in time.
+    pub(super) fn is_late_with(&self, now: Duration, event: Event) -> bool {
+        let (Some(wanted), StartState::Awaited(mut missing)) = (self.plan.ready, self.start) else {
+            return false;
+        };
+        match event {
+            Event::ReadyMessage => missing.has_message = true,
+            Event::ProbeEnded { is_seen } if missing.probe_runs => missing.is_seen = is_seen,
+            _ => return missing.ends.is_some_and(|at| at <= now),
+        }
+        missing.ends.is_some_and(|at| at <= now) && !missing.is_ready(wanted)
+    }
+
+    /// The start limit has run out: what the workload does is seen before its stop begins.
+    pub(super) fn start_failed(&mut self, now: Duration, effects: &mut Vec<Effect>) {
+        let extended =
+            if let StartState::Awaited(missing) = self.start { missing.extended } else { Duration::ZERO };
+        let length = self.plan.start_limit.unwrap_or_default().saturating_add(extended);
+        effects.extend(self.plan.looks.then_some(Effect::Look(Moment::Start)));
+        effects.push(Effect::Say(Note::NotReady(length)));
+        self.stop(now, Cause::StartLimit, effects);
     }
 
     /// The workload says that it is ready. A probe that would look for a socket instead has less to do.
@@ -105,7 +153,7 @@ impl Machine {
             StartState::Ready => effects.push(Effect::RetractReady),
             StartState::Awaited(missing) => {
                 effects.extend(std::mem::take(&mut missing.probe_runs).then_some(Effect::EndProbe));
-                missing.probe_at = None;
+                (missing.probe_at, missing.ends) = (None, None);
                 if !is_stop {
                     return;
                 }

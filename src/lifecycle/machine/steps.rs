@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::leaving::Patience;
+use super::start::StartState;
 use super::stop::Stop;
 use super::{ABANDONED_LIMIT, Machine, State};
 use crate::lifecycle::cause::{Cause, Reach, Received};
@@ -196,21 +197,33 @@ impl Machine {
 
     /// The workload asks for more time. It gets an answer either way.
     pub(super) fn extend(&mut self, now: Duration, request: Extend, effects: &mut Vec<Effect>) {
-        let State::Terminating(stop) = &mut self.state else {
-            effects.push(Effect::Answer(Answer::Refused(None)));
-            return;
+        let most = self.plan.extend_max;
+        let latest = match (&self.state, &self.start) {
+            (State::Terminating(stop), _) => stop.latest(most, self.plan.run_limit),
+            (_, StartState::Awaited(missing)) if missing.ends.is_some() => missing.latest(most),
+            _ => {
+                effects.push(Effect::Answer(Answer::Refused(None)));
+                return;
+            }
         };
-        let latest = stop.latest(self.plan.extend_max, self.plan.run_limit);
         let wanted = now.saturating_add(request.by);
         let is_last = latest.is_none_or(|latest| wanted > latest);
         let until = latest.map(|latest| latest.min(wanted)).filter(|_| !(is_last && request.reads_answer));
-        let more = until.map(|until| stop.extend(until)).filter(|more| !is_last || !more.is_zero());
+        let more = until.map(|until| self.extend_to(until)).filter(|more| !is_last || !more.is_zero());
         let at_most = latest.map(|latest| latest.saturating_sub(now));
         effects.push(Effect::Answer(more.map_or(Answer::Refused(at_most), |_| Answer::Granted)));
         match more {
             Some(Duration::ZERO) => {}
             Some(by) => effects.push(Effect::Say(Note::Extended { by, is_last })),
             None => effects.push(Effect::Say(Note::NotExtended(request.by))),
+        }
+    }
+
+    fn extend_to(&mut self, until: Duration) -> Duration {
+        match (&mut self.state, &mut self.start) {
+            (State::Terminating(stop), _) => stop.extend(until),
+            (_, StartState::Awaited(missing)) => missing.extend(until),
+            _ => Duration::ZERO,
         }
     }
 }

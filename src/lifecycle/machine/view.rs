@@ -47,6 +47,7 @@ impl Machine {
         let mut start = self.start;
         if let StartState::Awaited(missing) = &mut start {
             missing.probe_at = missing.probe_at.map(left);
+            missing.ends = missing.ends.map(left);
         }
         View {
             start,

@@ -304,7 +304,7 @@ impl Tries {
 /// Whether a workload that was asked to stop for this reason, or not at all, has failed by itself.
 const fn fails_by_itself(request: Option<Cause>) -> bool {
     match request {
-        None | Some(Cause::MainExited | Cause::Silent) => true,
+        None | Some(Cause::MainExited | Cause::Silent | Cause::StartLimit) => true,
         Some(
             Cause::Signal(_) | Cause::RunLimit | Cause::StopAfter | Cause::Abandoned | Cause::ParentEnded,
         ) => false,

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasher;
 
 use super::snapshot::{socket_inode, sockets};
+use crate::postmortem::look::Socket;
 
 pub(crate) mod answers;
 
@@ -23,6 +24,22 @@ pub(crate) fn listeners(pids: &[i32]) -> Vec<Listener> {
     still_listening(&socket_inodes(pids))
 }
 
+/// The listeners found while there is time, and whether they are all: those in another network namespace, and of a
+/// process that we may not look into, can't be seen.
+pub(crate) fn listeners_while(pids: &[i32], has_time: &dyn Fn() -> bool) -> (Vec<Listener>, bool) {
+    let network = |process: &str| std::fs::read_link(format!("/proc/{process}/ns/net")).ok();
+    let (ours, mut inodes, mut sees_all) = (network("thread-self"), HashSet::new(), true);
+    for pid in pids {
+        let folder = std::fs::read_dir(format!("/proc/{pid}/fd"));
+        sees_all &= folder.is_ok() && network(&pid.to_string()) == ours;
+        let entries = folder.into_iter().flatten().take_while(|_| has_time());
+        let links = entries.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
+        inodes.extend(links.filter_map(|link| socket_inode(&link.to_string_lossy())));
+    }
+    let found = sockets::find(&inodes, has_time);
+    (sorted(found.sockets), sees_all && found.is_complete && has_time())
+}
+
 /// The sockets that these processes have open.
 pub(in crate::os) fn socket_inodes(pids: &[i32]) -> HashSet<u64> {
     pids.iter().flat_map(|pid| targets(*pid)).filter_map(|path| socket_inode(&path)).collect()
@@ -33,7 +50,10 @@ pub(crate) fn still_listening<S: BuildHasher>(inodes: &HashSet<u64, S>) -> Vec<L
     if inodes.is_empty() {
         return Vec::new();
     }
-    let found: HashMap<u64, _> = sockets::find(&inodes.iter().copied().collect(), &|| true).sockets;
+    sorted(sockets::find(&inodes.iter().copied().collect(), &|| true).sockets)
+}
+
+fn sorted(found: HashMap<u64, Socket>) -> Vec<Listener> {
     let listening = found.into_iter().filter(|(_, socket)| socket.state == "listen");
     let mut listeners: Vec<Listener> = listening
         .map(|(inode, socket)| Listener { protocol: socket.protocol, address: socket.local, inode })

@@ -5,7 +5,7 @@
 use std::ffi::{CString, c_int};
 use std::fs::OpenOptions;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use nix::fcntl::OFlag;
@@ -29,7 +29,7 @@ use crate::os::signal::{receive, send};
 const KILL_PAUSE: Duration = Duration::from_millis(25);
 
 /// The reason why a hook could not be executed is cut to this length; a pipe takes it in one piece.
-const WORDS_BYTES: usize = 512;
+pub(super) const WORDS_BYTES: usize = 512;
 
 /// A hook's command.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -72,7 +72,7 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    /// What it has to say: why the command could not be executed. Available once the keeper has ended.
+    /// What it has to say: of a hook, why the command could not be executed, once the keeper has ended.
     pub(crate) fn words(&self) -> Option<String> {
         let mut words = [0; WORDS_BYTES];
         let length = nix::unistd::read(self.words.as_ref()?, &mut words).ok().filter(|length| *length > 0)?;
@@ -105,7 +105,7 @@ pub(crate) fn end(keeper: i32) {
 
 /// What the keeper does; returns its exit status.
 fn keep(hook: &Hook, variables: &[Entry], surroundings: &Surroundings, words: Option<&OwnedFd>) -> c_int {
-    enter(surroundings, words);
+    enter(surroundings, words.map(AsRawFd::as_raw_fd).as_slice());
     match start_here(&hook.words, variables, surroundings) {
         Ok(tree) => end_as(wait(tree).0),
         Err(error) => {
@@ -162,14 +162,14 @@ pub(super) fn word(text: &str) -> CString {
 
 /// Detaches from the workload's terminal and input: a group of its own, no stdin; its output goes where our
 /// log goes.
-pub(super) fn enter(surroundings: &Surroundings, keep: Option<&OwnedFd>) {
+pub(super) fn enter(surroundings: &Surroundings, keep: &[RawFd]) {
     spawn::lead_group();
     reap::adopt_orphans();
     receive::set_ignored(Signal::CHLD, false);
     if let Some(directory) = &surroundings.directory {
         let _ = nix::unistd::fchdir(directory);
     }
-    close_inherited(surroundings.one_thread, keep.map(AsRawFd::as_raw_fd).as_slice());
+    close_inherited(surroundings.one_thread, keep);
     let Ok(null) = OpenOptions::new().read(true).write(true).open("/dev/null") else { return };
     let _ = dup2_stdin(&null);
     if dup2_stdout(io::stderr()).is_err() {

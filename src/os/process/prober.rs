@@ -2,6 +2,7 @@
 
 use std::ffi::CStr;
 use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::sys::prctl;
 use nix::unistd::{dup2_stderr, dup2_stdout};
@@ -17,23 +18,41 @@ use crate::os::signal::receive;
 /// Must not contain winddown's own name: `pkill` matches parts of names and command lines.
 const NAME: &CStr = c"wd-ready";
 
-/// Starts a process that does this work and ends with success; what the work returns is read from it then. SIGTERM
-/// ends it at any time.
+/// Holds the latest words of such a process, which its parent can read at any time, once.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    unread: Option<OwnedFd>,
+    end: Option<OwnedFd>,
+}
+
+impl Slot {
+    /// Says this in place of what was said before.
+    pub(crate) fn say(&self, text: &str) {
+        let mut old = [0; hook::WORDS_BYTES];
+        let _ = self.unread.as_ref().map(|unread| nix::unistd::read(unread, &mut old));
+        hook::leave_words(self.end.as_ref(), text);
+    }
+}
+
+/// Starts a process that does this work and ends with success. SIGTERM ends it at any time.
 ///
 /// # Errors
 /// When no process can be created.
-pub(crate) fn start(surroundings: &Surroundings, work: impl FnOnce() -> String) -> io::Result<Keeper> {
-    let (words, theirs) = hook::pipe_for_words();
+pub(crate) fn start(surroundings: &Surroundings, work: impl FnOnce(&Slot)) -> io::Result<Keeper> {
+    let (words, end) = hook::pipe_for_words();
+    let words = words.and_then(|words| above_standard(words).ok());
     let pid = fork::start(surroundings.one_thread, || {
-        hook::enter(surroundings, theirs.as_ref());
+        let theirs = Slot { unread: words.as_ref().and_then(|words| words.try_clone().ok()), end };
+        let keep = [&theirs.unread, &theirs.end].into_iter().flatten().map(AsRawFd::as_raw_fd);
+        hook::enter(surroundings, &keep.collect::<Vec<_>>());
         title::rename(surroundings.one_thread, NAME);
         let _ = prctl::set_name(NAME);
         receive::set_ignored(Signal::TERM, false);
         open_to_end();
-        hook::leave_words(theirs.as_ref(), &work());
+        work(&theirs);
         0
     })?;
-    Ok(Keeper { pid, words: words.and_then(|end| above_standard(end).ok()) })
+    Ok(Keeper { pid, words })
 }
 
 /// Between commands SIGTERM may end this process, since then it has no child.

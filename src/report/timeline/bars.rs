@@ -107,7 +107,7 @@ pub(super) fn bars(record: &Record, end_ms: f64) -> (Vec<Bar>, usize) {
 /// The first look that would have shown it, or the end of all.
 fn gone_by_ms(record: &Record, bar: &Bar, end_ms: f64) -> f64 {
     let is_missing =
-        |look: &&Look| look.at_ms > bar.to_ms && look.left_out == 0 && look.moment != Moment::Before;
+        |look: &&Look| look.at_ms > bar.to_ms && look.left_out == 0 && look.moment > Moment::Before;
     let missing = record.looks.iter().find(is_missing).map(|look| look.at_ms);
     missing.or_else(|| record.phase_at_ms("stopped")).unwrap_or(end_ms).max(bar.to_ms)
 }
