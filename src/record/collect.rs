@@ -5,8 +5,9 @@ use std::io;
 use std::time::Duration;
 
 use super::schema::{
-    Begun, EndRecord, ExitRecord, Extension, HookRecord, LimitRecord, LineRecord, PhaseRecord, ProcessRecord,
-    ReceivedRecord, Record, Resources, SCHEMA, SentRecord, Shared, StopRecord, SurvivorRecord, list,
+    Begun, EndRecord, ExitRecord, Extension, HookRecord, LeftOut, LimitRecord, LineRecord, PhaseRecord,
+    ProcessRecord, ReceivedRecord, Record, Resources, SCHEMA, SentRecord, Shared, StopRecord, SurvivorRecord,
+    TryRecord, list,
 };
 use super::write::write;
 use crate::fact::level::Level;
@@ -31,11 +32,16 @@ const SHARED_FROM: usize = 500;
 /// How far back to look for an equal entry: as far as entries are shared.
 const LOOK_BACK: usize = ORDINARY_MAX - SHARED_FROM;
 
+/// Of more tries than a list holds, these first ones stay and the latest ones.
+const FIRST_TRIES: usize = 100;
+
 /// The record of a run so far.
 #[derive(Debug)]
 pub struct Collector {
     destination: Destination,
     record: Record,
+    /// The number of the current try, in a run with retries.
+    attempt: Option<u32>,
 }
 
 /// What is known when the run is over.
@@ -73,11 +79,49 @@ impl Collector {
             ..Record::default()
         };
         record.phases.push(PhaseRecord { phase: Phase::Starting.to_string(), at_ms: 0.0 });
-        Self { destination, record }
+        Self { destination, record, attempt: None }
     }
 
     /// Adds a fact that happened at this time since the start.
     pub(crate) fn collect(&mut self, at: Duration, fact: &Fact) {
+        match fact {
+            Fact::Try { attempt } => self.begin_try(*attempt),
+            Fact::TryEnded { .. } => self.end_try(at, fact),
+            _ => self.collect_of_try(at, fact),
+        }
+    }
+
+    /// What stands at the top of the record is about the last try.
+    fn begin_try(&mut self, attempt: u32) {
+        if self.attempt.replace(attempt).is_none() {
+            return;
+        }
+        let earlier = std::mem::take(&mut self.record);
+        self.record = Record {
+            schema: earlier.schema,
+            winddown: earlier.winddown,
+            command: earlier.command,
+            started: earlier.started,
+            limit: earlier.limit,
+            left_out: LeftOut { log: earlier.left_out.log, ..LeftOut::default() },
+            log: earlier.log,
+            tries: earlier.tries,
+            tries_total: earlier.tries_total,
+            ..Record::default()
+        };
+    }
+
+    fn end_try(&mut self, at: Duration, fact: &Fact) {
+        let Some(ended) = self.attempt.and_then(|attempt| TryRecord::of(at, attempt, fact)) else { return };
+        let tries = &mut self.record.tries;
+        if tries.len() >= ENTRIES_MAX {
+            tries.remove(FIRST_TRIES);
+        }
+        tries.push(ended);
+        self.record.tries_total = self.record.tries_total.saturating_add(1);
+    }
+
+    fn collect_of_try(&mut self, at: Duration, fact: &Fact) {
         let most = self.most();
         let record = &mut self.record;
         let left_out = &mut record.left_out;
@@ -215,4 +259,37 @@ fn push<T>(list: &mut Vec<T>, left_out: &mut usize, entry: Option<T>, most: usiz
 fn set<T>(list: &mut Vec<T>, left_out: &mut usize, all: impl ExactSizeIterator<Item = T>) {
     *left_out = left_out.saturating_add(all.len().saturating_sub(ENTRIES_MAX));
     *list = all.take(ENTRIES_MAX).collect();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lifecycle::exit::Exit;
+
+    fn failed() -> Fact {
+        Fact::TryEnded {
+            outcome: Outcome::Failed,
+            main: None,
+            exit: Some(Exit::Code(1)),
+            cause: None,
+            status: 1,
+            started: Duration::ZERO,
+            ready: None,
+            next: Some(Duration::from_millis(100)),
+        }
+    }
+
+    #[test]
+    fn of_very_many_tries_the_first_and_the_last_stay() {
+        let destination = Destination::File("/dev/null".into());
+        let limit = Limit::Finite(Duration::ZERO);
+        let mut collector = Collector::new(destination, &["a".into()], limit, "-t", &Clock::start());
+        for attempt in 1..=2500 {
+            collector.collect(Duration::ZERO, &Fact::Try { attempt });
+            collector.collect(Duration::ZERO, &failed());
+        }
+        let attempts: Vec<u32> = collector.record.tries.iter().map(|one| one.attempt).collect();
+        assert_eq!(attempts, (1..=100).chain(1601..=2500).collect::<Vec<_>>());
+        assert_eq!(collector.record.tries_total, 2500);
+    }
 }

@@ -51,6 +51,47 @@ pub(crate) struct Record {
     pub(crate) exit: Option<ExitRecord>,
     pub(crate) exit_status: Option<u8>,
     pub(crate) outcome: Option<String>,
+    pub(crate) tries: Vec<TryRecord>,
+    pub(crate) tries_total: usize,
+}
+
+/// One try of a run with retries. Times count from winddown's start.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct TryRecord {
+    pub(crate) attempt: u32,
+    pub(crate) started_ms: f64,
+    /// `None` if it was never ready.
+    pub(crate) ready_ms: Option<f64>,
+    pub(crate) ended_ms: f64,
+    pub(crate) main: Option<ProcessRecord>,
+    pub(crate) exit: Option<ExitRecord>,
+    pub(crate) exit_status: u8,
+    pub(crate) outcome: String,
+    /// Why it was asked to stop, if it was.
+    pub(crate) cause: Option<String>,
+    /// The delay that was to follow; `None` if no further try was.
+    pub(crate) next_in_ms: Option<f64>,
+}
+
+impl TryRecord {
+    pub(crate) fn of(at: Duration, attempt: u32, fact: &Fact) -> Option<Self> {
+        let Fact::TryEnded { outcome, main, exit, cause, status, started, ready, next } = fact else {
+            return None;
+        };
+        Some(Self {
+            attempt,
+            started_ms: milliseconds(*started),
+            ready_ms: ready.map(milliseconds),
+            ended_ms: milliseconds(at),
+            main: main.as_ref().map(ProcessRecord::from),
+            exit: exit.map(ExitRecord::from),
+            exit_status: *status,
+            outcome: outcome.to_string(),
+            cause: cause.map(|cause| cause.name().to_owned()),
+            next_in_ms: next.map(milliseconds),
+        })
+    }
 }
 
 /// Looks have many fields, all of them required: a look of another version is better skipped as a whole.
@@ -397,7 +438,9 @@ mod tests {
 "left_out":{"extensions":0,"received":0,"signals":0,"ends":0,"killed":0,"survivors":0,"log":0},"progress":"frozen",
 "findings":[{"code":"W09","name":"draining","pid":7,"process":"a","text":"t","remedy":"r","others":0}],
 "resources":{"cpu_user_ms":0.5,"cpu_system_ms":0.0,"memory_peak_bytes":1,"oom_kills":null},
-"log":[{"at_ms":1.5,"level":"info","message":"m"}],"exit":null,"exit_status":137,"outcome":"killed"}"#
+"log":[{"at_ms":1.5,"level":"info","message":"m"}],"exit":null,"exit_status":137,"outcome":"killed",
+"tries":[{"attempt":1,"started_ms":0.5,"ready_ms":null,"ended_ms":3.0,"main":{"pid":7,"name":"a"},"exit":null,"exit_status":1,"outcome":"failed","cause":"silent","next_in_ms":100.0}],
+"tries_total":1}"#
             .replace('\n', "");
         let read: Record = serde_json::from_str(&record).expect("a record");
         assert_eq!(serde_json::to_string(&read).expect("a text"), record);

@@ -1,6 +1,6 @@
 //! What happened, in order: the same for the story and the picture.
 
-use super::words;
+use super::{tries, words};
 use crate::postmortem::look::Moment;
 use crate::record::schema::{
     Extension, HookRecord, ProcessRecord, ReceivedRecord, Record, StepRecord, StopRecord,
@@ -32,6 +32,9 @@ pub(super) fn events(record: &Record) -> Vec<StoryEvent> {
             None => "without a limit".to_owned(),
         };
         add(stop.at_ms, format!("{}: stopping, {limit}", words::cause(stop)));
+    }
+    for (at_ms, text) in tries::earlier(record) {
+        add(at_ms, text);
     }
     for step in &record.steps {
         add(step.at_ms, describe_step(&step.step));

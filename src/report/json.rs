@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::groups::{Group, groups};
 use super::read::Named;
 use crate::record::schema::{
-    ExitRecord, FindingRecord, LimitRecord, ProcessRecord, Record, StopRecord, SurvivorRecord,
+    ExitRecord, FindingRecord, LimitRecord, ProcessRecord, Record, StopRecord, SurvivorRecord, TryRecord,
 };
 use crate::text::printable_json;
 
@@ -35,6 +35,8 @@ struct Run<'a> {
     survivors: &'a [SurvivorRecord],
     progress: Option<&'a str>,
     findings: &'a [FindingRecord],
+    tries: &'a [TryRecord],
+    tries_total: usize,
 }
 
 impl<'a> From<&'a Named> for Run<'a> {
@@ -53,6 +55,8 @@ impl<'a> From<&'a Named> for Run<'a> {
             survivors: &record.survivors,
             progress: record.progress.as_deref(),
             findings: &record.findings,
+            tries: &record.tries,
+            tries_total: record.tries_total,
         }
     }
 }

@@ -13,6 +13,7 @@ mod record;
 mod several;
 mod story;
 mod timeline;
+mod tries;
 mod words;
 
 use std::ffi::OsString;

@@ -39,6 +39,11 @@ impl Record {
         self.stop.as_ref().map_or(0.0, |stop| stop.at_ms)
     }
 
+    /// When the last try started: what else the record holds is about it.
+    pub(crate) fn try_from_ms(&self) -> f64 {
+        self.tries.last().map_or(0.0, |last| last.started_ms)
+    }
+
     /// How many processes were killed.
     pub(crate) fn killed_count(&self) -> usize {
         self.killed.len().saturating_add(self.left_out.killed)

@@ -148,7 +148,11 @@ pub(super) fn verdict(record: &Record) -> String {
     };
     match outcome(record) {
         "completed" | "failed" | "crashed" if record.stop.is_none() => {
-            format!("{}: {main} {how} after {}, without being asked", outcome(record), short(record.end_ms()))
+            format!(
+                "{}: {main} {how} after {}, without being asked",
+                outcome(record),
+                short(record.end_ms() - record.try_from_ms())
+            )
         }
         "killed" => {
             let count = counted(record.killed_count().max(1), "process", "es");

@@ -58,6 +58,7 @@ mod record_schema;
 mod report;
 mod report_html;
 mod retry;
+mod retry_record;
 mod run_limit;
 mod second_process;
 mod servers;
@@ -143,6 +144,7 @@ fn main() {
         report::trials(),
         report_html::trials(),
         retry::trials(),
+        retry_record::trials(),
         run_limit::trials(),
         second_process::trials(),
         servers::trials(),
