@@ -193,6 +193,7 @@ impl Collector {
             let line = LineRecord {
                 at_ms: milliseconds(at),
                 level: level.name().to_owned(),
+                attempt: self.attempt,
                 message: message.clone(),
             };
             push(&mut self.record.log, &mut self.record.left_out.log, Some(line), most);

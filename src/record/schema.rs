@@ -415,6 +415,9 @@ impl Resources {
 pub(crate) struct LineRecord {
     pub(crate) at_ms: f64,
     pub(crate) level: String,
+    /// The number of the try, in a run with retries.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) attempt: Option<u32>,
     pub(crate) message: String,
 }
 

@@ -50,15 +50,19 @@ fn every_try_is_recorded() {
     assert_eq!((&record["stop"], &record["outcome"]), (&Value::Null, &json!("completed")));
     assert_eq!(record["main"], record["tries"][3]["main"]);
 
-    let told = report(&[&file]).expect_code(0).out().join("\n");
+    let page = report(&[&file]).expect_code(0).out().join("\n");
     for line in [
         "try 1: failed: exited with 3 after ",
         "try 2: crashed: died of SIGUSR1 after ",
         "try 3: failed: exited with 4 after ",
     ] {
-        assert!(told.contains(line), "{told}");
+        assert!(page.contains(line), "{page}");
     }
-    assert!(told.contains("; next try in 150ms"), "{told}");
+    assert!(page.contains("; next try in 150ms"), "{page}");
+    let line = |one: &Value| {
+        one["attempt"] == 2 && one["message"].as_str().is_some_and(|text| text.contains("died of SIGUSR1"))
+    };
+    assert!(record["log"].as_array().expect("a list").iter().any(line), "{record:#}");
     let listed: Value =
         serde_json::from_str(&report(&["--format", "json", &file]).expect_code(0).out()[0]).expect("JSON");
     assert_eq!(listed["runs"][0]["tries"], record["tries"]);

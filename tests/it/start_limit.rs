@@ -262,7 +262,9 @@ fn a_start_that_failed_is_retried() {
             assert_eq!(ended.err().iter().filter(is_it).count(), 1, "{}", ended.dump());
         }
         assert!(ended.dump().contains("no further try: --retry 2 is used up"), "{}", ended.dump());
-        assert_eq!(read_json(&record)["outcome"], "not-started");
+        let record = read_json(&record);
+        assert_eq!((&record["outcome"], &record["tries_total"]), (&json!("not-started"), &json!(3)));
+        check(&record);
         ended.expect_signal(libc::SIGTERM).expect_nothing_left();
     });
 }
@@ -279,7 +281,9 @@ fn whoever_is_ready_at_the_next_try_has_not_failed() {
         .args(["--ready", &format!("file:{up}"), "--start-limit", "1s"])
         .command(["sh", "-c", &script])
         .run();
-    assert_eq!(read_json(&record)["outcome"], "completed");
+    let record = read_json(&record);
+    assert_eq!((&record["outcome"], &record["stop"]), (&json!("completed"), &Value::Null));
+    check(&record);
     let is_late = |line: &&String| line.contains("is not ready within");
     assert_eq!(ended.err().iter().filter(is_late).count(), 1, "{}", ended.dump());
     ended.expect_code(0).expect_nothing_left();
