@@ -30,9 +30,8 @@ macro_rules! causes {
 
 causes! {
     STOPPED = "W01" "stopped", "The process is stopped, or held by a debugger",
-        "Its state is T (stopped by SIGSTOP, or by a terminal) in a snapshot after the signal, or t (held by a \
-         tracer) from one to the next. A stopped process keeps every signal but SIGKILL pending until it is \
-         continued. winddown sends SIGCONT after the stop \
+        "Its state is T (stopped by SIGSTOP, or by a terminal) or t (held by a tracer). A stopped process \
+         keeps every signal but SIGKILL pending until it is continued. winddown sends SIGCONT after the stop \
          signal, so something stopped the process again, or a debugger holds it.",
         "find out what stops it; detach the debugger";
     UNINTERRUPTIBLE = "W02" "dstate", "The process is in uninterruptible sleep in the kernel",
@@ -49,8 +48,8 @@ causes! {
          may have set this (nohup, `trap '' TERM`, a background job of a script).",
         "install a handler, ask with another signal (--stop-signal), or start it with the signal not ignored";
     BLOCKED = "W05" "blocked", "The process blocks the stop signal, and no thread takes it",
-        "The signal is pending, every thread blocks it, and there is neither a signalfd nor a thread that waits \
-         for it in sigwait. A signal mask is inherited across fork and exec.",
+        "The signal is pending, every thread blocks it, and there is neither a signalfd nor a thread in \
+         sigwait. A signal mask is inherited across fork and exec.",
         "unblock it (pthread_sigmask) in one thread, or start a thread that takes it (sigwait, signalfd)";
     LOOP_STUCK = "W06" "loop-stuck", "The event loop that should read the stop signal is stuck",
         "The signal is pending and blocked. There is a signalfd to read it from, or there was a thread in \
@@ -78,14 +77,10 @@ causes! {
     THREAD_JOIN = "W11" "thread-join", "The process is exiting and waits for its threads",
         "The main thread waits for other threads, and some of them do not end: a non-daemon thread, a pool \
          that is not shut down, a slow shutdown hook. A wait without a timeout that began after the signal \
-         counts as such a wait, and is reported as a guess; so does a single thread that is in a call while the \
-         main thread and all others wait in futexes.",
+         counts as such a wait, and is reported as a guess.",
         "tell the threads to end, or make them daemon threads; give the join a timeout";
     BLOCKED_IO = "W12" "blocked-io", "The process waits for input or output that does not come",
-        "It is in a read, write or connect that the other side does not complete, waits for a resolver or for a \
-         connection that is not answered, or for a request in io_uring. An event loop without a listener and \
-         without clients probably waits because of a connection that the process opened itself (to a database); \
-         the process that listens there is named if it is on this machine.",
+        "It is in a read, write or connect that the other side does not complete.",
         "give the call a timeout";
     LOCK = "W13" "lock", "The process waits for a file lock",
         "It has been in flock or fcntl since the previous snapshot, and another process holds the lock.",
@@ -95,19 +90,17 @@ causes! {
          stuck itself.",
         "have the reader read to the end, or write the log without blocking";
     SLEEPING = "W15" "sleeping", "The process sleeps",
-        "It has been in the same nanosleep, or in a read of a timer, all along: a fixed pause that the signal did \
-         not interrupt, or that began after it. Or nothing but a timer is left in its event loop: none of its \
-         descriptors leads out of the process, it has no child, and its other threads have nothing to do.",
+        "It has been in the same nanosleep all along: a fixed pause that the signal did not interrupt, or that \
+         began after it.",
         "wait for the stop (a condition with a timeout, the token) instead of sleeping";
     SPINNING = "W16" "spinning", "The process computes and does not stop",
         "It got the signal, and uses more than four fifths of a CPU: a busy loop, or long work that never \
          checks whether it should stop.",
         "find the loop with a debugger (--on-timeout 'gdb ...'), and check for the stop inside it";
-    RESTARTED_CALL = "W17" "restarted-call", "The handler ran, and the process went on as before",
+    RESTARTED_CALL = "W17" "restarted-call", "The handler ran, and the same call was restarted",
         "The process is in the same call, with the same arguments, as before the signal. A handler that only \
          sets a flag does not end a blocking call: with SA_RESTART the kernel restarts it. A loop around \
-         sigwait, a signalfd or pause has the same effect, and so has one that goes on as before because \
-         nothing looks at the flag.",
+         sigwait, a signalfd or pause has the same effect.",
         "install the handler without SA_RESTART, or wake the loop through a pipe or an eventfd";
     PROGRESSING = "W18" "progressing", "The stop is slow, but it makes progress",
         "There are fewer connections, files, threads or processes in each snapshot than in the one before. It \

@@ -21,14 +21,6 @@ pub struct Look {
     pub processes: Vec<SeenProcess>,
     /// How many more processes there were, without time or room for them.
     pub left_out: usize,
-    /// The first and the last port that the kernel gives to a client that asks for none.
-    #[serde(default = "usual_client_ports")]
-    pub(crate) client_ports: (u16, u16),
-}
-
-/// The kernel's default.
-pub(crate) const fn usual_client_ports() -> (u16, u16) {
-    (32_768, 60_999)
 }
 
 /// One process as a look shows it.
@@ -40,9 +32,6 @@ pub struct SeenProcess {
     pub(crate) parent: i32,
     /// The name of its main thread.
     pub name: String,
-    /// The file name of its program; `None` where winddown may not read it.
-    #[serde(default)]
-    pub(crate) program: Option<String>,
     /// `R`, `S`, `D`, `T`, `Z`, ...
     pub(crate) state: char,
     /// Its age in milliseconds.
@@ -61,25 +50,16 @@ pub struct SeenProcess {
     pub(crate) tracer: i32,
     /// How many threads it has.
     pub thread_count: usize,
-    /// The main thread, and the oldest and the youngest of the others, in the order in which they started.
+    /// The main thread, and the youngest of the others, in the order in which they started.
     pub threads: Vec<Thread>,
     /// How many descriptors it has open; `None` if winddown may not read them.
     pub file_count: Option<usize>,
-    /// The descriptors that matter: sockets, timers, and what a thread waits for.
+    /// The descriptors that matter: sockets, and what a thread waits for.
     pub(crate) files: Vec<File>,
-    /// How many descriptors it has by which other processes, users or devices could wake it; `None` if not all were
-    /// looked at.
-    #[serde(default)]
-    pub(crate) sources: Option<usize>,
     /// How many of its sockets listen, and how many are connected.
     pub sockets: Sockets,
     /// What could not be read, with the error: `fd: EACCES`.
     pub(crate) unreadable: Vec<String>,
-}
-
-impl SeenProcess {
-    /// How the name of a socket begins at which every .NET runtime listens for its tools.
-    pub(crate) const DOTNET_SOCKET: &str = "/dotnet-diagnostic-";
 }
 
 /// A number in hexadecimal, as the kernel writes it in /proc: as a JSON number it might exceed what readers
@@ -148,16 +128,6 @@ pub struct Call {
     pub arguments: [Hex; 6],
 }
 
-/// How long a call waits at most.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum TimeOut {
-    Ms(u64),
-    /// It waits without a limit.
-    Never,
-    /// The arguments don't say it.
-    Unseen,
-}
-
 impl Call {
     /// Whether it is the same call with the same first argument. Registers beyond a call's arguments hold
     /// arbitrary values.
@@ -165,23 +135,9 @@ impl Call {
         self.name == other.name && self.arguments[0] == other.arguments[0]
     }
 
-    /// For how long it waits at most, as far as its arguments say so. Those of ppoll, select and the like only say where
-    /// the limit stands.
-    pub(crate) fn time_out(&self) -> TimeOut {
-        let at = match self.name.as_str() {
-            "poll" => 2,
-            "epoll_wait" | "epoll_pwait" => 3,
-            _ => return TimeOut::Unseen,
-        };
-        // A number of 32 bits with a sign, in the low half of its register.
-        let bytes = self.arguments[at].0.to_le_bytes();
-        let ms = i32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
-        u64::try_from(ms).map_or(TimeOut::Never, TimeOut::Ms)
-    }
-
     /// The descriptor that it waits on, if the call takes one.
     pub(crate) fn descriptor(&self) -> Option<i32> {
-        const TAKE_ONE: [&str; 26] = [
+        const TAKE_ONE: [&str; 25] = [
             "read",
             "write",
             "readv",
@@ -205,7 +161,6 @@ impl Call {
             "epoll_wait",
             "epoll_pwait",
             "epoll_pwait2",
-            "io_uring_enter",
             "ftruncate",
             "fallocate",
         ];
@@ -214,7 +169,7 @@ impl Call {
     }
 }
 
-/// The process that holds a lock, or listens.
+/// The holder of a lock.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct Holder {
     pub(crate) pid: i32,
@@ -230,18 +185,6 @@ pub(crate) struct File {
     pub(crate) target: String,
     /// More about it, if it is a socket.
     pub(crate) socket: Option<Socket>,
-    /// More about it, if it is a timer (timerfd) that is set.
-    #[serde(default)]
-    pub(crate) timer: Option<Timer>,
-}
-
-/// A timer that is set.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub(crate) struct Timer {
-    /// Milliseconds until it expires.
-    pub(crate) left_ms: u64,
-    /// Milliseconds from one time to the next; 0 if there is only one.
-    pub(crate) every_ms: u64,
 }
 
 /// A socket with both ends.
@@ -259,32 +202,14 @@ pub(crate) struct Socket {
     pub(crate) unread: u64,
     /// Bytes that the other end has not taken yet.
     pub(crate) unsent: u64,
-    /// The process of this machine that listens at the other end's address, if the socket is a client's.
-    #[serde(default)]
-    pub(crate) server: Option<Holder>,
 }
 
 impl Socket {
-    /// It accepts clients, not only the tools of its own runtime.
-    pub(crate) fn listens(&self) -> bool {
-        self.state == "listen" && !self.local.contains(SeenProcess::DOTNET_SOCKET)
-    }
-
-    /// It waits for the other end to take part.
-    pub(crate) fn is_connecting(&self) -> bool {
-        self.state == "syn-sent"
-    }
-
-    /// It asks a name server.
-    pub(crate) fn looks_names_up(&self) -> bool {
-        self.peer.ends_with(":53") && ["udp", "tcp"].contains(&self.protocol.as_str())
-    }
-
     /// Whether it has a peer, or had one until just now. Among connected Unix sockets only accepted ones have a
     /// name.
     pub(crate) fn is_connected(&self) -> bool {
         let is_open = ["established", "close-wait", "fin-wait-1", "last-ack"].contains(&self.state.as_str());
-        is_open && (self.protocol == "tcp" || (self.protocol == "unix" && !self.local.is_empty()))
+        is_open && (self.protocol != "unix" || !self.local.is_empty())
     }
 }
 

@@ -154,21 +154,6 @@ impl<'a> Series<'a> {
         })
     }
 
-    /// The process as its tracer held it from one look to the next. Under strace a process is held for a moment at every
-    /// call. A single look counts.
-    pub(super) fn held(&self) -> Option<&'a SeenProcess> {
-        let is_held = |seen: &SeenProcess| seen.state == 't';
-        if !self.has_previous() {
-            return Some(self.last).filter(|last| is_held(last));
-        }
-        let switches = |seen: &SeenProcess| seen.main_thread().and_then(|main| main.switches);
-        let lasts = |pair: &&[(f64, &'a SeenProcess)]| {
-            let (before, now) = (pair[0].1, pair[1].1);
-            is_held(before) && is_held(now) && switches(before) == switches(now)
-        };
-        self.after.windows(2).rev().find(lasts).map(|pair| pair[1].1)
-    }
-
     /// The main thread keeps waking up: in at least two of the intervals between looks.
     pub(super) fn keeps_waking(&self) -> bool {
         let switches = |seen: &SeenProcess| seen.main_thread()?.switches;

@@ -1,12 +1,7 @@
-//! What the threads of a process show: what the main thread waits for, and which of the others may hold it up.
+//! What the threads of a process show: what the main thread waits for, and whether a runtime manages them.
 
-use super::look::{Call, Thread};
-use super::runtime::Runtime;
+use super::look::Thread;
 use super::series::Series;
-
-/// Calls by which an event loop waits for many descriptors at once.
-pub(super) const LOOPS: [&str; 8] =
-    ["epoll_wait", "epoll_pwait", "epoll_pwait2", "io_uring_enter", "poll", "ppoll", "select", "pselect6"];
 
 /// What the descriptor of a signalfd refers to.
 pub(super) const SIGNALFD: &str = "anon_inode:[signalfd]";
@@ -38,42 +33,21 @@ impl<'a> Series<'a> {
         self.main_call().is_some_and(|call| call.name == "futex" && call.arguments[3].0 == 0)
     }
 
-    /// In these the first thread is one of many: what it waits for says nothing.
+    /// In a JVM or a Go program the first thread is one of many: what it waits for says nothing.
     pub(super) fn has_its_own_threads(&self) -> bool {
-        matches!(self.last.runtime(), Some(Runtime::Go | Runtime::Jvm | Runtime::DotNet | Runtime::Erlang))
-    }
-
-    /// The only thread in a call other than futex, while the main one waits for threads: whatever the others wait for,
-    /// they wait for it. An event loop is none: it may wait for any of them.
-    pub(super) fn only_thread_in_a_call(&self) -> Option<&'a Thread> {
-        let main_waits =
-            self.main_waits_for_threads() && self.main_thread().is_some_and(|main| self.is_still(main));
-        if !main_waits || self.last.threads.len() < self.last.thread_count {
-            return None;
-        }
-        let is_idle = |thread: &&Thread| {
-            thread.is_in(&["futex", "futex_waitv", "rt_sigtimedwait"]) || thread.name.starts_with("iou-")
-        };
-        let mut others = self.other_threads().filter(|thread| !is_idle(thread));
-        let thread = others.next().filter(|_| others.next().is_none())?;
-        // More than two descriptors are an event loop's.
-        let waits_for_few =
-            |call: &Call| ["poll", "ppoll"].contains(&call.name.as_str()) && call.arguments[1].0 <= 2;
-        let call = thread.call.as_ref().filter(|call| !thread.is_in(&LOOPS) || waits_for_few(call));
-        call.filter(|_| self.is_still(thread)).map(|_| thread)
+        /// Every signal that can be caught, except those of job control and of the C library.
+        const CAUGHT_BY_GO: u64 = 0xffff_fff8_7fc1_feff;
+        let is_go = self.last.signals.caught.0 & CAUGHT_BY_GO == CAUGHT_BY_GO;
+        is_go
+            || self
+                .other_threads()
+                .any(|thread| ["VM Thread", "Signal Dispatch"].contains(&thread.name.as_str()))
     }
 
     /// One of its threads waited for signals (sigwait) in some look.
     pub(super) fn has_waited_for_signals(&self) -> bool {
         let all = self.before.into_iter().chain(self.after.iter().map(|(_, seen)| *seen));
         all.flat_map(|seen| &seen.threads).any(|thread| thread.is_in(&["rt_sigtimedwait"]))
-    }
-
-    /// A thread that waits for signals (sigwait), and not for this one.
-    pub(super) fn waits_for_others(&self) -> Option<&'a Thread> {
-        let is_it =
-            |thread: &&Thread| thread.is_in(&["rt_sigtimedwait"]) && thread.blocked.0 & self.signal_bit != 0;
-        self.last.threads.iter().find(is_it)
     }
 
     /// The main thread reads a signalfd.

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use super::heard::Heard;
-use super::look::{Call, File, Holder, Look, SeenProcess, Socket, Thread, TimeOut, Timer};
+use super::look::{Call, File, Look, SeenProcess, Thread};
 use super::series::Series;
-use super::threads::LOOPS;
 use crate::text::{counted, short};
 
-/// What the descriptor of a timer refers to.
-const TIMERFD: &str = "anon_inode:[timerfd]";
+/// Calls by which an event loop waits for many descriptors at once.
+pub(super) const LOOPS: [&str; 7] =
+    ["epoll_wait", "epoll_pwait", "epoll_pwait2", "poll", "ppoll", "select", "pselect6"];
 
 /// `node (pid 4711)`.
 pub(super) fn name(seen: &SeenProcess) -> String {
@@ -32,8 +32,7 @@ pub(super) fn target(file: &File) -> String {
     let what = match &file.socket {
         Some(socket) if socket.peer.is_empty() && socket.local.is_empty() => "a socket".to_owned(),
         Some(socket) if socket.peer.is_empty() => socket.local.clone(),
-        Some(socket) => format!("{} (from {})", peer(socket), socket.local),
-        None if file.target == TIMERFD => timer(file),
+        Some(socket) => format!("{} (from {})", socket.peer, socket.local),
         None if file.target.starts_with("pipe:") => format!("a pipe ({})", file.target),
         None if file.target.starts_with("socket:") => "a socket".to_owned(),
         None => file.target.clone(),
@@ -41,44 +40,15 @@ pub(super) fn target(file: &File) -> String {
     format!("{stream}{what}")
 }
 
-/// The other end: `127.0.0.1:5432, where postgres (pid 812) listens`.
-pub(super) fn peer(socket: &Socket) -> String {
-    match &socket.server {
-        Some(Holder { pid, name }) => {
-            let name = name.as_deref().unwrap_or("a process");
-            format!("{}, where {name} (pid {pid}) listens", socket.peer)
-        }
-        None => socket.peer.clone(),
-    }
-}
-
-/// `a timer with 33s left`.
-pub(super) fn timer(file: &File) -> String {
-    match file.timer {
-        Some(Timer { left_ms, every_ms: 0 }) => format!("a timer with {} left", time(left_ms)),
-        Some(Timer { left_ms, every_ms }) => {
-            format!("a timer with {} left, then every {}", time(left_ms), time(every_ms))
-        }
-        None => "a timer that is not set".to_owned(),
-    }
-}
-
 /// `read on 127.0.0.1:5432`, `epoll_wait`, `futex`: the call, and what it is on.
 pub(super) fn call(call: &Call, files: &[File]) -> String {
     let is_loop = LOOPS.contains(&call.name.as_str());
     let number = call.descriptor().filter(|_| !is_loop);
     let file = number.and_then(|number| files.iter().find(|file| file.number == number));
-    let socket = file.and_then(|file| file.socket.as_ref());
-    let name = &call.name;
-    match (file, number, call.time_out()) {
-        (Some(_), _, _) if socket.is_some_and(Socket::is_connecting) => {
-            format!("{name} to {}, which does not answer", socket.map_or(String::new(), peer))
-        }
-        (Some(file), _, _) => format!("{name} on {}", target(file)),
-        (None, Some(number), _) => format!("{name} on descriptor {number}"),
-        (None, None, TimeOut::Ms(ms)) => format!("{name} (time-out {})", time(ms)),
-        (None, None, TimeOut::Never) => format!("{name} (no time-out)"),
-        (None, None, TimeOut::Unseen) => name.clone(),
+    match (file, number) {
+        (Some(file), _) => format!("{} on {}", call.name, target(file)),
+        (None, Some(number)) => format!("{} on descriptor {number}", call.name),
+        (None, None) => call.name.clone(),
     }
 }
 
@@ -104,11 +74,9 @@ pub(super) const fn state(state: char) -> &'static str {
     }
 }
 
-/// How a process treats the stop signal: `SIGTERM: caught, pending`.
+/// How a process treats the stop signal: `SIGTERM: caught, not pending`.
 pub(super) fn treatment(series: &Series<'_>) -> String {
-    let how = if series.waits_for_it() {
-        "taken by sigwait"
-    } else if series.ignores() {
+    let how = if series.ignores() {
         "ignored"
     } else if series.catches() {
         "caught"
@@ -168,9 +136,7 @@ fn before_and_now(first: usize, last: usize, noun: &str) -> String {
 /// One line for each listening or connected socket: `tcp 127.0.0.1:8080 <-> 127.0.0.1:51234 established`.
 pub(super) fn sockets(seen: &SeenProcess) -> impl Iterator<Item = String> {
     let sockets = seen.files.iter().filter_map(|file| file.socket.as_ref());
-    let worth_it = sockets.filter(|socket| {
-        socket.state == "listen" || socket.is_connected() || socket.is_connecting() || socket.looks_names_up()
-    });
+    let worth_it = sockets.filter(|socket| socket.state == "listen" || socket.is_connected());
     worth_it.map(|socket| {
         let peer = if socket.peer.is_empty() { String::new() } else { format!(" <-> {}", socket.peer) };
         let queue = |bytes: u64, what: &str| {
@@ -178,11 +144,7 @@ pub(super) fn sockets(seen: &SeenProcess) -> impl Iterator<Item = String> {
         };
         let (unread, unsent) =
             (queue(socket.unread, "unread"), queue(socket.unsent, "not taken by the other end"));
-        let server = match &socket.server {
-            Some(Holder { pid, name: Some(name) }) => format!("; {name} (pid {pid}) listens there"),
-            _ => String::new(),
-        };
-        format!("    {} {}{peer} {}{unread}{unsent}{server}", socket.protocol, socket.local, socket.state)
+        format!("    {} {}{peer} {}{unread}{unsent}", socket.protocol, socket.local, socket.state)
     })
 }
 

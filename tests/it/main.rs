@@ -47,7 +47,6 @@ mod plan;
 mod post_mortem;
 mod post_mortem_certain;
 mod post_mortem_looks;
-mod post_mortem_waits;
 mod post_stop;
 mod queued_signals;
 mod random_runs;
@@ -134,7 +133,6 @@ fn main() {
         post_mortem_certain::trials(),
         post_mortem_looks::trials(),
         post_stop::trials(),
-        post_mortem_waits::trials(),
         queued_signals::trials(),
         random_runs::trials(),
         ready::trials(),

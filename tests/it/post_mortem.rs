@@ -40,8 +40,6 @@ trials![
 pub(crate) struct Found {
     pub(crate) ended: Ended,
     pub(crate) record: Value,
-    /// What tells it from others of the same program among the recorded snapshots.
-    kept_as: Option<&'static str>,
 }
 
 /// Runs a program until it prints `up`, asks it to stop, and has it killed a second later.
@@ -63,7 +61,7 @@ pub(crate) fn killed_after(winddown: Winddown, then: impl FnOnce(&Running)) -> F
     let ended = run.wait().expect_nothing_left();
     let record = read_json(&record);
     assert_eq!(record["outcome"], "killed", "{}", ended.dump());
-    Found { ended, record, kept_as: None }
+    Found { ended, record }
 }
 
 /// A shell prints `up` before its child is there.
@@ -77,11 +75,6 @@ pub(crate) fn python(program: &str) -> Found {
 }
 
 impl Found {
-    pub(crate) fn kept_as(mut self, name: &'static str) -> Self {
-        self.kept_as = Some(name);
-        self
-    }
-
     /// The first finding, which the log shows as well.
     #[track_caller]
     pub(crate) fn expect(self, code: &str, text: &str) -> Self {
@@ -138,7 +131,7 @@ impl Found {
             serde_json::json!(pids),
             looks.join(",\n")
         );
-        let name = self.kept_as.unwrap_or_else(|| self.record["command"][0].as_str().unwrap());
+        let name = self.record["command"][0].as_str().unwrap();
         std::fs::write(std::path::Path::new(&folder).join(format!("{code}-{name}.json")), case).unwrap();
     }
 

@@ -229,13 +229,8 @@ pub(crate) fn idle(pid: i32) -> Option<Idle> {
 
 /// The ids of all visible processes; nothing if /proc can't be read.
 pub(crate) fn all_pids() -> Option<Vec<i32>> {
-    Some(pids()?.collect())
-}
-
-/// The same, one by one.
-pub(crate) fn pids() -> Option<impl Iterator<Item = i32>> {
     let entries = std::fs::read_dir("/proc").ok()?;
-    Some(entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()))
+    Some(entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect())
 }
 
 /// The children of a process, as the kernel lists them for each of its threads, while there is time. Nothing
@@ -270,11 +265,6 @@ fn children_of_thread(path: &str, has_time: &dyn Fn() -> bool) -> Option<Vec<i32
 pub(crate) fn is_ours() -> bool {
     let own = std::process::id().to_string();
     std::fs::read_link("/proc/self").is_ok_and(|link| link.as_os_str() == own.as_str())
-}
-
-/// What the kernel shows of an open descriptor, if we may know it.
-pub(crate) fn descriptor(pid: i32, number: i32) -> Option<String> {
-    read(open_path(&format!("/proc/{pid}/fdinfo/{number}")).ok()?).ok()
 }
 
 /// The effective user of a process, which owns its directory.

@@ -3,8 +3,6 @@
 use std::collections::{HashMap, HashSet};
 use std::io;
 
-use super::sockets::Listening;
-use super::{sources, timers};
 use crate::postmortem::look::{FILES_MAX, File, Look, NO_TIME_FOR_SOCKETS, SeenProcess, Socket, Sockets};
 
 /// How many files of a process are kept.
@@ -21,7 +19,7 @@ pub(super) fn files(pid: i32, has_time: &dyn Fn() -> bool) -> io::Result<(usize,
     let file = |number: i32| {
         let target = std::fs::read_link(format!("{folder}/{number}")).ok()?;
         let target = target.to_string_lossy().chars().take(TARGET_MAX).collect();
-        Some(File { number, target, socket: None, timer: None })
+        Some(File { number, target, socket: None })
     };
     let files: Vec<File> = numbers.take(FILES_MAX).take_while(|_| has_time()).filter_map(file).collect();
     // Since Linux 6.2 the folder's size is the number of descriptors; listing a hundred thousand would take
@@ -30,13 +28,8 @@ pub(super) fn files(pid: i32, has_time: &dyn Fn() -> bool) -> io::Result<(usize,
     Ok((count.unwrap_or_default().max(files.len()), files))
 }
 
-/// Looks up and counts the sockets of a snapshot, and keeps the files that are worth it. Returns the sockets of the
-/// machine that it has met and that accept connections.
-pub(super) fn complete(
-    look: &mut Look,
-    earlier: Option<&Look>,
-    has_time: &dyn Fn() -> bool,
-) -> Vec<Listening> {
+/// Looks up and counts the sockets of a snapshot, and keeps the files that are worth it.
+pub(super) fn complete(look: &mut Look, earlier: Option<&Look>, has_time: &dyn Fn() -> bool) {
     let all = look.processes.iter().flat_map(|seen| &seen.files);
     let wanted: HashSet<u64> = all.filter_map(|file| socket_inode(&file.target)).collect();
     let mut found = super::sockets::find(&wanted, has_time);
@@ -61,11 +54,8 @@ pub(super) fn complete(
             seen.unreadable.push(NO_TIME_FOR_SOCKETS.to_owned());
         }
         resolve(seen, &known, &inside);
-        timers::complete(seen, has_time);
-        seen.sources = sources::count(seen);
         keep_few(seen);
     }
-    found.listening
 }
 
 /// See [`super::connections`].
@@ -98,7 +88,7 @@ fn resolve(seen: &mut SeenProcess, known: &HashMap<u64, Socket>, inside: &HashSe
     }
     let sockets = || seen.files.iter().filter_map(|file| file.socket.as_ref());
     seen.sockets = Sockets {
-        listening: sockets().filter(|socket| socket.listens()).count(),
+        listening: sockets().filter(|socket| socket.state == "listen").count(),
         connected: sockets().filter(|socket| leads_out(socket, inside)).count(),
     };
 }
@@ -110,8 +100,6 @@ fn keep_few(seen: &mut SeenProcess) {
     let rank = |file: &File| match &file.socket {
         _ if waited_on.contains(&file.number) => 0,
         Some(socket) if socket.state == "listen" || socket.is_connected() => 1,
-        Some(socket) if socket.is_connecting() || socket.looks_names_up() => 1,
-        None if file.timer.is_some() => 1,
         // An event loop that receives signals through it.
         None if file.target == "anon_inode:[signalfd]" => 0,
         _ if file.number <= libc::STDERR_FILENO => 2,

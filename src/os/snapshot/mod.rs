@@ -14,12 +14,9 @@ mod calls;
 mod files;
 pub(in crate::os) mod lines;
 mod locks;
-mod peers;
 mod process;
 pub(in crate::os) mod sockets;
-mod sources;
 mod threads;
-mod timers;
 
 pub(in crate::os) use files::socket_inode;
 
@@ -50,8 +47,7 @@ pub(crate) fn look(
     is_near_kill: bool,
     has_time: &dyn Fn() -> bool,
 ) -> Look {
-    let mut look =
-        Look { at_ms, moment, processes: Vec::new(), left_out: 0, client_ports: peers::client_ports() };
+    let mut look = Look { at_ms, moment, processes: Vec::new(), left_out: 0 };
     look.left_out = tree.visit_nearest(has_time, |stat: &Stat| {
         let asked_with = tree.asked_with(stat).map(Signal::name);
         look.processes.extend(process::see(stat, asked_with, has_time));
@@ -66,12 +62,7 @@ pub(crate) fn look(
     } else {
         locks::complete(&mut look, has_time);
     }
-    let listening = files::complete(&mut look, earlier, has_time);
-    if is_near_kill || moment == Moment::Before {
-        peers::take_from(earlier, &mut look);
-    } else {
-        peers::complete(&mut look, listening, has_time);
-    }
+    files::complete(&mut look, earlier, has_time);
     look
 }
 
@@ -94,6 +85,4 @@ pub(crate) fn parse_any(text: &str) {
     files::socket_inode(text);
     locks::find(&std::collections::HashSet::from([1]), |visit| _ = text.lines().all(visit));
     sockets::parse_any(text);
-    timers::parse(text);
-    peers::parse(text);
 }

@@ -2,7 +2,7 @@
 
 use super::{files, hex, note, threads};
 use crate::os::clock;
-use crate::os::process::procfs::{self, Directory, Stat, Status};
+use crate::os::process::procfs::{Directory, Stat, Status};
 use crate::postmortem::look::{SeenProcess, Signals};
 
 /// What can be read; nothing once the process has gone.
@@ -34,7 +34,6 @@ pub(super) fn see(
         name: stat.name,
         ..SeenProcess::default()
     };
-    seen.program = procfs::executable(seen.pid);
     threads::see(&mut seen, has_time);
     match files::files(seen.pid, has_time) {
         Ok((count, files)) => (seen.file_count, seen.files) = (Some(count), files),

@@ -9,45 +9,32 @@ use crate::postmortem::look::Socket;
 /// Columns of the inode, from 0.
 const TCP_INODE: usize = 9;
 const UNIX_INODE: usize = 6;
-/// At most this many listening sockets of the machine are kept.
-const LISTENING_MAX: usize = 4096;
 
 /// The path of a table, the column of its inode, and its parser.
 type Table = (&'static str, usize, fn(&str) -> Option<Socket>);
 
-/// The tables of TCP come last: on a large machine the kernel takes milliseconds for each.
-const TABLES: [Table; 5] = [
-    ("/proc/thread-self/net/unix", UNIX_INODE, parse_unix),
-    ("/proc/thread-self/net/udp", TCP_INODE, parse_udp),
-    ("/proc/thread-self/net/udp6", TCP_INODE, parse_udp),
+const TABLES: [Table; 3] = [
     ("/proc/thread-self/net/tcp", TCP_INODE, parse_tcp),
     ("/proc/thread-self/net/tcp6", TCP_INODE, parse_tcp),
+    ("/proc/thread-self/net/unix", UNIX_INODE, parse_unix),
 ];
-/// The first table of TCP.
-const TCP: usize = 3;
 
 /// The sockets that were found.
 pub(in crate::os) struct FoundSockets {
     pub(in crate::os) sockets: HashMap<u64, Socket>,
     /// Whether all tables were read to their ends, so the other sockets are in none of them.
     pub(in crate::os) is_complete: bool,
-    /// The TCP sockets of any process that accept connections, in the tables that had to be read.
-    pub(super) listening: Vec<Listening>,
 }
-
-/// A TCP socket that accepts connections: its inode and its address.
-pub(super) type Listening = (u64, SocketAddr);
 
 /// Looks up the wanted inodes while there is time.
 pub(in crate::os) fn find(wanted: &HashSet<u64>, has_time: &dyn Fn() -> bool) -> FoundSockets {
-    let (mut found, mut all_listening) = (HashMap::new(), Vec::new());
+    let mut found = HashMap::new();
     let mut is_complete = true;
     for (file, column, parse) in TABLES {
         if found.len() == wanted.len() {
             break;
         }
         is_complete &= lines::visit(file, has_time, &mut |line| {
-            all_listening.extend(listening(line).filter(|_| all_listening.len() < LISTENING_MAX));
             // Most lines belong to other processes.
             let mut words = line.split(' ').filter(|word| !word.is_empty());
             let inode = words.nth(column).and_then(|word| word.parse().ok());
@@ -57,15 +44,14 @@ pub(in crate::os) fn find(wanted: &HashSet<u64>, has_time: &dyn Fn() -> bool) ->
             found.len() < wanted.len()
         });
     }
-    let is_complete = is_complete || found.len() == wanted.len();
-    FoundSockets { is_complete, sockets: found, listening: all_listening }
+    FoundSockets { is_complete: is_complete || found.len() == wanted.len(), sockets: found }
 }
 
 /// The TCP sockets with this port, at either end, by inode.
 pub(in crate::os) fn with_port(port: u16) -> Vec<(u64, Socket)> {
     let text = format!(":{port:04X} ");
     let mut found = Vec::new();
-    for (file, column, parse) in &TABLES[TCP..] {
+    for (file, column, parse) in &TABLES[..2] {
         lines::visit(file, &|| true, &mut |line| {
             if line.contains(&text) {
                 let inode = line.split_ascii_whitespace().nth(*column).and_then(|word| word.parse().ok());
@@ -74,23 +60,6 @@ pub(in crate::os) fn with_port(port: u16) -> Vec<(u64, Socket)> {
             true
         });
     }
-    found
-}
-
-/// A line of a TCP socket that accepts connections: its state is `0A`, and it has no peer.
-fn listening(line: &str) -> Option<Listening> {
-    let socket = line.contains(":0000 0A ").then(|| parse_tcp(line)).flatten()?;
-    let inode = line.split_ascii_whitespace().nth(TCP_INODE)?.parse().ok()?;
-    Some((inode, socket.local.parse().ok()?))
-}
-
-/// The sockets of IPv6 that accept connections.
-pub(super) fn listening_by_ipv6(has_time: &dyn Fn() -> bool) -> Vec<Listening> {
-    let mut found = Vec::new();
-    lines::visit(TABLES[TCP + 1].0, has_time, &mut |line| {
-        found.extend(listening(line));
-        found.len() < LISTENING_MAX
-    });
     found
 }
 
@@ -105,12 +74,7 @@ fn parse_tcp(line: &str) -> Option<Socket> {
     let (unread, unsent) = if state == "listen" { (0, 0) } else { (bytes(unread)?, bytes(unsent)?) };
     let peer = if peer.port() == 0 { String::new() } else { peer.to_string() };
     let (protocol, state) = ("tcp".to_owned(), state.to_owned());
-    Some(Socket { protocol, local: local.to_string(), peer, state, unread, unsent, server: None })
-}
-
-/// The same columns; `07`, closed, is the state of one without a peer.
-fn parse_udp(line: &str) -> Option<Socket> {
-    parse_tcp(line).map(|socket| Socket { protocol: "udp".to_owned(), ..socket })
+    Some(Socket { protocol, local: local.to_string(), peer, state, unread, unsent })
 }
 
 /// States as numbered in `include/net/tcp_states.h`.
@@ -159,22 +123,14 @@ fn parse_unix(line: &str) -> Option<Socket> {
         _ => "close",
     };
     let protocol = "unix".to_owned();
-    Some(Socket {
-        protocol,
-        local,
-        peer: String::new(),
-        state: state.to_owned(),
-        unread: 0,
-        unsent: 0,
-        server: None,
-    })
+    Some(Socket { protocol, local, peer: String::new(), state: state.to_owned(), unread: 0, unsent: 0 })
 }
 
 /// Runs every parser in this file.
 #[cfg(any(test, fuzzing))]
 pub(super) fn parse_any(text: &str) {
     for line in text.lines() {
-        let _ = (parse_tcp(line), parse_udp(line), parse_unix(line));
+        let _ = (parse_tcp(line), parse_unix(line));
     }
 }
 

@@ -1,5 +1,5 @@
-//! The threads of a process: its first thread, the oldest and the youngest of the others. The youngest do the work
-//! that is new in a stop; the oldest show which runtime it has.
+//! The threads of a process: its first thread, and the youngest of the others. These do the work that is new
+//! in a stop.
 
 use std::fs::File;
 use std::io::{Seek, SeekFrom};
@@ -12,18 +12,10 @@ use crate::postmortem::look::{SeenProcess, Thread};
 
 /// At most this many threads of a process are read; the others are counted.
 const THREADS_MAX: usize = 64;
-/// The oldest of them: a JVM starts `VM Thread` and `Signal Dispatcher` after some for its garbage collector.
-const OLDEST_MAX: usize = 15;
 
-/// Reads the threads while there is time, the first one first, then the youngest; lists them in the order in which they
-/// began.
+/// Reads the threads while there is time, the youngest first; lists them in the order in which they began.
 pub(super) fn see(seen: &mut SeenProcess, has_time: &dyn Fn() -> bool) {
-    let count = seen.thread_count;
-    let mut tids = if count > THREADS_MAX { some_of(seen.pid, 0, OLDEST_MAX) } else { Vec::new() };
-    // A thread that has just begun adds one.
-    let most = THREADS_MAX - tids.len() - 1;
-    let first = if tids.is_empty() { 0 } else { count.saturating_sub(most) };
-    tids.extend(some_of(seen.pid, first, most + 1));
+    let mut tids = youngest(seen.pid, seen.thread_count, THREADS_MAX - 1);
     tids.retain(|tid| *tid != seen.pid);
     for tid in [seen.pid].into_iter().chain(tids.into_iter().rev()) {
         if !has_time() {
@@ -63,13 +55,14 @@ fn see_one(directory: &Directory, tid: i32, unreadable: &mut Vec<String>) -> Opt
     })
 }
 
-/// At most `most` threads from the one with this number on. The kernel lists threads in the order in which they began,
-/// and can seek in that list: with ten thousand threads, the others cost nothing.
-fn some_of(pid: i32, first: usize, most: usize) -> Vec<i32> {
+/// The last `most` of `count` threads. The kernel lists threads in the order in which they began, and can
+/// seek in that list: with ten thousand threads, the others cost nothing.
+fn youngest(pid: i32, count: usize, most: usize) -> Vec<i32> {
     /// `.` and `..` come first.
     const DOTS: usize = 2;
     let Ok(mut file) = File::open(format!("/proc/{pid}/task")) else { return Vec::new() };
-    if first > 0 && file.seek(SeekFrom::Start((first + DOTS) as u64)).is_err() {
+    let skipped = count.saturating_sub(most);
+    if skipped > 0 && file.seek(SeekFrom::Start((skipped + DOTS) as u64)).is_err() {
         return Vec::new();
     }
     let descriptor = file.into_raw_fd();
@@ -81,7 +74,8 @@ fn some_of(pid: i32, first: usize, most: usize) -> Vec<i32> {
         return Vec::new();
     }
     let mut tids = Vec::new();
-    while tids.len() < most {
+    // A thread that has just begun adds at most one.
+    while tids.len() <= most {
         // SAFETY: the stream is open.
         let entry = unsafe { libc::readdir(stream) };
         if entry.is_null() {
@@ -102,7 +96,7 @@ mod tests {
     use std::sync::mpsc;
 
     #[test]
-    fn the_main_thread_and_the_oldest_and_youngest_are_seen_in_order() {
+    fn the_main_thread_and_the_youngest_are_seen_in_order() {
         let (done, wait) = mpsc::channel::<()>();
         let wait = std::sync::Arc::new(std::sync::Mutex::new(wait));
         let (sender, receiver) = mpsc::channel();
@@ -120,7 +114,7 @@ mod tests {
         let count = usize::try_from(stat.threads).unwrap();
         let mut seen = SeenProcess { pid, thread_count: count, ..SeenProcess::default() };
         see(&mut seen, &|| true);
-        assert!((THREADS_MAX - 1..=THREADS_MAX).contains(&seen.threads.len()), "{}", seen.threads.len());
+        assert!((THREADS_MAX - 1..=THREADS_MAX + 1).contains(&seen.threads.len()), "{}", seen.threads.len());
         assert_eq!(seen.threads[0].tid, pid);
         assert!(seen.threads[1..].is_sorted_by_key(|thread| thread.tid), "as long as ids are not used again");
         assert!(seen.threads[1].switches.is_some());

@@ -5,7 +5,6 @@ use crate::postmortem::causes;
 use crate::postmortem::heard::Heard;
 use crate::postmortem::look::{SeenProcess, Thread};
 use crate::postmortem::series::Series;
-use crate::postmortem::threads::LOOPS;
 use crate::postmortem::words::target;
 use crate::text::counted;
 
@@ -18,10 +17,7 @@ pub(super) const RULES: &[(Strength, Rule)] = &[
     (Strength::Likely, thread_join),
     (Strength::Weak, waits_for_signals),
     (Strength::Weak, sleeping),
-    (Strength::Weak, thread_in_a_call),
-    (Strength::Weak, io_uring),
     (Strength::Last, thread_for_signals),
-    (Strength::Last, goes_on),
 ];
 
 /// A thread may wait for a lock by design, as in a leader election: it counts only when the main thread waits for
@@ -125,9 +121,6 @@ fn thread_join(series: &Series<'_>) -> Option<Hit> {
         let text = format!("{} waits for its thread {}, {}", who(series), thread.name, does(series, thread));
         return Some(hit(&causes::THREAD_JOIN, text));
     }
-    if let Some(thread) = series.only_thread_in_a_call() {
-        return Some(probably(series, thread));
-    }
     let waits = match series.main_thread()? {
         main if main.state == 'Z' => "has ended its main thread, but not",
         main if series.is_in_same_call() || !series.waits_without_limit() || !series.is_still(main) => {
@@ -142,50 +135,6 @@ fn thread_join(series: &Series<'_>) -> Option<Hit> {
         name => format!("{name} {}", does(series, thread)),
     }));
     Some(hit(&causes::THREAD_JOIN, format!("{} {waits} its {threads}: {doing}", who(series))))
-}
-
-/// While all other threads wait in futexes, one is in a call that none of them can end.
-fn thread_in_a_call(series: &Series<'_>) -> Option<Hit> {
-    series.only_thread_in_a_call().map(|thread| probably(series, thread))
-}
-
-fn probably(series: &Series<'_>, thread: &Thread) -> Hit {
-    let doing = does(series, thread);
-    let peer = series.only_peer().filter(|_| thread.is_in(&LOOPS));
-    let peer = peer.map_or(String::new(), |peer| format!("; its only connection is to {peer}"));
-    let text = format!("{} probably waits for its thread {}, {doing}{peer}", who(series), thread.name);
-    hit(&causes::THREAD_JOIN, text)
-}
-
-/// The requests are in the memory of the process: what they are can't be seen.
-fn io_uring(series: &Series<'_>) -> Option<Hit> {
-    let call = series.main_call().filter(|call| call.name == "io_uring_enter")?;
-    let least = call.arguments[2].0;
-    let is_still = series.main_thread().is_some_and(|main| series.is_still(main));
-    let requests = if least > 1 { format!("{least} requests") } else { "a request".to_owned() };
-    let text = format!("{} waits in io_uring for the end of {requests}", who(series));
-    (least > 0 && is_still).then(|| hit(&causes::BLOCKED_IO, text))
-}
-
-/// Its handler has run, and nothing shows that the process took notice.
-fn goes_on(series: &Series<'_>) -> Option<Hit> {
-    let main = series.main_thread()?;
-    // While a handler runs, its thread blocks the signal.
-    let is_open = |thread: &Thread| thread.blocked.0 & series.signal_bit == 0;
-    let has_run = series.catches() && !series.is_pending() && series.last.threads.iter().all(is_open);
-    if !has_run || !series.is_in_same_call() || series.has_its_own_threads() {
-        return None;
-    }
-    let again = if series.is_still(main) { "" } else { " again and again" };
-    let text = format!(
-        "{} got SIG{} and goes on as before,{again} {}",
-        who(series),
-        series.signal,
-        does(series, main)
-    );
-    let remedy =
-        "have the handler end what the main thread waits for, or the loop look at what the handler sets";
-    Some(hit(&causes::RESTARTED_CALL, text).with(remedy.to_owned()).minor())
 }
 
 pub(super) const ACCEPTS: [&str; 2] = ["accept", "accept4"];

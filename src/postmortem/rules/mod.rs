@@ -4,9 +4,7 @@
 
 mod calls;
 mod jvm;
-mod peers;
 mod program;
-mod timers;
 mod treatment;
 
 use super::causes::{self, KnownCause};
@@ -50,29 +48,13 @@ const STRENGTHS: [Strength; 5] =
 type Rule = fn(&Series<'_>) -> Option<Hit>;
 
 /// The first rule that fits wins: the strongest come first, those of one strength in the order of these lists.
-const LISTS: [&[(Strength, Rule)]; 6] =
-    [treatment::RULES, program::RULES, peers::RULES, timers::RULES, calls::RULES, jvm::RULES];
-
-/// Causes that leave open where in the program it hangs.
-const LEAVE_OPEN: [&KnownCause; 5] =
-    [&causes::LOOP_STUCK, &causes::THREAD_JOIN, &causes::BLOCKED_IO, &causes::SPINNING, &causes::UNKNOWN];
+const LISTS: [&[(Strength, Rule)]; 4] = [treatment::RULES, program::RULES, calls::RULES, jvm::RULES];
 
 /// The finding about one process.
 pub(super) fn apply(series: &Series<'_>) -> Hit {
     let found = in_order().find_map(|rule| rule(series)).unwrap_or_else(|| unknown(series));
     let is_unsure = series.heard() == Heard::Unknown && !HOLD_ANYWAY.contains(&found.cause);
-    let found = if is_unsure { found.unsure(series.signal) } else { found };
-    let runtime = series.last.runtime().filter(|_| LEAVE_OPEN.contains(&found.cause));
-    let Some(stacks) = runtime.map(|runtime| runtime.stacks(series.last)) else { return found };
-    match &found.remedy {
-        None if found.cause == &causes::UNKNOWN => found.with(stacks),
-        Some(remedy) if remedy.contains("--dump-signal") => found,
-        remedy => {
-            let remedy = remedy.as_deref().unwrap_or(found.cause.remedy);
-            let both = format!("{remedy}; {stacks}");
-            found.with(both)
-        }
-    }
+    if is_unsure { found.unsure(series.signal) } else { found }
 }
 
 /// The causes that keep a process from stopping whether it was asked or not.

@@ -5,11 +5,10 @@ use super::{Hit, Rule, Strength, hit, name, who};
 use crate::lifecycle::signal::Signal;
 use crate::postmortem::causes;
 use crate::postmortem::heard::Heard;
-use crate::postmortem::look::{FILES_MAX, Thread};
+use crate::postmortem::look::{FILES_MAX, Socket, Thread};
 use crate::postmortem::progress::Activity;
 use crate::postmortem::series::Series;
-use crate::postmortem::threads::LOOPS;
-use crate::postmortem::words;
+use crate::postmortem::words::{self, LOOPS};
 use crate::text::counted;
 
 pub(super) const RULES: &[(Strength, Rule)] = &[
@@ -54,7 +53,7 @@ fn spinning(series: &Series<'_>) -> Option<Hit> {
     Some(hit(&causes::SPINNING, text))
 }
 
-pub(super) fn is_in_loop(series: &Series<'_>) -> bool {
+fn is_in_loop(series: &Series<'_>) -> bool {
     let in_loop = |thread: &Thread| thread.is_in(&LOOPS);
     series.last.threads.iter().any(in_loop)
 }
@@ -67,7 +66,7 @@ fn draining(series: &Series<'_>) -> Option<Hit> {
     }
     let kept = || series.last.files.iter().filter_map(|file| file.socket.as_ref());
     let connected = kept().filter(|socket| socket.is_connected()).count();
-    let accepted = || kept().filter(|socket| series.is_accepted(socket));
+    let accepted = || kept().filter(|socket| is_accepted(series, socket));
     let peer = accepted().map(|socket| socket.peer.as_str()).find(|peer| !peer.is_empty());
     let (count, is_least) = match accepted().count() {
         0 => return None,
@@ -86,6 +85,28 @@ fn draining(series: &Series<'_>) -> Option<Hit> {
     ))
 }
 
+/// Linux picks the ports of clients from here on.
+const OF_CLIENTS: u16 = 32_768;
+
+/// Whether a client opened it: its local address is one that the tree listened on, or the port numbers say so.
+fn is_accepted(series: &Series<'_>, socket: &Socket) -> bool {
+    let port = |address: &str| address.rsplit_once(':')?.1.parse::<u16>().ok();
+    let (local, peer) = (port(&socket.local), port(&socket.peer));
+    let all = series.looks.iter().flat_map(|look| &look.processes).flat_map(|seen| &seen.files);
+    let mut listened = all.filter_map(|file| file.socket.as_ref()).filter(|socket| socket.state == "listen");
+    // Among connected Unix sockets only accepted ones have a name.
+    socket.is_connected()
+        && (socket.protocol == "unix"
+            || listened.any(|one| local.is_some() && port(&one.local) == local)
+            || (local < Some(OF_CLIENTS) && peer >= Some(OF_CLIENTS))
+            || local.zip(peer).is_some_and(was_picked_by_bind))
+}
+
+/// Where Linux has picked both ports, it prefers odd ones for bind, and even ones for connect.
+fn was_picked_by_bind((local, peer): (u16, u16)) -> bool {
+    local.min(peer) >= OF_CLIENTS && local % 2 == 1 && peer % 2 == 0
+}
+
 /// It still accepts new clients.
 fn serving(series: &Series<'_>) -> Option<Hit> {
     let accepts = |thread: &Thread| thread.is_in(&ACCEPTS);
@@ -97,8 +118,12 @@ fn listening(series: &Series<'_>) -> Option<Hit> {
     if !series.listens() || !series.takes() {
         return None;
     }
-    let socket =
-        series.last.files.iter().filter_map(|file| file.socket.as_ref()).find(|socket| socket.listens());
+    let socket = series
+        .last
+        .files
+        .iter()
+        .filter_map(|file| file.socket.as_ref())
+        .find(|socket| socket.state == "listen");
     let how = match socket {
         // The kernel does not show whether a Unix socket was shut down.
         Some(socket) if socket.protocol == "unix" => {

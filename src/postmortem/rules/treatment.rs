@@ -3,7 +3,7 @@
 use super::{Hit, Rule, Strength, does, hit, name, who};
 use crate::postmortem::causes;
 use crate::postmortem::heard::Heard;
-use crate::postmortem::look::{SeenProcess, Thread};
+use crate::postmortem::look::Thread;
 use crate::postmortem::series::Series;
 use crate::postmortem::threads::SIGNALFD;
 
@@ -17,25 +17,16 @@ pub(super) const RULES: &[(Strength, Rule)] = &[
     (Strength::State, namespace_init),
 ];
 
-/// SIGCONT follows the stop signal: what is stopped in a later snapshot was stopped by something else, also if it has
-/// been continued since.
 fn stopped(series: &Series<'_>) -> Option<Hit> {
-    if let Some(held) = series.held() {
-        let is = if held.tracer == series.last.tracer { "is" } else { "was" };
-        let text = format!("{} {is} held by its tracer, pid {}", who(series), held.tracer);
-        return Some(hit(&causes::STOPPED, text));
+    match series.last.state {
+        // Under strace a process is held for a moment at every call.
+        't' if series.main_thread().is_none_or(|main| series.is_still(main)) => Some(hit(
+            &causes::STOPPED,
+            format!("{} is held by its tracer, pid {}", who(series), series.last.tracer),
+        )),
+        'T' => Some(hit(&causes::STOPPED, format!("{} is stopped (SIGSTOP or a terminal)", who(series)))),
+        _ => None,
     }
-    let is_stopped = |seen: &SeenProcess| seen.state == 'T';
-    let times = series.after.iter().filter(|(_, seen)| is_stopped(seen)).count();
-    let text = match (is_stopped(series.last), times) {
-        (true, _) => format!("{} is stopped (SIGSTOP or a terminal)", who(series)),
-        (false, 0) => return None,
-        (false, times) => {
-            let all = series.after.len();
-            format!("{} was stopped (SIGSTOP or a terminal) in {times} of {all} snapshots", who(series))
-        }
-    };
-    Some(hit(&causes::STOPPED, text))
 }
 
 fn vfork(series: &Series<'_>) -> Option<Hit> {
@@ -59,8 +50,8 @@ fn uninterruptible(series: &Series<'_>) -> Option<Hit> {
 }
 
 fn ignored(series: &Series<'_>) -> Option<Hit> {
-    // A signal that is blocked as well is kept for a thread in sigwait, and goes to one that waits for it.
-    if !series.ignores() || series.is_blocked() || series.waits_for_it() {
+    // A signal that is blocked as well is kept for a thread in sigwait.
+    if !series.ignores() || series.is_blocked() {
         return None;
     }
     let since = match series.parent() {
@@ -93,15 +84,6 @@ fn blocked(series: &Series<'_>) -> Option<Hit> {
             who(series)
         );
         return Some(hit(&causes::LOOP_STUCK, text));
-    }
-    if let Some(thread) = series.waits_for_others() {
-        let text = format!(
-            "{} blocks SIG{signal} in every thread, and its thread {} waits for other signals (sigwait)",
-            who(series),
-            thread.name
-        );
-        let remedy = format!("add SIG{signal} to the set that this thread waits for");
-        return Some(hit(&causes::BLOCKED, text).with(remedy));
     }
     if series.has_waited_for_signals() {
         let text = format!(

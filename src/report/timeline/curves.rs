@@ -47,7 +47,7 @@ fn comparable(looks: &[Look]) -> &[Look] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::postmortem::look::{Moment, Sockets, usual_client_ports};
+    use crate::postmortem::look::{Moment, Sockets};
 
     /// A look at processes with these numbers of connections.
     fn look(at_ms: f64, connected: &[usize]) -> Look {
@@ -57,7 +57,7 @@ mod tests {
             ..SeenProcess::default()
         };
         let processes = connected.iter().map(seen).collect();
-        Look { at_ms, moment: Moment::Half, processes, left_out: 0, client_ports: usual_client_ports() }
+        Look { at_ms, moment: Moment::Half, processes, left_out: 0 }
     }
 
     fn found(looks: Vec<Look>) -> Vec<Curve> {
