@@ -22,6 +22,7 @@ pub(crate) fn missing(need: &str) -> Option<String> {
         "core-file" => std::fs::read_to_string("/proc/sys/kernel/core_pattern")
             .is_ok_and(|pattern| !pattern.starts_with(['|', '/']) && pattern.contains("core")),
         "hypercorn" => from_pypi("hypercorn").is_some(),
+        "junit-schema" => from_pypi("junit-10.xsd").is_some(),
         // A package that brings it along.
         "openssl-1.1" => from_pypi("psycopg2_binary.libs").is_some(),
         "dotnetcore2" => from_pypi("dotnetcore2").is_some(),
