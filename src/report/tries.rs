@@ -23,7 +23,8 @@ pub(super) fn earlier(record: &Record) -> Vec<(f64, String)> {
     first.iter().map(line).chain([summary]).chain(last.iter().map(line)).collect()
 }
 
-fn describe(one: &TryRecord) -> String {
+/// `try 1: failed: exited with 3 after 300ms; next try in 10s`.
+pub(super) fn describe(one: &TryRecord) -> String {
     let length = words::short(one.ended_ms - one.started_ms);
     let exit = one.exit.as_ref().map_or_else(|| printable(&one.outcome), words::exit);
     let cause = one.cause.as_ref().map(|cause| format!(" ({})", printable(cause)));

@@ -59,6 +59,10 @@ fn every_try_is_recorded() {
         assert!(page.contains(line), "{page}");
     }
     assert!(page.contains("; next try in 150ms"), "{page}");
+    let html = place.file("page.html");
+    report(&["--html", &html, &file]).expect_code(0);
+    let picture = std::fs::read_to_string(&html).expect("a page");
+    assert_eq!(picture.matches("<g class=\"try\"").count(), 4, "{picture}");
     let line = |one: &Value| {
         one["attempt"] == 2 && one["message"].as_str().is_some_and(|text| text.contains("died of SIGUSR1"))
     };

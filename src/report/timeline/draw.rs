@@ -8,6 +8,7 @@ use super::curves::Curve;
 use super::marks::{Mark, MarkKind};
 use super::picture::Picture;
 use super::scale::{LEFT, RIGHT};
+use super::tries::tries;
 
 const TOP: f64 = 22.0;
 const LABEL_ROW: f64 = 17.0;
@@ -31,6 +32,7 @@ pub(super) fn svg(picture: &Picture, id: &str, title: &str, description: &str) -
     let mut lanes = Canvas::default();
     let rows = label_rows(picture);
     let mut y = signals(&mut lanes, picture, &rows);
+    y = tries(&mut lanes, &picture.scale, &picture.tries, y);
     y = stages(&mut lanes, picture, y);
     y = processes(&mut lanes, picture, y);
     y = clients(&mut lanes, &picture.scale, (&picture.connections, &picture.probes), y);

@@ -13,6 +13,7 @@ mod overview;
 mod picture;
 mod scale;
 mod section;
+mod tries;
 
 use canvas::escaped;
 use picture::Picture;

@@ -7,7 +7,7 @@ use super::bars::{Bar, bars};
 use super::curves::{Curve, curves};
 use super::marks::{Mark, marks};
 use super::scale::Scale;
-use crate::record::schema::Record;
+use crate::record::schema::{Record, TryRecord};
 
 /// A limit much later than the end is not drawn: it would squeeze the stop.
 const LIMIT_SHOWN_WITHIN: f64 = 1.4;
@@ -30,6 +30,7 @@ pub(super) struct Picture {
     pub(super) marks_left_out: usize,
     /// The limit, if it is too late to be in the picture.
     pub(super) far_limit_ms: Option<f64>,
+    pub(super) tries: Vec<TryRecord>,
     pub(super) stages: Vec<Stage>,
     pub(super) bars: Vec<Bar>,
     pub(super) bars_left_out: usize,
@@ -61,6 +62,7 @@ impl Picture {
             marks,
             marks_left_out,
             far_limit_ms: deadline_ms.filter(|_| near_limit_ms.is_none()),
+            tries: record.tries.clone(),
             stages: stages(record),
             bars,
             bars_left_out,
