@@ -5,7 +5,7 @@ use super::probing::Probing;
 use crate::check::checks::catalogue;
 use crate::check::checks::check::Check;
 use crate::check::checks::selection::Selection;
-use crate::check::runs::scenario::Scenario;
+use crate::check::runs::scenario::{Need, Scenario};
 
 /// An option that serves some checks.
 struct Aid {
@@ -25,7 +25,7 @@ const AIDS: [Aid; 6] = [
         value: "URL",
         is_given: |options| options.slow.is_some(),
         serves: |check| check.scenario.holds_requests(),
-        is_needed: |check| check.scenario == Scenario::Requests,
+        is_needed: |check| check.scenario.needs() == Some(Need::Slow),
     },
     Aid {
         option: "--stream",
