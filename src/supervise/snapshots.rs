@@ -14,7 +14,7 @@ use crate::postmortem::judge;
 use crate::text::milliseconds;
 
 /// How long a look may take: before the signal, which waits for it; while nothing is due; before SIGKILL.
-const PATIENCE_BEFORE: Duration = Duration::from_millis(2);
+const PATIENCE_BEFORE: Duration = Duration::from_millis(15);
 /// Before the signal on a busy machine: [`PATIENCE_BEFORE`] then limits only our own CPU time, because what
 /// changes with the signal can be seen at no other time.
 const PATIENCE_BEFORE_BUSY: Duration = Duration::from_millis(20);
