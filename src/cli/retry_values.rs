@@ -18,19 +18,13 @@ pub(super) fn retries(text: &str) -> Result<Option<u32>, String> {
 /// `10s`, `4s..15m`.
 pub(super) fn delay(text: &str) -> Result<Delay, String> {
     let Some((first, longest)) = text.split_once("..") else { return length(text).map(Delay::Fixed) };
-    let (shortest, longest) = match (length(first), length(longest)) {
-        (Ok(shortest), Ok(longest)) => (shortest, longest),
-        (Err(why), _) | (_, Err(why)) => return Err(format!("{why}; 4s..15m for ever longer delays")),
-    };
-    if shortest > longest {
-        return Err(format!("the first delay is longer than the longest one; write {}", swapped(text)));
+    match (length(first), length(longest)) {
+        (Ok(from), Ok(to)) if from > to => {
+            Err(format!("the first delay is longer than the longest one; write {longest}..{first}"))
+        }
+        (Ok(from), Ok(to)) => Ok(Delay::Exponential { first: from, longest: to }),
+        (Err(why), _) | (_, Err(why)) => Err(format!("{why}; 4s..15m for ever longer delays")),
     }
-    Ok(Delay::Exponential { first: shortest, longest })
-}
-
-/// `4s..15m` for `15m..4s`.
-fn swapped(text: &str) -> String {
-    text.split_once("..").map(|(first, longest)| format!("{longest}..{first}")).unwrap_or_default()
 }
 
 /// A status after which no try follows.
